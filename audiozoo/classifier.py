@@ -1,0 +1,418 @@
+"""Everything between a sound and an answer: frontend, scaler, model, labels; saved, loaded and asked as one thing."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
+
+import numpy as np
+
+from audiozoo import audio
+from audiozoo._version import __version__
+from audiozoo.config import unknown_name
+from audiozoo.features import Frontend, Scaler
+from audiozoo.files import replacing
+from audiozoo.layers import keras
+
+SCHEMA = 1
+"""Version of the saved form; older ones load."""
+
+Pooling = Literal["mean", "max"]
+
+_BATCH = 32
+
+
+class Scorer(Protocol):
+    """What turns standardised windows ``(windows, *shape)`` into probabilities; a Keras model, or another kind of model."""
+
+    kind: ClassVar[str]
+
+    def scores(self, windows: np.ndarray) -> np.ndarray:
+        """Return probabilities ``(windows, classes)``."""
+
+    def embed(self, windows: np.ndarray) -> np.ndarray:
+        """Return vectors ``(windows, width)``."""
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return what is saved, by file name."""
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        """Rebuild the scorer from what was saved."""
+
+
+class KerasScorer:
+    """A Keras model as a `Scorer`; of several outputs the first answers.
+
+    Args:
+        model: Takes ``(batch, *shape)``.
+    """
+
+    kind: ClassVar[str] = "keras"
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self._embedder: Any = None
+
+    def scores(self, windows: np.ndarray) -> np.ndarray:
+        """Return probabilities ``(windows, classes)``."""
+        return np.concatenate([self._predict(self.model, batch) for batch in batched(windows)])
+
+    def embed(self, windows: np.ndarray) -> np.ndarray:
+        """Return the output of the layer named `embedding`, ``(windows, width)``.
+
+        Raises:
+            ValueError: The model has no such layer.
+        """
+        if self._embedder is None:
+            layer = self.model.get_layer("embedding")
+            self._embedder = keras.Model(self.model.inputs, layer.output)
+        return np.concatenate([self._predict(self._embedder, batch) for batch in batched(windows)])
+
+    @staticmethod
+    def _predict(model: Any, batch: np.ndarray) -> np.ndarray:
+        # A new batch size means a new trace of the graph, so there are two: one window, and a padded full batch.
+        count = len(batch)
+        if 1 < count < _BATCH:
+            batch = np.concatenate([batch, np.zeros((_BATCH - count, *batch.shape[1:]), batch.dtype)])
+        outputs = model.predict_on_batch(batch)
+        first = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
+        return np.asarray(first)[:count]
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the model in Keras' own format."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.keras"
+            # A model of the same layers that was never compiled: the optimizer's state would triple the file.
+            keras.Model(self.model.inputs, self.model.outputs, name=self.model.name).save(path)
+            return {"model.keras": path.read_bytes()}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        """Load the model, in Keras' safe mode."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.keras"
+            path.write_bytes(files["model.keras"])
+            return cls(keras.saving.load_model(path, compile=False, safe_mode=True))
+
+
+def batched(windows: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the windows a batch at a time."""
+    for start in range(0, len(windows), _BATCH):
+        yield windows[start : start + _BATCH]
+
+
+_SCORERS: dict[str, type[Scorer]] = {KerasScorer.kind: KerasScorer}
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The answer for one clip.
+
+    Args:
+        labels: All classes.
+        scores: Their probabilities ``(classes,)``.
+        source: The file's name, or "" for an array.
+    """
+
+    labels: tuple[str, ...]
+    scores: np.ndarray
+    source: str = ""
+
+    @property
+    def label(self) -> str:
+        """The likeliest class."""
+        return self.labels[int(self.scores.argmax())]
+
+    @property
+    def score(self) -> float:
+        """The probability of the likeliest class."""
+        return float(self.scores.max())
+
+    def top(self, k: int = 3) -> list[tuple[str, float]]:
+        """Return the `k` likeliest classes and their probabilities, likeliest first."""
+        order = np.argsort(-self.scores, kind="stable")[:k]
+        return [(self.labels[i], float(self.scores[i])) for i in order]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the answer as JSON data, all classes in it."""
+        scores = dict(zip(self.labels, map(float, self.scores), strict=True))
+        return {"file": self.source, "label": self.label, "score": self.score, "scores": scores}
+
+
+class WindowScore(NamedTuple):
+    """The answer for one window of a clip; times in seconds."""
+
+    start: float
+    end: float
+    label: str
+    score: float
+
+
+_POOLINGS: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "max": np.max}
+
+
+@dataclass(eq=False)
+class Classifier:
+    """A trained model with all it needs to answer for a sound.
+
+    Args:
+        frontend: What turns a window of sound into an array.
+        scaler: Mean and deviation of the training data.
+        scorer: What turns such arrays into probabilities.
+        labels: The classes, in the order of the scorer's output.
+        pooling: How the windows of a clip become one answer: "mean" or "max".
+        temperature: Divides the logarithms of the probabilities; above 1 they become less sure. 1 changes nothing.
+        history: What training recorded, a list for each quantity.
+        about: Facts to keep with it, as JSON data: the model's name, its recipe, its training data.
+
+    Raises:
+        ValueError: An unknown pooling, or a temperature that is not positive.
+    """
+
+    frontend: Frontend
+    scaler: Scaler
+    scorer: Scorer
+    labels: tuple[str, ...]
+    pooling: Pooling = "mean"
+    temperature: float = 1.0
+    history: dict[str, list[float]] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.labels = tuple(self.labels)
+        if self.pooling not in _POOLINGS:
+            raise unknown_name("pooling", self.pooling, _POOLINGS)
+        if self.temperature <= 0:
+            raise ValueError(f"temperature must be positive, got {self.temperature}")
+
+    @classmethod
+    def from_keras(
+        cls, model: Any, frontend: Frontend, labels: Sequence[str], *, scaler: Scaler | None = None, **rest: Any
+    ) -> Self:
+        """Make a classifier of a Keras model that you trained yourself.
+
+        Args:
+            model: Takes ``(batch, *frontend.shape)`` and gives probabilities ``(batch, len(labels))``, first if it gives more.
+            frontend: What its training data were computed with.
+            labels: The classes, in the order of its output.
+            scaler: What its training data were standardised with; `None` if they were not.
+            **rest: Further arguments of `Classifier`.
+
+        Raises:
+            ValueError: The model's shapes do not agree with the frontend and the labels.
+        """
+        expected, classes = tuple(model.inputs[0].shape[1:]), model.outputs[0].shape[-1]
+        agree = len(expected) == len(frontend.shape) and all(
+            size in (None, given) for size, given in zip(expected, frontend.shape, strict=True)
+        )
+        if not agree:
+            raise ValueError(f"the model takes {expected}, the frontend gives {frontend.shape}: adapt one to the other")
+        if classes != len(labels):
+            raise ValueError(f"the model has {classes} outputs and there are {len(labels)} labels")
+        return cls(frontend, scaler or Scaler.identity(), KerasScorer(model), tuple(labels), **rest)
+
+    def predict(
+        self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
+    ) -> Prediction:
+        """Classify a sound of any length, at any sample rate.
+
+        Args:
+            source: A path, the bytes of a file, an open file, or an array ``(samples,)`` or ``(samples, channels)``.
+            sample_rate: Of an array, in Hz; a file states its own.
+            hop: Seconds from one window to the next, at most the window's length; `None` is half a window.
+
+        Returns:
+            The answer, pooled over the windows. A clip shorter than one window is padded as the frontend says; silence is
+            classified like any sound.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file or the array cannot be used; the message says why.
+        """
+        scores = [scores for _, scores in self._window_scores(source, sample_rate, hop)]
+        name = "" if isinstance(source, np.ndarray) else audio.describe(source)
+        return Prediction(self.labels, self.pool(np.concatenate(scores)), name)
+
+    def predict_windows(
+        self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
+    ) -> list[WindowScore]:
+        """Classify each window of a sound; arguments and errors as for `predict`.
+
+        Returns:
+            Rows ``(start, end, label, score)`` in seconds of the sound; the last window ends with it.
+        """
+        rate, length = self.frontend.sample_rate, self.frontend.duration
+        rows = []
+        for starts, scores in self._window_scores(source, sample_rate, hop):
+            for start, row in zip(starts, scores, strict=True):
+                best = int(row.argmax())
+                rows.append(WindowScore(start / rate, start / rate + length, self.labels[best], float(row[best])))
+        return rows
+
+    def embed(
+        self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
+    ) -> np.ndarray:
+        """Return the mean over windows of the model's embedding, ``(width,)``; arguments and errors as for `predict`."""
+        wave = self._wave(source, sample_rate)
+        vectors = [self.scorer.embed(windows) for _, windows in self._standardised(wave, hop)]
+        return np.concatenate(vectors).mean(axis=0)
+
+    def window_scores(self, features: np.ndarray) -> np.ndarray:
+        """Classify windows that the frontend has computed already.
+
+        Args:
+            features: ``(windows, *frontend.shape)``, not standardised.
+
+        Returns:
+            Probabilities ``(windows, classes)``; `pool` makes one answer of those of a clip.
+        """
+        scores = [self.scorer.scores(self.scaler(batch)) for batch in batched(features)]
+        return self._tempered(np.concatenate(scores))
+
+    def pool(self, scores: np.ndarray) -> np.ndarray:
+        """Make one answer ``(classes,)`` of the windows' ``(windows, classes)``."""
+        return _POOLINGS[self.pooling](scores, axis=0)
+
+    def _window_scores(
+        self, source: audio.Source | np.ndarray, sample_rate: float | None, hop: float | None
+    ) -> Iterator[tuple[list[int], np.ndarray]]:
+        wave = self._wave(source, sample_rate)
+        for starts, windows in self._standardised(wave, hop):
+            yield starts, self._tempered(self.scorer.scores(windows))
+
+    def _wave(self, source: audio.Source | np.ndarray, sample_rate: float | None) -> np.ndarray:
+        rate, channels = self.frontend.sample_rate, self.frontend.channels
+        if isinstance(source, np.ndarray):
+            wave, orig_rate = audio.check_wave(source, sample_rate)
+            return audio.conform(wave, orig_rate, sample_rate=rate, channels=channels)
+        if sample_rate is not None:
+            raise ValueError(f"{audio.describe(source)}: a file states its own sample rate; sample_rate= is for arrays")
+        return audio.load(source, sample_rate=rate, channels=channels)
+
+    def _standardised(self, wave: np.ndarray, hop: float | None) -> Iterator[tuple[list[int], np.ndarray]]:
+        # A batch at a time: an hour of sound has thousands of windows.
+        windows = self.frontend.windows(wave, hop=hop)
+        while batch := list(islice(windows, _BATCH)):
+            yield [start for start, _ in batch], self.scaler(np.stack([array for _, array in batch]))
+
+    def _tempered(self, scores: np.ndarray) -> np.ndarray:
+        if self.temperature == 1:
+            return scores
+        cooled = np.power(np.maximum(scores, 1e-12), 1 / self.temperature)
+        return cooled / cooled.sum(axis=-1, keepdims=True)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save everything as one file, a ZIP of `card.json`, `scaler.npz` and the model; whole or not at all.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        scaler = io.BytesIO()
+        np.savez(scaler, mean=self.scaler.mean, deviation=self.scaler.deviation)
+        files = {"scaler.npz": scaler.getvalue(), **self.scorer.to_files()}
+        with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+            archive.writestr("card.json", json.dumps(self._card(), indent=1))
+            for name, content in files.items():
+                archive.writestr(name, content)
+
+    def _card(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "scorer": self.scorer.kind,
+            "frontend": self.frontend.to_config(),
+            "labels": list(self.labels),
+            "pooling": self.pooling,
+            "temperature": self.temperature,
+            "history": self.history,
+            "about": self.about,
+            "versions": versions(),
+        }
+
+
+def versions() -> dict[str, str]:
+    """Say which versions made a result: of this package, Python, NumPy, Keras and its backend."""
+    return {
+        "audiozoo": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+    }
+
+
+def load_classifier(path: str | os.PathLike[str]) -> Classifier:
+    """Load a classifier that `Classifier.save` wrote.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is no saved classifier, is cut short or damaged, or is of a newer schema than this version reads.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file; a classifier is saved by `audiozoo train DIR -o FILE`")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = {name: archive.read(name) for name in archive.namelist()}
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path}: no saved classifier, or cut short ({error}); save or copy it again") from error
+    card = _read_card(path, files)
+    with np.load(io.BytesIO(files["scaler.npz"]), allow_pickle=False) as arrays:
+        scaler = Scaler(arrays["mean"], arrays["deviation"])
+    return Classifier(
+        frontend=Frontend.from_config(card["frontend"]),
+        scaler=scaler,
+        scorer=_SCORERS[card["scorer"]].from_files(files),
+        labels=card["labels"],
+        pooling=card["pooling"],
+        temperature=card["temperature"],
+        history=card["history"],
+        about=card["about"],
+    )
+
+
+def _read_card(path: str | os.PathLike[str], files: Mapping[str, bytes]) -> dict[str, Any]:
+    missing = {"card.json", "scaler.npz"} - set(files)
+    if missing:
+        raise ValueError(
+            f"{path}: a ZIP file, but no saved classifier, or one cut short: {', '.join(sorted(missing))} is not in it"
+        )
+    card = json.loads(files["card.json"])
+    if card["schema"] > SCHEMA:
+        raise ValueError(
+            f"{path}: saved in schema {card['schema']} by audiozoo {card['versions']['audiozoo']}, this version reads up to "
+            f"{SCHEMA}: upgrade audiozoo"
+        )
+    if card["scorer"] not in _SCORERS:
+        raise unknown_name(f"kind of model in {path}:", card["scorer"], _SCORERS)
+    return card
+
+
+class Failure(NamedTuple):
+    """A file that could not be classified, and why."""
+
+    source: str
+    error: str
+
+
+def predict_files(classifier: Classifier, paths: Iterable[str], *, strict: bool = False) -> Iterator[Prediction | Failure]:
+    """Classify files one after the other; a bad one is a `Failure` among the answers and stops nothing.
+
+    Raises:
+        OSError, ValueError: With `strict`, at the first bad file.
+    """
+    for path in paths:
+        try:
+            yield classifier.predict(path)
+        except (OSError, ValueError) as error:
+            if strict:
+                raise
+            yield Failure(path, str(error))

@@ -1,0 +1,37 @@
+"""The command line: ``audiozoo VERB``. A verb's module loads what is slow inside the verb, so that help comes at once."""
+
+from __future__ import annotations
+
+import os
+
+import typer
+
+from audiozoo.cli import benchmark, evaluate, info, list_, predict, train
+from audiozoo.cli.console import EXAMPLE_STYLE, reported
+
+app = typer.Typer(
+    name="audiozoo",
+    help="A model zoo of audio classifiers: train one on a folder of sounds, use it, or compare many on a benchmark.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+for verb, module in (
+    ("list", list_),
+    ("info", info),
+    ("train", train),
+    ("predict", predict),
+    ("evaluate", evaluate),
+    ("benchmark", benchmark),
+):
+    app.command(verb, epilog=f"[{EXAMPLE_STYLE}]Example:[/] {module.EXAMPLE}")(module.run)
+
+
+def main() -> None:
+    """Run the command line; an error of the user's becomes one message and an exit status."""
+    # TensorFlow reports its build options on every start; what matters still comes as Python warnings and errors.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with reported():
+        app()

@@ -1,0 +1,115 @@
+"""``audiozoo benchmark``: models compared on a dataset's official folds."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from audiozoo.cli.console import err, out, progress_bar, recipe_changes
+
+if TYPE_CHECKING:
+    from audiozoo.crossval import FoldJob, Row, Standing
+    from audiozoo.datasets import Dataset
+
+EXAMPLE = "audiozoo benchmark --dataset esc10 --root ESC-50/ --models 'feature_mlp,*cnn*'"
+
+_THREE = "feature_mlp,dcase2018_baseline,house_cnn"
+
+
+def run(
+    dataset: Annotated[str, typer.Option(help="synthetic (needs no files), esc10, esc50, folder, ...")] = "synthetic",
+    root: Annotated[Path | None, typer.Option(help="Where the dataset was unpacked.")] = None,
+    models: Annotated[str, typer.Option(help="Names and globs, separated by commas.")] = _THREE,
+    folds: Annotated[str, typer.Option(help="Which folds to test, such as 1,2; empty means all.")] = "",
+    epochs: Annotated[int | None, typer.Option(help="Passes over the clips, instead of each model's own number.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    recipe: Annotated[Path | None, typer.Option(help="A JSON file of training options, for all models.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where rows, table and picture are kept.")] = Path("runs"),
+    table: Annotated[Path | None, typer.Option(help="For the dataset folder: a CSV table of file, label, fold, group.")] = None,
+) -> None:
+    """Train and test models on all official folds; ends with a table and a confusion matrix.
+
+    Each finished fold is kept as a file: a run that was stopped goes on where it was when it is started again.
+    """
+    from audiozoo.crossval import fold_jobs, leaderboard
+    from audiozoo.training import recipe_for
+
+    data = _dataset(dataset, root, table, seed)
+    changes = recipe_changes(recipe, epochs=epochs, seed=seed)
+    chosen = [int(fold) for fold in folds.split(",") if fold.strip()]
+    jobs: list[FoldJob] = []
+    for model in _chosen_models(models):
+        jobs += fold_jobs(data, model, folds=chosen, recipe=recipe_for(model, **changes))
+    names = list(dict.fromkeys(job.model for job in jobs))
+    out.print(f"{data.name}: {len(data)} clips, {len(data.labels)} classes; {', '.join(names)} on {len(jobs)} folds in all")
+    rows = _run_all(jobs, output)
+    _finish(leaderboard(rows), data, output)
+
+
+def _dataset(name: str, root: Path | None, table: Path | None, seed: int) -> Dataset:
+    from audiozoo.datasets import load_dataset
+
+    options: dict[str, Any] = {"table": table} if table else {}
+    data = load_dataset(name, root=root, **options)
+    return data if data.folds else data.with_folds(5, seed=seed)
+
+
+def _chosen_models(patterns: str) -> list[str]:
+    from audiozoo.registry import list_models, model_info
+
+    names: list[str] = []
+    for pattern in filter(None, (part.strip() for part in patterns.split(","))):
+        # A plain name goes through model_info, which knows aliases and proposes the nearest name for a wrong one.
+        found = list_models(pattern) if set(pattern) & set("*?[") else [model_info(pattern).name]
+        if not found:
+            raise ValueError(f"no model matches {pattern!r}; see `audiozoo list`")
+        names += found
+    return list(dict.fromkeys(names))
+
+
+def _run_all(jobs: Sequence[FoldJob], output: Path) -> list[Row]:
+    from audiozoo.crossval import benchmark
+
+    rows: list[Row] = []
+    command = shlex.join(["audiozoo", *sys.argv[1:]])
+    with progress_bar() as show:
+        current = [""]
+
+        def labelled(stage: str, done: int, total: int, figures: Any) -> None:
+            show(f"{current[0]} {stage}", done, total, figures)
+
+        def started(job: FoldJob) -> None:
+            current[0] = f"{job.model} {job.fold}"
+
+        for row in benchmark(jobs, output / "rows", command=command, progress=labelled, started=started):
+            rows.append(row)
+            err.print(
+                f"  {row['model']:<24} fold {row['fold']}: {100 * row['accuracy']:5.1f} %  "
+                f"({row['best_epoch']} epochs, {row['train_seconds']:.0f} s)"
+            )
+    return rows
+
+
+def _finish(standings: Sequence[Standing], data: Dataset, output: Path) -> None:
+    from rich.table import Table
+
+    from audiozoo.files import replacing
+    from audiozoo.report import COLUMNS, cells, confusion_picture, markdown
+
+    table = Table(title=f"{data.name}, {standings[0].folds} folds")
+    for index, column in enumerate(COLUMNS):
+        table.add_column(column, justify="right" if index else "left")
+    for standing in standings:
+        table.add_row(*cells(standing))
+    out.print(table)
+    with replacing(output / f"{data.name}.md") as temporary:
+        temporary.write_text(markdown(standings), encoding="utf-8")
+    best = standings[0]
+    title = f"{best.model} on {data.name}: {100 * best.accuracy[0]:.1f} %"
+    picture = confusion_picture(best.confusion, best.labels, output / f"{data.name}-{best.model}.png", title=title)
+    out.print(f"confusion matrix of {best.model}: [bold]{picture}[/]\nrows and table: [bold]{output}[/]", soft_wrap=True)

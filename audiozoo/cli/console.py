@@ -1,0 +1,91 @@
+"""What the verbs share: where they print, how they show progress, how an error looks, what a recipe is changed by."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from audiozoo.config import revive
+
+if TYPE_CHECKING:
+    from audiozoo.training import Progress
+
+EXAMPLE_STYLE = "bold"
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn an expected error into a message and exit status 2, and Ctrl-C into 130."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        err.print("\n[yellow]interrupted[/]; finished results are kept")
+        sys.exit(130)
+
+
+@contextmanager
+def progress_bar(title: str = "") -> Iterator[Progress]:
+    """Show a bar on standard error for as long as the block runs; yields what is called with the progress."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description:<32}"),
+        BarColumn(30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[figures]}"),
+    )
+    with Bar(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(title, figures="")
+
+        def show(stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
+            text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+            bar.update(task, description=f"{title} {stage}".strip(), completed=done, total=total, figures=text)
+
+        yield show
+
+
+def recipe_changes(file: Path | None, **given: Any) -> dict[str, Any]:
+    """Collect what the user wants different from a model's own recipe: a JSON file's fields, then the options given.
+
+    Raises:
+        ValueError: The file is no JSON object.
+        OSError: It cannot be read.
+    """
+    changes = _read_recipe(file) if file else {}
+    return changes | {name: value for name, value in given.items() if value is not None}
+
+
+def _read_recipe(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f'{file}: no JSON ({error}); a recipe is an object such as {{"epochs": 40}}') from error
+    if not isinstance(content, dict):
+        raise ValueError(f'{file}: a recipe is a JSON object such as {{"epochs": 40}}, got {type(content).__name__}')
+    return {name: revive(value) for name, value in content.items() if name != "kind"}
+
+
+def report_failures(failures: Sequence[str], *, used: int) -> None:
+    """Name the files that could not be used, and leave with status 1 if there are any."""
+    if not failures:
+        return
+    err.print(f"[bold yellow]{len(failures)} file(s) could not be used[/] ({used} could):")
+    for failure in failures:
+        err.print(f"  {escape(failure)}", soft_wrap=True)
+    raise typer.Exit(1)

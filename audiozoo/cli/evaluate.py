@@ -1,0 +1,61 @@
+"""``audiozoo evaluate``: how good a saved classifier is on labelled sounds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from audiozoo.cli.console import out, progress_bar, report_failures
+
+EXAMPLE = "audiozoo evaluate my.audiozoo more-sounds/ --picture confusion.png"
+
+
+def run(
+    classifier: Annotated[Path, typer.Argument(help="A classifier saved by `audiozoo train`.")],
+    folder: Annotated[Path, typer.Argument(help="A folder with one folder of sounds for each class.")],
+    table: Annotated[Path | None, typer.Option(help="A CSV table with the columns file and label instead of folders.")] = None,
+    dataset: Annotated[str, typer.Option(help="How the folder is laid out: folder, esc10, esc50, ...")] = "folder",
+    picture: Annotated[Path | None, typer.Option(help="Where to draw the confusion matrix.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read instead of leaving it out.")] = False,
+) -> None:
+    """Measure a classifier on sounds that it has not learnt from."""
+    from audiozoo.classifier import load_classifier
+    from audiozoo.crossval import evaluate
+    from audiozoo.datasets import load_dataset
+    from audiozoo.report import confusion_picture
+
+    loaded = load_classifier(classifier)
+    data = load_dataset(dataset, root=folder, **({"table": table} if table else {}))
+    with progress_bar("evaluating") as show:
+        measures, failures = evaluate(loaded, data.clips, progress=show)
+    if strict and failures:
+        raise ValueError("\n".join(failures.values()))
+    matrix = np.array(measures["confusion"])
+    if as_json:
+        print(json.dumps({"clips": int(matrix.sum()), "labels": loaded.labels, **measures}, indent=1))
+    else:
+        _print(measures, matrix, loaded.labels)
+    if picture:
+        confusion_picture(matrix, loaded.labels, picture, title=f"{classifier.name} on {folder.name}")
+    report_failures(list(failures.values()), used=int(matrix.sum()))
+
+
+def _print(measures: dict[str, float], matrix: np.ndarray, labels: tuple[str, ...]) -> None:
+    from rich.table import Table
+
+    out.print(
+        f"{matrix.sum()} clips: accuracy {100 * measures['accuracy']:.1f} %, "
+        f"macro accuracy {100 * measures['macro_accuracy']:.1f} %, MAP@3 {measures['map@3']:.3f}"
+    )
+    table = Table("class", "clips", "recognised", "most often taken for", box=None, header_style="bold", pad_edge=False)
+    for index, label in enumerate(labels):
+        wrong = matrix[index].copy()
+        right, wrong[index] = wrong[index], 0
+        taken = f"{labels[int(wrong.argmax())]} ({wrong.max()})" if wrong.any() else ""
+        table.add_row(label, str(matrix[index].sum()), str(right), taken)
+    out.print(table)

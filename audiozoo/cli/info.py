@@ -1,0 +1,66 @@
+"""``audiozoo info``: what is known of one model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from audiozoo.cli.console import out
+from audiozoo.registry import ModelSpec, model_info
+
+EXAMPLE = "audiozoo info subspectralnet"
+
+
+def run(
+    name: Annotated[str, typer.Argument(help="A name from `audiozoo list`.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show a model's card: paper, front end, options, recipe, published scores."""
+    card = _card(model_info(name))
+    if as_json:
+        print(json.dumps(card, indent=1))
+        return
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column()
+    for key, value in card.items():
+        table.add_row(key, _lines(value))
+    out.print(table)
+
+
+def _card(spec: ModelSpec) -> dict[str, Any]:
+    reference = spec.reference
+    return {
+        "name": spec.name,
+        "description": spec.description,
+        "paper": f"{spec.paper} ({spec.year})",
+        "aliases": list(spec.aliases),
+        "input": spec.input,
+        "frontend": spec.frontend.to_config(),
+        "options": spec.options,
+        "reference": {
+            "input_shape": list(reference.input_shape),
+            "num_classes": reference.num_classes,
+            "parameters": reference.parameters,
+            "options": dict(reference.options),
+        },
+        "recipe": {key: getattr(value, "to_config", lambda value=value: value)() for key, value in spec.recipe.items()},
+        "published": [asdict(score) for score in spec.scores],
+    }
+
+
+def _lines(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{key} = {item}" for key, item in value.items())
+    if isinstance(value, list):
+        return "\n".join(_published(item) if isinstance(item, dict) else str(item) for item in value) or "none"
+    return str(value)
+
+
+def _published(score: dict[str, Any]) -> str:
+    return f"{score['value']} {score['metric']} on {score['dataset']} ({score['source']})"

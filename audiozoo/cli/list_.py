@@ -1,0 +1,36 @@
+"""``audiozoo list``: which models there are."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from audiozoo.cli.console import out
+from audiozoo.registry import list_models, model_info
+
+EXAMPLE = "audiozoo list '*cnn*'"
+
+
+def run(
+    patterns: Annotated[list[str] | None, typer.Argument(help="Globs, any of which a name must match.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="A glob that no name may match; may be repeated.")] = None,
+    input: Annotated[str | None, typer.Option(help="Only models that eat: waveform, spectral or vector.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the models of the zoo."""
+    names = list_models(patterns or "*", exclude=exclude or (), input=input)  # type: ignore[arg-type]
+    if as_json:
+        print(json.dumps(names))
+        return
+    from rich.table import Table
+
+    table = Table("name", "input", "shape", "parameters", "year", "description", box=None, header_style="bold", pad_edge=False)
+    for name in names:
+        spec = model_info(name)
+        shape, parameters = spec.reference.input_shape, f"{spec.reference.parameters:,}"
+        table.add_row(name, spec.input, " x ".join(map(str, shape)), parameters, str(spec.year), spec.description)
+    out.print(table)
+    if not names:
+        raise typer.Exit(1)

@@ -1,0 +1,51 @@
+"""``audiozoo train``: from a folder of sounds to a classifier in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from audiozoo.cli.console import err, out, progress_bar, recipe_changes, report_failures
+
+if TYPE_CHECKING:
+    from audiozoo.classifier import Classifier
+
+EXAMPLE = "audiozoo train sounds/ -o my.audiozoo"
+
+
+def run(
+    folder: Annotated[Path, typer.Argument(help="A folder with one folder of sounds for each class.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to save the classifier.")],
+    model: Annotated[str, typer.Option(help="A name from `audiozoo list`.")] = "house_cnn",
+    table: Annotated[Path | None, typer.Option(help="A CSV table with the columns file and label instead of folders.")] = None,
+    dataset: Annotated[str, typer.Option(help="How the folder is laid out: folder, esc10, esc50, ...")] = "folder",
+    epochs: Annotated[int | None, typer.Option(help="Passes over the clips.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Makes the training repeatable.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A JSON file of training options.")] = None,
+    strict: Annotated[bool, typer.Option(help="Stop at files that cannot be read instead of leaving them out.")] = False,
+) -> None:
+    """Train a classifier on your own sounds."""
+    from audiozoo.datasets import load_dataset
+    from audiozoo.training import recipe_for, train
+
+    changes = recipe_changes(recipe, epochs=epochs, seed=seed)
+    chosen = recipe_for(model, **changes)
+    data = load_dataset(dataset, root=folder, **({"table": table} if table else {}))
+    for note in data.notes:
+        err.print(f"[yellow]note:[/] {note}", markup=True, soft_wrap=True)
+    out.print(f"{len(data)} clips of {len(data.labels)} classes: {', '.join(data.labels)}")
+    with progress_bar(model) as show:
+        classifier = train(model, data.clips, chosen, labels=data.labels, strict=strict, progress=show)
+    classifier.save(output)
+    out.print(_summary(classifier, output))
+    report_failures(classifier.about["failures"], used=classifier.about["training_clips"])
+
+
+def _summary(classifier: Classifier, output: Path) -> str:
+    validation = classifier.about["validation"]
+    judged = "no recordings to spare for validation"
+    if validation:
+        judged = f"{100 * validation['val_accuracy']:.1f} % on held-out recordings"
+    return f"saved [bold]{output}[/] ({classifier.about['model']}, {classifier.about['parameters']:,} parameters, {judged})"

@@ -1,0 +1,108 @@
+"""Values that are data, and names that are looked up.
+
+Frozen dataclasses that turn into JSON and back, modules found by lying in a folder, errors that propose the nearest name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import json
+import pkgutil
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any, Self
+
+
+def unknown_name(what: str, name: object, known: Iterable[str]) -> ValueError:
+    """Make the error for a name that is not among those known, proposing the nearest.
+
+    >>> print(unknown_name("model", "house_cn", ["house_cnn", "feature_mlp"]))
+    unknown model 'house_cn'; did you mean 'house_cnn'?
+    """
+    known = sorted(known)
+    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {', '.join(known) or 'none'}"
+    return ValueError(f"unknown {what} {name!r}; {hint}")
+
+
+def refuse_unknown(what: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise `unknown_name` for the first name that is not among those known."""
+    known = list(known)
+    for name in names:
+        if name not in known:
+            raise unknown_name(what, name, known)
+
+
+def import_all(package: str) -> None:
+    """Import every module of a package, so that those which register something do."""
+    folder = importlib.import_module(package)
+    for module in pkgutil.iter_modules(folder.__path__, f"{package}."):
+        importlib.import_module(module.name)
+
+
+class Configured:
+    """Base of the frozen dataclasses that are saved as JSON: frontends, transforms, recipes.
+
+    Two are equal, and share a `key`, when they are of one class and all their fields are equal.
+    """
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the value as JSON data: its class under "kind", then its fields."""
+        values = {name: _plain(getattr(self, name)) for name in _arguments(type(self))}
+        return {"kind": type(self).__name__, **values}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build the value that `to_config` described; fields left out take their defaults.
+
+        Raises:
+            ValueError: The kind is no such class, or a field is unknown; the nearest name is proposed.
+        """
+        kinds = {kind.__name__: kind for kind in _family(cls)}
+        rest = dict(config)
+        kind = rest.pop("kind", cls.__name__)
+        if kind not in kinds:
+            raise unknown_name(cls.__name__.lower(), kind, kinds)
+        refuse_unknown(f"option of {kind}", rest, _arguments(kinds[kind]))
+        return kinds[kind](**{name: revive(value) for name, value in rest.items()})
+
+    @property
+    def key(self) -> str:
+        """A hash of the value, the same in every process; 16 hexadecimal digits."""
+        return digest(self.to_config())
+
+
+def digest(data: Any) -> str:
+    """Hash JSON data to 16 hexadecimal digits, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _arguments(kind: type) -> list[str]:
+    return [field.name for field in fields(kind) if field.init]
+
+
+def _family(cls: type) -> list[type]:
+    found = [cls]
+    child: type
+    for child in cls.__subclasses__():
+        found += _family(child)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Configured):
+        return value.to_config()
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def revive(value: Any) -> Any:
+    """Turn JSON data back into values: lists into tuples, and what `to_config` made into the value it described."""
+    if isinstance(value, dict) and "kind" in value:
+        return Configured.from_config(value)
+    if isinstance(value, list):
+        return tuple(revive(item) for item in value)
+    return value

@@ -1,0 +1,89 @@
+"""Numbers that say how good a classifier is. NumPy in, plain floats or arrays out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def _check(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    scores, targets = np.asarray(scores, float), np.asarray(targets)
+    if scores.ndim != 2 or targets.shape != scores.shape[:1] or not len(targets):
+        raise ValueError(
+            f"expected scores (clips, classes) and integer targets (clips,), at least one clip; "
+            f"got {scores.shape} and {targets.shape}"
+        )
+    if targets.dtype.kind not in "iu" or targets.min() < 0 or targets.max() >= scores.shape[1]:
+        raise ValueError(f"targets must be integers from 0 to {scores.shape[1] - 1}, got {targets.dtype} {targets}")
+    return scores, targets
+
+
+def accuracy(scores: np.ndarray, targets: np.ndarray) -> float:
+    """Share of clips whose highest score is the true class.
+
+    Args:
+        scores: ``(clips, classes)``.
+        targets: Class indices ``(clips,)``.
+
+    >>> accuracy([[0.9, 0.1], [0.8, 0.2]], [0, 1])
+    0.5
+    """
+    scores, targets = _check(scores, targets)
+    return float((scores.argmax(axis=1) == targets).mean())
+
+
+def macro_accuracy(scores: np.ndarray, targets: np.ndarray) -> float:
+    """Mean over classes of the share of the class's clips that are recognised, DCASE's class-wise accuracy.
+
+    A class without a clip in `targets` does not count.
+
+    >>> macro_accuracy([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]], [0, 0, 1])
+    0.5
+    """
+    matrix = confusion_matrix(scores, targets)
+    clips = matrix.sum(axis=1)
+    return float((matrix.diagonal()[clips > 0] / clips[clips > 0]).mean())
+
+
+def map_at_k(scores: np.ndarray, targets: np.ndarray, k: int = 3) -> float:
+    """Mean average precision at k with one true class per clip: the mean of 1 / rank, 0 beyond rank `k`.
+
+    The measure of the Freesound 2018 challenge (k = 3). Of equal scores the lower index ranks first.
+
+    >>> round(map_at_k([[0.2, 0.5, 0.3], [0.2, 0.5, 0.3]], [1, 2]), 2)
+    0.75
+    """
+    scores, targets = _check(scores, targets)
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    hits = order == targets[:, None]
+    return float((hits / np.arange(1, order.shape[1] + 1)).sum(axis=1).mean())
+
+
+def confusion_matrix(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Count clips by true class (row) and recognised class (column); integers ``(classes, classes)``."""
+    scores, targets = _check(scores, targets)
+    matrix = np.zeros((scores.shape[1],) * 2, dtype=int)
+    np.add.at(matrix, (targets, scores.argmax(axis=1)), 1)
+    return matrix
+
+
+def log_loss(scores: np.ndarray, targets: np.ndarray) -> float:
+    """Mean cross-entropy in nats of probabilities ``(clips, classes)`` against class indices ``(clips,)``."""
+    scores, targets = _check(scores, targets)
+    return float(-np.log(np.clip(scores[np.arange(len(targets)), targets], 1e-7, 1)).mean())
+
+
+def mean_and_deviation(values: list[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation (n - 1) over folds; one fold has deviation 0.
+
+    >>> mean_and_deviation([1.0, 3.0])
+    (2.0, 1.4142135623730951)
+    """
+    if not values:
+        raise ValueError("a mean needs at least one value, got none")
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+METRICS = {"accuracy": accuracy, "macro_accuracy": macro_accuracy, "map@3": map_at_k}
+"""The measures a `Dataset` can name as its own."""

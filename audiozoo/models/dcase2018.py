@@ -1,0 +1,75 @@
+"""The baseline of the DCASE 2018 challenge, task 1A (acoustic scenes).
+
+Source: Mesaros, Heittola, Virtanen, "A multi-device dataset for urban acoustic scene classification", DCASE Workshop 2018,
+arXiv:1807.09840, and the table of layers published with the baseline.
+"""
+
+from __future__ import annotations
+
+from audiozoo.features import LogMel
+from audiozoo.layers import Activation, NormalizationAxis, axis_of, classify, keras, require_size
+from audiozoo.registry import Reference, Score, register
+
+DCASE2018_LOGMEL = LogMel(
+    sample_rate=48_000,
+    duration=10.0,
+    frames=500,
+    n_fft=2_048,
+    win_length=1_920,
+    hop_length=960,
+    window="hamming",
+    power=1.0,
+    n_mels=40,
+    compression="log",
+)
+"""The front end of the DCASE 2018 baseline: 40 mel bands of the magnitude, 40 ms every 20 ms, natural logarithm."""
+
+
+@register(
+    frontend=DCASE2018_LOGMEL,
+    reference=Reference(input_shape=(40, 500, 1), num_classes=10, parameters=116_118),
+    paper="arXiv:1807.09840",
+    year=2018,
+    scores=[
+        Score("DCASE 2018 task 1A", "macro accuracy", 59.7, "development set, fold 1, best validation epoch"),
+        Score("DCASE 2018 task 1A", "macro accuracy", 61.0, "evaluation set"),
+    ],
+    aliases=["dcase2018_task1a_baseline"],
+    recipe={"epochs": 100, "batch_size": 16, "learning_rate": 1e-3, "patience": 40},
+)
+def dcase2018_baseline(
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    *,
+    dropout: float = 0.3,
+    normalization_axis: NormalizationAxis = "mel",
+    normalization_momentum: float = 0.9,
+    activation: Activation = "softmax",
+) -> keras.Model:
+    """Two 7x7 convolutions normalised per mel band: the DCASE 2018 task 1A baseline.
+
+    Args:
+        input_shape: ``(bands, frames, channels)``, at least 20 bands and 5 frames.
+        num_classes: Classes.
+        dropout: After each pooling and after the dense layer.
+        normalization_axis: "mel" normalises each band, as published; "channel" each filter.
+        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
+        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+
+    Raises:
+        ValueError: The input is too small.
+    """
+    require_size("dcase2018_baseline", input_shape, (20, 5))
+    inputs = x = keras.Input(input_shape, name="features")
+    # The published pooling of 5 and then 100 frames means all of the time, whatever its length.
+    for filters, pool in ((32, (5, 5)), (64, (4, input_shape[1] // 5))):
+        x = keras.layers.Conv2D(filters, 7, padding="same")(x)
+        x = keras.layers.BatchNormalization(axis=axis_of(normalization_axis), momentum=normalization_momentum)(x)
+        x = keras.layers.ReLU()(x)
+        x = keras.layers.MaxPooling2D(pool)(x)
+        x = keras.layers.Dropout(dropout)(x)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(100, activation="relu", kernel_initializer="random_uniform", name="embedding")(x)
+    x = keras.layers.Dropout(dropout)(x)
+    outputs = classify(x, num_classes, activation=activation, kernel_initializer="random_uniform")
+    return keras.Model(inputs, outputs, name="dcase2018_baseline")

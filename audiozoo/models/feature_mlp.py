@@ -1,0 +1,43 @@
+"""A dense network on the mean spectrum of a clip, the simplest of the everyday-sound classifiers.
+
+Source: wubinbai/Audio-Classification-Models (2020), section "audio features with MLP".
+"""
+
+from __future__ import annotations
+
+from audiozoo.features import Spectrogram, Statistics
+from audiozoo.layers import Activation, classify, keras
+from audiozoo.registry import Reference, register
+
+_MEAN_SPECTRUM = Statistics(
+    of=Spectrogram(sample_rate=44_100, duration=5.0, n_fft=512, hop_length=256, power=1.0),
+    reduce=("mean",),
+    scale="max",
+)
+
+
+@register(
+    frontend=_MEAN_SPECTRUM,
+    reference=Reference(input_shape=(257,), num_classes=6, parameters=191_782),
+    paper="wubinbai/Audio-Classification-Models",
+    year=2020,
+    recipe={"epochs": 300, "batch_size": 32, "learning_rate": 1e-3, "patience": 60},
+)
+def feature_mlp(
+    input_shape: tuple[int, ...], num_classes: int, *, dropout: float = 0.5, activation: Activation = "softmax"
+) -> keras.Model:
+    """Dense layers on the mean magnitude spectrum of the whole clip.
+
+    Args:
+        input_shape: ``(features,)``.
+        num_classes: Classes.
+        dropout: Share of the embedding that is dropped in training.
+        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+    """
+    inputs = x = keras.Input(input_shape, name="features")
+    for units in (256, 256, 128, 128, 64):
+        x = keras.layers.Dense(units, activation="relu")(x)
+    x = keras.layers.Dense(32, activation="relu", name="embedding")(x)
+    x = keras.layers.Dropout(dropout)(x)
+    outputs = classify(x, num_classes, activation=activation, kernel_regularizer=keras.regularizers.L2(0.01))
+    return keras.Model(inputs, outputs, name="feature_mlp")

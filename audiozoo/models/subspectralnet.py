@@ -1,0 +1,114 @@
+"""SubSpectralNet: a small network for each sub-band of the mel spectrogram, and one that joins what they found.
+
+Source: Phaye, Benetos, Wang, "SubSpectralNet - Using Sub-Spectrogram based Convolutional Neural Networks for Acoustic Scene
+Classification", ICASSP 2019, arXiv:1810.12642.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from audiozoo.layers import Activation, NormalizationAxis, axis_of, classify, keras, require_size
+from audiozoo.models.dcase2018 import DCASE2018_LOGMEL
+from audiozoo.registry import Reference, Score, register
+
+
+@register(
+    frontend=replace(DCASE2018_LOGMEL, channels=2),
+    reference=Reference((40, 500, 2), num_classes=10, parameters=331_344, options={"auxiliary": True}),
+    paper="arXiv:1810.12642",
+    year=2019,
+    scores=[
+        Score("DCASE 2018 task 1A", "accuracy", 72.18, "paper, 40 bands by 20 every 10, best epoch on the test fold"),
+        Score("DCASE 2018 task 1A", "accuracy", 69.14, "the authors' logs of the same, last epoch"),
+        Score("DCASE 2018 task 1A", "accuracy", 74.08, "paper, 200 bands by 30 every 10, best epoch on the test fold"),
+    ],
+    aliases=["sub_spectral_net"],
+    recipe={"epochs": 100, "batch_size": 16, "learning_rate": 1e-3, "patience": 40},
+)
+def subspectralnet(
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    *,
+    sub_band_size: int = 20,
+    sub_band_hop: int = 10,
+    dropout: float = 0.3,
+    normalization_axis: NormalizationAxis = "mel",
+    normalization_momentum: float = 0.9,
+    activation: Activation = "softmax",
+    auxiliary: bool = False,
+) -> keras.Model:
+    """One CNN for each sub-band of the mel spectrogram, joined by dense layers.
+
+    Args:
+        input_shape: ``(bands, frames, channels)``.
+        num_classes: Classes.
+        sub_band_size: Mel bands in a sub-band, at least 10.
+        sub_band_hop: Mel bands from one sub-band to the next.
+        dropout: After each pooling and each dense layer.
+        normalization_axis: "mel" normalises each band, as published; "channel" each filter.
+        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
+        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        auxiliary: Also return each sub-band's own classification, after the first output:
+            ``fit(x, (y,) * len(model.outputs))``. The paper trains this way and loses 2.7 points without.
+
+    Raises:
+        ValueError: The input is too small, or a sub-band has fewer than 10 bands or does not move.
+    """
+    if sub_band_size < 10 or sub_band_hop < 1:
+        raise ValueError(f"sub-bands need sub_band_size >= 10 and sub_band_hop >= 1, got {sub_band_size} and {sub_band_hop}")
+    require_size("subspectralnet", input_shape, (sub_band_size, 5))
+    inputs = keras.Input(input_shape, name="features")
+    normalization = {"axis": axis_of(normalization_axis), "momentum": normalization_momentum}
+    bands = [
+        _sub_band(inputs[:, first : first + sub_band_size], dropout, normalization)
+        for first in range(0, input_shape[0] - sub_band_size + 1, sub_band_hop)
+    ]
+    outputs = [classify(_joined(bands, dropout), num_classes, activation=activation)]
+    if auxiliary:
+        outputs += _auxiliary_outputs(bands, num_classes, dropout, activation)
+    return keras.Model(inputs, outputs if auxiliary else outputs[0], name="subspectralnet")
+
+
+def _sub_band(x: Any, dropout: float, normalization: dict[str, Any]) -> Any:
+    _, rows, frames, _ = x.shape
+    # Pooled to (about) 10 rows first, and over all that is left of the time last.
+    for filters, pool in ((32, (rows // 10, 5)), (64, (4, frames // 5))):
+        x = keras.layers.Conv2D(filters, 7, padding="same", kernel_initializer="he_normal")(x)
+        x = keras.layers.BatchNormalization(
+            beta_regularizer=keras.regularizers.L2(1e-4), gamma_regularizer=keras.regularizers.L2(1e-4), **normalization
+        )(x)
+        x = keras.layers.ReLU()(x)
+        x = keras.layers.MaxPooling2D(pool)(x)
+        x = keras.layers.Dropout(dropout)(x)
+    return keras.layers.Dense(32, activation="relu")(keras.layers.Flatten()(x))
+
+
+def _joined(bands: list[Any], dropout: float) -> Any:
+    x = keras.layers.Concatenate()(bands) if len(bands) > 1 else bands[0]
+    widths = list(_halving_widths(32 * len(bands)))
+    if not widths:
+        return keras.layers.Dropout(dropout)(keras.layers.Identity(name="embedding")(x))
+    for units in widths:
+        x = keras.layers.Dense(units, activation="relu", name="embedding" if units == widths[-1] else None)(x)
+        x = keras.layers.Dropout(dropout)(x)
+    return x
+
+
+def _halving_widths(features: int) -> Iterator[int]:
+    """Yield the widths of the joining layers: the largest power of two within `features`, halved down to 64."""
+    width = 2 ** (features.bit_length() - 1)
+    while width >= 64:
+        yield width
+        width //= 2
+
+
+def _auxiliary_outputs(bands: list[Any], num_classes: int, dropout: float, activation: Activation) -> list[Any]:
+    return [
+        keras.layers.Dense(num_classes, activation=activation, name=f"sub_band_{index}", dtype="float32")(
+            keras.layers.Dropout(dropout)(band)
+        )
+        for index, band in enumerate(bands)
+    ]

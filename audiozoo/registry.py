@@ -1,0 +1,257 @@
+"""The zoo's register: names, what each model expects, and how to build it. Nothing here loads Keras before `build`."""
+
+from __future__ import annotations
+
+import inspect
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal
+
+from audiozoo.config import import_all, refuse_unknown, unknown_name
+from audiozoo.features import Frontend
+
+if TYPE_CHECKING:
+    import keras
+
+Builder = Callable[..., "keras.Model"]
+InputKind = Literal["waveform", "spectral", "vector"]
+
+_KINDS: dict[int, InputKind] = {1: "vector", 2: "waveform", 3: "spectral"}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A published configuration and the size it must have; every one is a test.
+
+    Args:
+        input_shape: Of one window, without the batch.
+        num_classes: Classes.
+        parameters: All weights, trainable or not.
+        options: Options of the builder that differ from its defaults.
+    """
+
+    input_shape: tuple[int, ...]
+    num_classes: int
+    parameters: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A published result.
+
+    Args:
+        dataset: For example "ESC-10".
+        metric: For example "accuracy".
+        value: In percent, or a fraction for MAP.
+        source: Where it was published, and by which protocol.
+    """
+
+    dataset: str
+    metric: str
+    value: float
+    source: str
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What is known of a model without building it.
+
+    Args:
+        name: Its name in the registry.
+        builder: ``builder(input_shape, num_classes, **options)``.
+        frontend: The frontend it was designed for.
+        reference: A published configuration.
+        description: One line.
+        paper: Where it comes from.
+        year: Of publication.
+        scores: Published results.
+        aliases: Other names.
+        recipe: Training options in which it differs from the default recipe.
+    """
+
+    name: str
+    builder: Builder
+    frontend: Frontend
+    reference: Reference
+    description: str
+    paper: str
+    year: int
+    scores: tuple[Score, ...] = ()
+    aliases: tuple[str, ...] = ()
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def input(self) -> InputKind:
+        """ "waveform", "spectral" or "vector"."""
+        return _KINDS[len(self.frontend.shape)]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The builder's options and their defaults."""
+        parameters = inspect.signature(self.builder).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+_SPECS: dict[str, ModelSpec] = {}
+_ALIASES: dict[str, str] = {}
+
+
+def register(
+    *,
+    frontend: Frontend,
+    reference: Reference,
+    paper: str,
+    year: int,
+    scores: Sequence[Score] = (),
+    aliases: Sequence[str] = (),
+    recipe: Mapping[str, Any] | None = None,
+) -> Callable[[Builder], Builder]:
+    """Register the decorated builder under its own name, and return it untouched.
+
+    The builder takes ``(input_shape, num_classes, *, ...)``, its options keyword-only with defaults, and returns a Keras model
+    whose last layers are named `embedding`, `logits` and `probabilities`. The first line of its docstring describes it.
+
+    Raises:
+        ValueError: The name or an alias is taken, or the builder has no docstring.
+    """
+
+    def add(builder: Builder) -> Builder:
+        name = builder.__name__
+        for taken in (name, *aliases):
+            if taken in _SPECS or taken in _ALIASES:
+                raise ValueError(f"a model named {taken!r} is registered already: {_SPECS[_ALIASES.get(taken, taken)]}")
+        if not builder.__doc__:
+            raise ValueError(f"the builder {name} needs a docstring; its first line is the model's description")
+        _SPECS[name] = ModelSpec(
+            name=name,
+            builder=builder,
+            frontend=frontend,
+            reference=reference,
+            description=builder.__doc__.strip().splitlines()[0],
+            paper=paper,
+            year=year,
+            scores=tuple(scores),
+            aliases=tuple(aliases),
+            recipe=dict(recipe or {}),
+        )
+        _ALIASES.update(dict.fromkeys(aliases, name))
+        return builder
+
+    return add
+
+
+def _specs() -> dict[str, ModelSpec]:
+    import_all("audiozoo.models")
+    return _SPECS
+
+
+def list_models(
+    pattern: str | Sequence[str] = "*", *, exclude: str | Sequence[str] = (), input: InputKind | None = None
+) -> list[str]:
+    """List the models' names, numbers in them in numerical order.
+
+    Args:
+        pattern: Glob or globs, any of which a name must match.
+        exclude: Glob or globs, none of which it may match.
+        input: Only models that eat "waveform", "spectral" or "vector" input.
+
+    Raises:
+        ValueError: An unknown kind of input.
+
+    >>> list_models("*cnn*")
+    ['house_cnn']
+    """
+    if input is not None and input not in _KINDS.values():
+        raise unknown_name("input", input, _KINDS.values())
+    wanted, unwanted = _globs(pattern), _globs(exclude)
+    names = [
+        name
+        for name, spec in _specs().items()
+        if any(fnmatchcase(name, glob) for glob in wanted)
+        and not any(fnmatchcase(name, glob) for glob in unwanted)
+        and input in (None, spec.input)
+    ]
+    return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
+
+
+def _globs(patterns: str | Sequence[str]) -> Sequence[str]:
+    return [patterns] if isinstance(patterns, str) else patterns
+
+
+def model_info(name: str) -> ModelSpec:
+    """Return what is known of a model, by its name or an alias, without building it.
+
+    Raises:
+        ValueError: An unknown name; the nearest are proposed.
+    """
+    specs = _specs()
+    name = _ALIASES.get(name, name)
+    if name not in specs:
+        raise unknown_name("model", name, [*specs, *_ALIASES])
+    return specs[name]
+
+
+def build(
+    name: str,
+    num_classes: int = 10,
+    *,
+    input_shape: Sequence[int] | None = None,
+    weights: str | None = None,
+    seed: int | None = None,
+    **options: Any,
+) -> keras.Model:
+    """Build a Keras model by name, not compiled.
+
+    Args:
+        name: A name or alias from `list_models`.
+        num_classes: Width of the output.
+        input_shape: Of one window, without the batch; `None` is the shape of the model's own frontend.
+        weights: Path of a Keras weights file for the same model and sizes; `None` leaves the random initialisation.
+        seed: Makes the initial weights and the dropout repeatable; no global state is changed.
+        **options: The builder's own, see ``model_info(name).options``.
+
+    Returns:
+        A model with one output, probabilities ``(batch, num_classes)``; with ``auxiliary=True`` further ones follow it.
+
+    Raises:
+        ValueError: An unknown name or option (the nearest is proposed), a number of classes that is not positive, or an input
+            too small for the model.
+    """
+    spec = model_info(name)
+    check_options(spec, options)
+    if num_classes < 1:
+        raise ValueError(f"num_classes must be at least 1, got {num_classes}")
+    shape = spec.frontend.shape if input_shape is None else tuple(int(size) for size in input_shape)
+    if len(shape) != len(spec.frontend.shape):
+        raise ValueError(
+            f"{spec.name} takes {spec.input} input like {spec.frontend.shape}, got input_shape={shape} (without the batch axis)"
+        )
+    with _seeded(seed):
+        model = spec.builder(shape, num_classes, **options)
+    if weights is not None:
+        model.load_weights(weights)
+    return model
+
+
+def check_options(spec: ModelSpec, options: Mapping[str, Any]) -> None:
+    """Refuse, by name, an option that a model's builder does not have."""
+    refuse_unknown(f"option of {spec.name}", options, spec.options)
+
+
+@contextmanager
+def _seeded(seed: int | None) -> Iterator[None]:
+    # Keras draws the seed of each initialiser and dropout that got none from Python's generator, which is put back after.
+    if seed is None:
+        yield
+        return
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)

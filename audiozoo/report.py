@@ -1,0 +1,74 @@
+"""Pictures and tables of results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiozoo.crossval import Standing
+from audiozoo.files import replacing
+
+COLUMNS = ("model", "parameters", "accuracy", "MAP@3", "training", "per clip")
+"""The leaderboard's columns, one cell each in `cells`."""
+
+
+def cells(standing: Standing) -> tuple[str, ...]:
+    """Write a standing as the leaderboard's cells."""
+    mean, deviation = standing.accuracy
+    return (
+        standing.model,
+        f"{standing.parameters:,}",
+        f"{100 * mean:.1f} ± {100 * deviation:.1f} %",
+        f"{standing.map_at_3:.3f}",
+        f"{standing.train_seconds:.0f} s",
+        f"{standing.ms_per_clip:.1f} ms",
+    )
+
+
+def markdown(standings: Sequence[Standing]) -> str:
+    """Write the leaderboard as a Markdown table."""
+    lines = [COLUMNS, ("---", *["---:"] * (len(COLUMNS) - 1)), *map(cells, standings)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def confusion_picture(matrix: np.ndarray, labels: Sequence[str], path: str | os.PathLike[str], *, title: str = "") -> Path:
+    """Draw a confusion matrix as shares of each true class, with the counts in the cells.
+
+    Args:
+        matrix: Counts ``(true, recognised)``.
+        labels: The classes.
+        path: Of the picture; its ending chooses the format.
+        title: Above it.
+
+    Returns:
+        The path.
+    """
+    # A figure of its own canvas, not pyplot: no window system is asked for and no global state is left behind.
+    from matplotlib.figure import Figure
+
+    matrix = np.asarray(matrix)
+    side = 2.5 + 0.42 * len(labels)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.add_subplot()
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set(xlabel="recognised as", ylabel="true class", title=title)
+    _write_counts(axes, matrix, shares)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+    return Path(path)
+
+
+def _write_counts(axes: Any, matrix: np.ndarray, shares: np.ndarray) -> None:
+    if len(matrix) > 20:
+        return  # fifty classes leave no room for numbers
+    for row, column in np.argwhere(matrix > 0):
+        colour = "white" if shares[row, column] > 0.6 else "black"
+        axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour, fontsize=8)

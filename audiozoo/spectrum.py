@@ -1,0 +1,270 @@
+"""Short-time Fourier transform and mel bands, as exact as librosa's and a few times faster.
+
+Frames go through window, FFT, power and filterbank in blocks that stay in the processor's cache: for these sizes the
+temporaries of a whole-clip pipeline cost more than the FFT itself. The FFT is single precision, whose rounding lies about
+140 dB below a frame's loudest bin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+Framing = Literal["center", "window"]
+MelScale = Literal["slaney", "htk"]
+MelNorm = Literal["slaney"] | None
+
+_BLOCK_SAMPLES = 2**16  # 256 KiB of float32: half of a small L2 cache, the other half is for the spectrum
+_BANDS_PER_PRODUCT = 16  # a mel matrix is a band around its diagonal: products of 16 bands skip most of its zeros
+
+_COSINE_WINDOWS = {
+    "hann": (0.5, 0.5),
+    "hamming": (0.54, 0.46),
+    "blackman": (0.42, 0.5, 0.08),
+    "rectangular": (1.0,),
+}
+
+
+def window(name: str, length: int) -> np.ndarray:
+    """Return a periodic window of the cosine family, float64 ``(length,)``.
+
+    Args:
+        name: "hann", "hamming", "blackman" or "rectangular".
+        length: Samples.
+
+    Raises:
+        ValueError: Another name.
+
+    >>> window("hann", 4).tolist()
+    [0.0, 0.5, 1.0, 0.5]
+    """
+    if name not in _COSINE_WINDOWS:
+        raise ValueError(f"unknown window {name!r}; there are {', '.join(_COSINE_WINDOWS)}")
+    phase = 2 * np.pi * np.arange(length) / length
+    terms = [(-1) ** k * a * np.cos(k * phase) for k, a in enumerate(_COSINE_WINDOWS[name])]
+    return np.sum(terms, axis=0)
+
+
+def hz_to_mel(hertz: np.ndarray | float, scale: MelScale = "slaney") -> np.ndarray:
+    """Convert hertz to mel: Slaney's Auditory Toolbox scale (linear below 1 kHz) or HTK's 2595 log10(1 + f / 700)."""
+    hertz = np.asarray(hertz, float)
+    if scale == "htk":
+        return 2595 * np.log10(1 + hertz / 700)
+    above = 15 + np.log(np.maximum(hertz, 1000) / 1000) / _SLANEY_STEP
+    return np.where(hertz < 1000, hertz * 3 / 200, above)
+
+
+def mel_to_hz(mel: np.ndarray | float, scale: MelScale = "slaney") -> np.ndarray:
+    """Convert mel to hertz, the inverse of `hz_to_mel`."""
+    mel = np.asarray(mel, float)
+    if scale == "htk":
+        return 700 * (10 ** (mel / 2595) - 1)
+    return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * _SLANEY_STEP))
+
+
+_SLANEY_STEP = np.log(6.4) / 27
+
+
+def mel_filterbank(
+    sample_rate: float,
+    n_fft: int,
+    n_mels: int,
+    *,
+    fmin: float = 0.0,
+    fmax: float | None = None,
+    mel_scale: MelScale = "slaney",
+    norm: MelNorm = "slaney",
+) -> np.ndarray:
+    """Triangular filters evenly spaced on a mel scale, equal to ``librosa.filters.mel``.
+
+    Args:
+        sample_rate: Hz.
+        n_fft: Length of the FFT.
+        n_mels: Bands.
+        fmin: Lower edge of the lowest band, Hz.
+        fmax: Upper edge of the highest band, Hz; `None` is half the sample rate.
+        mel_scale: Slaney's or HTK's.
+        norm: "slaney" gives each filter unit area in hertz; `None` unit height.
+
+    Returns:
+        float32 ``(n_mels, 1 + n_fft // 2)``.
+
+    Raises:
+        ValueError: ``fmin < fmax <= sample_rate / 2`` does not hold, or some filter is so narrow that no bin falls into it.
+    """
+    fmax = sample_rate / 2 if fmax is None else fmax
+    if not 0 <= fmin < fmax <= sample_rate / 2:
+        raise ValueError(
+            f"mel bands need 0 <= fmin < fmax <= sample_rate / 2, got fmin={fmin}, fmax={fmax} at {sample_rate} Hz"
+        )
+    bins = np.linspace(0, sample_rate / 2, 1 + n_fft // 2)
+    edges = mel_to_hz(np.linspace(hz_to_mel(fmin, mel_scale), hz_to_mel(fmax, mel_scale), n_mels + 2), mel_scale)
+    rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
+    filters = np.maximum(0, np.minimum(rising, falling))
+    _refuse_empty(filters, edges, sample_rate, n_fft)
+    if norm == "slaney":
+        filters *= 2 / (edges[2:] - edges[:-2])[:, None]
+    return filters.astype(np.float32)
+
+
+def _refuse_empty(filters: np.ndarray, edges: np.ndarray, sample_rate: float, n_fft: int) -> None:
+    empty = np.flatnonzero(~filters.any(axis=1))
+    if len(empty):
+        low, high = edges[empty[0]], edges[empty[0] + 2]
+        raise ValueError(
+            f"{len(empty)} of {len(filters)} mel bands hold no FFT bin (the first from {low:.1f} to {high:.1f} Hz; "
+            f"bins are {sample_rate / n_fft:.1f} Hz apart): use fewer bands, a larger n_fft or a higher fmin"
+        )
+
+
+def frame_count(samples: int, n_fft: int, hop_length: int, framing: Framing = "center") -> int:
+    """Count the frames of a wave: "center" pads half a frame of zeros on both sides, "window" stays inside the wave."""
+    if framing == "center":
+        return 1 + (samples + 2 * (n_fft // 2) - n_fft) // hop_length
+    return max(0, 1 + (samples - n_fft) // hop_length)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stft:
+    """What makes a short-time Fourier transform: sizes in samples, window, and where frames lie."""
+
+    n_fft: int
+    hop_length: int
+    win_length: int
+    window: str = "hann"
+    framing: Framing = "center"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.win_length <= self.n_fft or self.hop_length <= 0 or self.n_fft < 2:
+            raise ValueError(
+                "an STFT needs 0 < win_length <= n_fft and hop_length > 0 in samples, got "
+                f"win_length={self.win_length}, n_fft={self.n_fft}, hop_length={self.hop_length}"
+            )
+        if self.framing not in ("center", "window"):
+            raise ValueError(f"framing must be 'center' or 'window', got {self.framing!r}")
+
+    def frames_of(self, samples: int) -> int:
+        """Count the frames of a wave."""
+        return frame_count(samples, self.n_fft, self.hop_length, self.framing)
+
+
+def spectrogram(wave: np.ndarray, stft: Stft, *, power: float = 2.0) -> np.ndarray:
+    """Magnitude to some power, without a filterbank.
+
+    Args:
+        wave: float32 ``(samples,)``.
+        stft: The transform.
+        power: 1 for magnitude, 2 for power.
+
+    Returns:
+        float32 ``(1 + n_fft // 2, frames)``.
+    """
+    out = np.empty((stft.frames_of(len(wave)), stft.n_fft // 2 + 1), np.float32)
+    for rows, block in _power_blocks(wave, stft):
+        out[rows] = _to_power(block, power)
+    return np.ascontiguousarray(out.T)
+
+
+def filtered_spectrogram(wave: np.ndarray, stft: Stft, bank: Filterbank, *, power: float = 2.0) -> np.ndarray:
+    """Spectrogram through a filterbank, never holding the whole spectrogram.
+
+    Returns:
+        float32 ``(frames, bands)``, frames first because that is how it is computed; transpose where bands come first.
+    """
+    out = np.empty((stft.frames_of(len(wave)), bank.bands), np.float32)
+    for rows, block in _power_blocks(wave, stft):
+        block = _to_power(block, power)
+        for bands, bins, weights in bank.parts:
+            np.matmul(block[:, bins], weights, out=out[rows, bands])
+    return out
+
+
+class Filterbank:
+    """A banded matrix ``(bands, bins)`` kept as a few small dense products."""
+
+    def __init__(self, filters: np.ndarray) -> None:
+        self.bands = len(filters)
+        starts = range(0, self.bands, _BANDS_PER_PRODUCT)
+        self.parts = [self._part(filters, slice(i, min(i + _BANDS_PER_PRODUCT, self.bands))) for i in starts]
+
+    @staticmethod
+    def _part(filters: np.ndarray, bands: slice) -> tuple[slice, slice, np.ndarray]:
+        used = np.flatnonzero(filters[bands].any(axis=0))
+        bins = slice(int(used[0]), int(used[-1]) + 1)
+        return bands, bins, np.ascontiguousarray(filters[bands, bins].T)
+
+
+@lru_cache(maxsize=32)
+def mel_bank(
+    sample_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: float | None, mel_scale: MelScale, norm: MelNorm
+) -> Filterbank:
+    """`mel_filterbank` prepared for `filtered_spectrogram`, remembered."""
+    return Filterbank(mel_filterbank(sample_rate, n_fft, n_mels, fmin=fmin, fmax=fmax, mel_scale=mel_scale, norm=norm))
+
+
+@lru_cache(maxsize=32)
+def _window32(name: str, length: int) -> np.ndarray:
+    return window(name, length).astype(np.float32)
+
+
+def _frames(wave: np.ndarray, stft: Stft) -> np.ndarray:
+    """View a wave as ``(frames, win_length)``, each row the part of a frame that the window does not blank."""
+    skip = (stft.n_fft - stft.win_length) // 2
+    if stft.framing == "center":
+        wave = np.pad(wave, stft.n_fft // 2)
+    if len(wave) < stft.n_fft:
+        return np.empty((0, stft.win_length), np.float32)
+    last = len(wave) - stft.n_fft
+    views = np.lib.stride_tricks.sliding_window_view(wave, stft.win_length)
+    return views[skip : skip + last + 1 : stft.hop_length]
+
+
+def _power_blocks(wave: np.ndarray, stft: Stft) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield power spectra ``(some frames, bins)``; each block is overwritten by the next."""
+    from scipy.fft import rfft
+
+    frames, taper = _frames(wave, stft), _window32(stft.window, stft.win_length)
+    skip = (stft.n_fft - stft.win_length) // 2
+    size = max(8, _BLOCK_SAMPLES // stft.n_fft)
+    buffer = np.zeros((size, stft.n_fft), np.float32)
+    power = np.empty((size, stft.n_fft // 2 + 1), np.float32)
+    for start in range(0, len(frames), size):
+        rows = slice(start, min(start + size, len(frames)))
+        count = rows.stop - rows.start
+        np.multiply(frames[rows], taper, out=buffer[:count, skip : skip + stft.win_length])
+        parts = rfft(buffer[:count]).view(np.float32)
+        np.multiply(parts, parts, out=parts)
+        yield rows, np.add(parts[:, 0::2], parts[:, 1::2], out=power[:count])
+
+
+def _to_power(block: np.ndarray, power: float) -> np.ndarray:
+    if power == 2:
+        return block
+    np.sqrt(block, out=block)
+    return block if power == 1 else np.power(block, power, out=block)
+
+
+def to_decibels(
+    power: np.ndarray, *, reference: float | Literal["max"] = 1.0, amin: float = 1e-10, top_db: float | None = 80.0
+) -> np.ndarray:
+    """Turn power into decibels in place, equal to ``librosa.power_to_db``.
+
+    Args:
+        power: float32, any shape, not negative; overwritten.
+        reference: The power that is 0 dB, or "max": the array's largest.
+        amin: Least power told apart from silence.
+        top_db: Floor below the array's largest value, in dB; `None` for no floor.
+    """
+    scale = np.float32(10 / np.log(10))
+    reference = float(power.max()) if reference == "max" else reference
+    np.maximum(power, amin, out=power)
+    # log and a product rather than log10: NumPy has a vectorised natural logarithm only
+    np.log(power, out=power)
+    power *= scale
+    power -= np.float32(10 * np.log10(max(amin, reference)))
+    return power if top_db is None else np.maximum(power, power.max() - np.float32(top_db), out=power)

@@ -1,0 +1,60 @@
+"""What the tests share: sounds made on the spot, and the real ones where they are."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# One clip at a time on small inputs: more threads only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import numpy as np
+import pytest
+import soundfile
+
+SHARED = Path(os.environ.get("AUDIOZOO_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+@pytest.fixture
+def esc50_root():
+    root = SHARED / "data" / "ESC-50"
+    if not root.is_dir():
+        pytest.skip(f"the real ESC-50 is not at {root}; set AUDIOZOO_SHARED to the folder that has data/ESC-50")
+    return root
+
+
+def tone(hertz, seconds, rate, level=0.5):
+    return (level * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
+
+
+@pytest.fixture
+def write_sound(tmp_path):
+    """Write a wave as a file and return its path."""
+
+    def write(wave, rate=8_000, name="sound.wav", **how):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, wave, rate, **how)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def sound_folder(tmp_path, rng):
+    """Make a folder of three classes that a spectrum tells apart: low tones, high tones, noise; six half-second clips of each."""
+    makers = {
+        "low": lambda: tone(rng.uniform(150, 400), 0.5, 8_000),
+        "high": lambda: tone(rng.uniform(1_500, 3_000), 0.5, 8_000),
+        "noise": lambda: rng.uniform(-0.5, 0.5, 4_000).astype(np.float32),
+    }
+    root = tmp_path / "sounds"
+    for label, make in makers.items():
+        (root / label).mkdir(parents=True)
+        for number in range(6):
+            soundfile.write(root / label / f"{number}.wav", make(), 8_000)
+    return root

@@ -1,0 +1,194 @@
+import io
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import tone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audiozoo import audio
+
+FORMATS = [
+    ("wav", "PCM_U8", 1e-2),
+    ("wav", "PCM_16", 1e-4),
+    ("wav", "PCM_24", 1e-6),
+    ("wav", "PCM_32", 1e-6),
+    ("wav", "FLOAT", 0),
+    ("wav", "DOUBLE", 1e-7),
+    ("flac", "PCM_16", 1e-4),
+    ("aiff", "PCM_16", 1e-4),
+    ("ogg", "VORBIS", 0.05),
+    ("mp3", "MPEG_LAYER_III", 0.05),
+]
+
+
+@pytest.mark.parametrize(("suffix", "subtype", "tolerance"), FORMATS)
+def test_reads_every_format(write_sound, suffix, subtype, tolerance):
+    wave = tone(440, 1.0, 16_000)
+    path = write_sound(wave, 16_000, f"a.{suffix}", subtype=subtype)
+    for source in (path, str(path), path.read_bytes(), io.BytesIO(path.read_bytes())):
+        read, rate = audio.read(source)
+        assert (read.dtype, rate, read.ndim) == (np.float32, 16_000, 1)
+        assert np.abs(read[2_000:12_000] - wave[2_000:12_000]).max() <= tolerance
+
+
+def test_reads_a_span(write_sound):
+    wave = np.linspace(-0.5, 0.5, 8_000, dtype=np.float32)
+    path = write_sound(wave, subtype="FLOAT")
+    read, _ = audio.read(path, start=0.25, end=0.5)
+    assert np.array_equal(read, wave[2_000:4_000])
+    assert len(audio.read(path, start=0.5, end=99)[0]) == 4_000
+    assert audio.measure(path) == (1.0, 8_000, 1)
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, None), (0.5, 0.5), (0.6, 0.5), (float("nan"), 1)])
+def test_refuses_an_impossible_span(write_sound, start, end):
+    with pytest.raises(ValueError, match="0 <= start < end"):
+        audio.read(write_sound(tone(440, 1, 8_000)), start=start, end=end)
+
+
+def test_span_beyond_the_end_says_how_long_the_file_is(write_sound):
+    with pytest.raises(ValueError, match=r"sound\.wav.*lasts 1\.000 s"):
+        audio.read(write_sound(tone(440, 1, 8_000)), start=2)
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.wav"):
+        audio.read(tmp_path / "nowhere.wav")
+    with pytest.raises(ValueError, match="got a folder"):
+        audio.read(tmp_path)
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"", "empty"), (b"no sound at all" * 9, "not a sound file")])
+def test_refuses_what_is_no_sound(tmp_path, content, reason):
+    path = tmp_path / "bad.wav"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"bad\.wav.*{reason}"):
+        audio.read(path)
+    with pytest.raises(ValueError, match=reason):
+        audio.read(content)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "aiff"])
+def test_refuses_a_file_cut_short(write_sound, suffix):
+    path = write_sound(tone(440, 1, 8_000), name=f"whole.{suffix}")
+    cut = path.with_name(f"cut.{suffix}")
+    cut.write_bytes(path.read_bytes()[:5_000])
+    with pytest.raises(ValueError, match=r"cut\.\w+: (cut short|not a sound file that libsndfile reads, or damaged)"):
+        audio.read(cut)
+
+
+def test_a_harmless_trailing_byte_is_no_cut(write_sound):
+    path = write_sound(tone(440, 1, 8_000))
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert len(audio.read(path)[0]) == 8_000
+
+
+def test_refuses_no_samples_and_nan(write_sound):
+    with pytest.raises(ValueError, match="no samples"):
+        audio.read(write_sound(np.zeros(0, np.float32)))
+    with pytest.raises(ValueError, match="NaN"):
+        audio.read(write_sound(np.full(100, np.nan, np.float32), subtype="FLOAT"))
+
+
+def test_check_wave_gives_float32_without_a_copy():
+    wave = np.zeros(10, np.float32)
+    assert audio.check_wave(wave, 8_000)[0] is wave
+    assert audio.check_wave(np.zeros(10), 8_000)[0].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("wave", "rate", "reason"),
+    [
+        (np.zeros(10), None, "sample rate"),
+        (np.zeros(10), 0, "positive"),
+        (np.zeros(10, np.int16), 8_000, "divide"),
+        (np.zeros((2, 100)), 8_000, r"wave\.T"),
+        (np.zeros((2, 3, 4)), 8_000, "shape"),
+        (np.zeros(0), 8_000, "shape"),
+        (np.array([np.inf, 0]), 8_000, "infinity"),
+        (np.array([np.nan, 0]), 8_000, "NaN"),
+    ],
+)
+def test_check_wave_refuses(wave, rate, reason):
+    with pytest.raises(ValueError, match=reason):
+        audio.check_wave(wave, rate)
+
+
+def test_mixes_eight_channels_down_and_one_up(rng):
+    eight = rng.uniform(-1, 1, (100, 8)).astype(np.float32)
+    assert np.allclose(audio.set_channels(eight, 1), eight.mean(axis=1), atol=1e-6)
+    mono = eight[:, 0]
+    assert np.array_equal(audio.set_channels(mono, 2), np.stack([mono, mono], axis=1))
+    assert audio.set_channels(eight, 8) is eight
+    with pytest.raises(ValueError, match="8 channels into 2"):
+        audio.set_channels(eight, 2)
+
+
+def test_resamples_a_tone_to_the_same_pitch():
+    wave = audio.resample(tone(1_000, 1, 44_100), 44_100, 16_000)
+    assert len(wave) == 16_000
+    assert np.abs(np.fft.rfft(wave)).argmax() == 1_000
+
+
+def test_load_brings_a_file_to_rate_and_channels(write_sound, rng):
+    path = write_sound(rng.uniform(-1, 1, (4_410, 2)), 44_100)
+    assert audio.load(path, sample_rate=22_050).shape == (2_205,)
+    assert audio.load(path, sample_rate=22_050, channels=2).shape == (2_205, 2)
+    with pytest.raises(ValueError, match=r"sound\.wav.*2 channels into 3"):
+        audio.load(path, sample_rate=22_050, channels=3)
+
+
+def test_a_sample_that_vanishes_in_resampling_is_an_error():
+    with pytest.raises(ValueError, match="too short"):
+        audio.conform(np.float32([0.5]), 48_000, sample_rate=100)
+
+
+def test_fit_pads_and_crops(rng):
+    wave = np.arange(1, 6, dtype=np.float32)
+    assert audio.fit(wave, 7).tolist() == [1, 2, 3, 4, 5, 0, 0]
+    assert audio.fit(wave, 12, pad="repeat").tolist() == [1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 1, 2]
+    assert audio.fit(wave, 2, crop="start").tolist() == [1, 2]
+    assert {audio.fit(wave, 4, crop="random", rng=rng)[0] for _ in range(50)} == {1, 2}
+    assert audio.fit(np.stack([wave, wave], axis=1), 7).shape == (7, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [({"length": 0}, "positive"), ({"pad": "mirror"}, "pad"), ({"crop": "end"}, "crop"), ({"crop": "random"}, "rng")],
+)
+def test_fit_refuses(options, reason):
+    with pytest.raises(ValueError, match=reason):
+        audio.fit(np.zeros(9, np.float32), **{"length": 5, **options})
+
+
+@given(samples=st.integers(1, 500), length=st.integers(1, 100), data=st.data())
+def test_windows_cover_every_sample_once_or_more(samples, length, data):
+    hop = data.draw(st.integers(1, length))
+    starts = audio.window_starts(samples, length, hop)
+    covered = {i for start in starts for i in range(start, min(start + length, samples))}
+    assert covered == set(range(samples))
+    assert starts == sorted(set(starts))
+    assert starts[-1] + length == samples or starts == [0]
+    if samples == length:
+        assert starts == [0]
+
+
+def test_windows_refuse_a_hop_that_skips_sound():
+    with pytest.raises(ValueError, match="hop"):
+        audio.window_starts(10, 4, 5)
+
+
+def test_reads_every_real_esc50_name(esc50_root):
+    for path in sorted((esc50_root / "audio").iterdir())[:20]:
+        wave = audio.load(path, sample_rate=22_050, end=5.0)
+        assert wave.ndim == 1
+        assert 0 < len(wave) <= 110_250
+
+
+def test_soundfile_agrees_with_the_copy_of_a_file(write_sound, tmp_path):
+    path = write_sound(tone(440, 1, 8_000))
+    shutil.copy(path, tmp_path / "LOUD.WAV")
+    assert np.array_equal(audio.read(tmp_path / "LOUD.WAV")[0], soundfile.read(path, dtype="float32")[0])

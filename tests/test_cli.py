@@ -1,0 +1,227 @@
+import csv
+import io
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import tone
+
+from audiozoo import cli
+
+VERBS = ["list", "info", "train", "predict", "evaluate", "benchmark"]
+
+
+@pytest.fixture
+def audiozoo(capsys, monkeypatch):
+    """Run the command line in this process: (exit status, what it printed, what it said on standard error)."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["audiozoo", *map(str, words)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = end.code or 0
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def classifier(audiozoo, sound_folder, tmp_path):
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text('{"batch_size": 8, "learning_rate": 0.01, "validation": 0.2, "patience": null}')
+    path = tmp_path / "my.audiozoo"
+    status, out, err = audiozoo("train", sound_folder, "-o", path, "--model", "feature_mlp", "--epochs", 25, "--recipe", recipe)
+    assert status == 0, err
+    assert "18 clips of 3 classes: high, low, noise" in out
+    assert "held-out recordings" in out
+    return path
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_shows_an_example(audiozoo, verb):
+    status, out, _ = audiozoo(verb, "--help")
+    assert status == 0
+    assert f"audiozoo {verb}" in out.split("Example:")[1]
+
+
+def test_list(audiozoo):
+    assert audiozoo("list")[1].count("\n") >= 5
+    assert json.loads(audiozoo("list", "*mlp", "house*", "--json")[1]) == ["feature_mlp", "house_cnn"]
+    assert json.loads(audiozoo("list", "--input", "vector", "--json")[1]) == ["feature_mlp"]
+    assert audiozoo("list", "nothing*")[0] == 1
+    status, _, err = audiozoo("list", "--input", "vectro")
+    assert status == 2
+    assert "did you mean 'vector'" in err
+
+
+def test_info(audiozoo):
+    status, out, _ = audiozoo("info", "subspectralnet")
+    assert status == 0
+    assert "1810.12642" in out
+    assert "72.18 accuracy on DCASE 2018 task 1A" in out
+    card = json.loads(audiozoo("info", "house_cnn", "--json")[1])
+    assert card["reference"]["parameters"] > 0
+    status, _, err = audiozoo("info", "house_cn")
+    assert (status, "did you mean 'house_cnn'" in err) == (2, True)
+
+
+def test_predict_as_table_json_and_csv(audiozoo, classifier, sound_folder):
+    low, noise = sound_folder / "low" / "0.wav", sound_folder / "noise" / "0.wav"
+    status, out, _ = audiozoo("predict", classifier, low, noise)
+    assert status == 0
+    assert [line.split()[1] for line in out.splitlines()[1:]] == ["low", "noise"]
+    answers = json.loads(audiozoo("predict", classifier, low, "--json")[1])
+    assert answers[0]["label"] == "low"
+    assert sum(answers[0]["scores"].values()) == pytest.approx(1, abs=1e-4)
+    rows = list(csv.DictReader(io.StringIO(audiozoo("predict", classifier, low, "--csv", "--top", 2)[1])))
+    assert [(row["rank"], row["label"]) for row in rows][0] == ("1", "low")
+    assert len(rows) == 2
+    assert len(json.loads(audiozoo("predict", classifier, sound_folder, "--json")[1])) == 18
+
+
+def test_one_bad_file_does_not_stop_the_others(audiozoo, classifier, sound_folder, tmp_path):
+    (tmp_path / "empty.wav").touch()
+    good = sound_folder / "low" / "0.wav"
+    status, out, err = audiozoo("predict", classifier, tmp_path / "empty.wav", good)
+    assert status == 1
+    assert "low" in out
+    assert "1 file(s) could not be used" in err
+    assert "empty.wav: the file is empty" in err
+    status, out, err = audiozoo("predict", classifier, tmp_path / "empty.wav", good, "--strict")
+    assert (status, out) == (2, "")
+    assert "empty.wav" in err
+
+
+def test_predict_refuses(audiozoo, classifier, tmp_path):
+    assert "choose one" in audiozoo("predict", classifier, "a.wav", "--json", "--csv")[2]
+    status, _, err = audiozoo("predict", tmp_path / "gone.audiozoo", "a.wav")
+    assert (status, "no such file" in err) == (2, True)
+    (tmp_path / "nothing").mkdir()
+    assert "no sounds in" in audiozoo("predict", classifier, tmp_path / "nothing")[2]
+
+
+def test_evaluate(audiozoo, classifier, sound_folder, tmp_path):
+    picture = tmp_path / "confusion.png"
+    status, out, _ = audiozoo("evaluate", classifier, sound_folder, "--picture", picture)
+    assert status == 0
+    assert "18 clips: accuracy" in out
+    assert picture.stat().st_size > 1_000
+    measures = json.loads(audiozoo("evaluate", classifier, sound_folder, "--json")[1])
+    assert measures["accuracy"] > 0.6
+    (sound_folder / "low" / "empty.wav").touch()
+    assert audiozoo("evaluate", classifier, sound_folder)[0] == 1
+    assert audiozoo("evaluate", classifier, sound_folder, "--strict")[0] == 2
+
+
+def test_training_leaves_out_bad_files_and_says_so(audiozoo, sound_folder, tmp_path):
+    (sound_folder / "low" / "empty.wav").touch()
+    words = ["train", sound_folder, "-o", tmp_path / "a.audiozoo", "--model", "feature_mlp", "--epochs", 1]
+    status, _, err = audiozoo(*words)
+    assert status == 1
+    assert "empty.wav: the file is empty" in err
+    assert (tmp_path / "a.audiozoo").is_file()
+    status, _, err = audiozoo(*words, "--strict", "-o", tmp_path / "b.audiozoo")
+    assert status == 2
+    assert not (tmp_path / "b.audiozoo").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--model", "house_cn"], "did you mean 'house_cnn'"),
+        (["--dataset", "fodler"], "did you mean 'folder'"),
+        (["--epochs", "0"], "epochs must be positive"),
+        (["--recipe", "bad.json"], "no JSON"),
+        (["--recipe", "list.json"], "JSON object"),
+        (["--recipe", "typo.json"], "did you mean 'epochs'"),
+    ],
+)
+def test_train_refuses(audiozoo, sound_folder, tmp_path, monkeypatch, words, reason):
+    monkeypatch.chdir(tmp_path)
+    for name, content in (("bad.json", "{"), ("list.json", "[]"), ("typo.json", '{"epoch": 1}')):
+        (tmp_path / name).write_text(content)
+    status, _, err = audiozoo("train", sound_folder, "-o", tmp_path / "a.audiozoo", *words)
+    assert status == 2
+    assert reason in err
+
+
+def test_benchmark_of_a_folder(audiozoo, sound_folder, tmp_path):
+    words = [
+        "benchmark",
+        "--dataset",
+        "folder",
+        "--root",
+        sound_folder,
+        "--models",
+        "feature_*",
+        "--epochs",
+        2,
+        "-o",
+        tmp_path / "r",
+    ]
+    status, out, err = audiozoo(*words)
+    assert status == 0, err
+    assert "feature_mlp" in out
+    assert err.count("fold") == 5
+    assert {path.name for path in (tmp_path / "r").iterdir()} == {"rows", "folder.md", "folder-feature_mlp.png"}
+    rows = [json.loads(path.read_text()) for path in (tmp_path / "r" / "rows").iterdir()]
+    assert len(rows) == 5
+    assert {row["command"] for row in rows} == {shlex.join(map(str, ["audiozoo", *words]))}
+    before = time.perf_counter()
+    assert audiozoo(*words)[0] == 0
+    assert time.perf_counter() - before < 5
+
+
+def test_benchmark_refuses(audiozoo):
+    assert "did you mean 'house_cnn'" in audiozoo("benchmark", "--models", "house_cn")[2]
+    assert "no model matches 'x*'" in audiozoo("benchmark", "--models", "x*")[2]
+    assert "has the folds" in audiozoo("benchmark", "--models", "feature_mlp", "--folds", "9")[2]
+
+
+def test_killed_and_started_again_a_benchmark_ends_as_if_never_killed(tmp_path):
+    sounds = tmp_path / "sounds"
+    generator = np.random.default_rng(0)
+    for label, pitch in (("low", 300), ("high", 2_000)):
+        (sounds / label).mkdir(parents=True)
+        for number in range(6):
+            soundfile.write(sounds / label / f"{number}.wav", tone(pitch * generator.uniform(0.8, 1.2), 1.0, 8_000), 8_000)
+    words = ["benchmark", "--dataset", "folder", "--root", str(sounds), "--models", "feature_mlp", "--epochs", "3", "--folds", "1,2,3"]
+    command = [sys.executable, "-c", "from audiozoo.cli import main; main()", *words, "-o"]
+    rows = tmp_path / "killed" / "rows"
+    with subprocess.Popen([*command, str(tmp_path / "killed")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as run:
+        while run.poll() is None and not list(rows.glob("[!.]*.json")):
+            time.sleep(0.05)
+        os.kill(run.pid, signal.SIGKILL)
+    finished = {path.name: path.stat().st_mtime_ns for path in rows.glob("[!.]*.json")}
+    assert 0 < len(finished) < 3
+
+    def accuracies(folder):
+        subprocess.run([*command, str(folder)], check=True, capture_output=True)
+        return {path.name: json.loads(path.read_text())["accuracy"] for path in (folder / "rows").glob("[!.]*.json")}
+
+    assert accuracies(tmp_path / "killed") == accuracies(tmp_path / "whole")
+    assert {name: (rows / name).stat().st_mtime_ns for name in finished} == finished
+
+
+def test_help_and_list_load_nothing_heavy():
+    for words in (["--help"], ["list"], ["train", "--help"], ["info", "house_cnn"]):
+        code = (
+            "import sys\nfrom audiozoo.cli import main\n"
+            f"sys.argv = ['audiozoo', *{words!r}]\n"
+            "try: main()\nexcept SystemExit: pass\n"
+            "heavy = ('tensorflow', 'jax', 'torch', 'keras.src', 'librosa', 'numba', 'scipy', 'sklearn', 'matplotlib')\n"
+            "print([name for name in heavy if name in sys.modules], file=sys.stderr)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stderr.strip() == "[]", words

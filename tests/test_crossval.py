@@ -1,0 +1,144 @@
+import json
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from audiozoo import metrics
+from audiozoo.crossval import FeatureBank, benchmark, evaluate, fold_jobs, leaderboard, read_row, run_fold
+from audiozoo.datasets import Clip, Dataset, load_dataset
+from audiozoo.training import Recipe, train
+
+QUICK = Recipe(epochs=15, batch_size=8, learning_rate=1e-2, validation=0.25)
+
+
+@pytest.fixture
+def data(sound_folder):
+    return load_dataset("folder", root=sound_folder).with_folds(3)
+
+
+@pytest.fixture
+def jobs(data):
+    return fold_jobs(data, "feature_mlp", recipe=QUICK)
+
+
+def test_a_row_says_how_it_came_about(jobs):
+    row, classifier = run_fold(jobs[0])
+    again = json.loads(json.dumps(row))
+    assert again == row
+    expected = {"dataset", "fold", "model", "parameters", "recipe", "frontend", "seed", "best_epoch", "validation", "versions"}
+    assert expected <= set(row)
+    assert row["accuracy"] > 0.6
+    assert np.sum(row["confusion"]) == row["test_clips"] == 6
+    assert row["train_seconds"] > 0
+    assert row["ms_per_clip"] > 0
+    answers = [classifier.predict(clip.path) for clip in jobs[0].test]
+    right = np.mean([answer.label == clip.label for answer, clip in zip(answers, jobs[0].test, strict=True)])
+    assert row["accuracy"] == pytest.approx(right)
+
+
+def test_the_key_is_of_everything_the_result_depends_on(jobs, data, tmp_path):
+    job = jobs[0]
+    changed = [
+        jobs[1],
+        replace(job, model="house_cnn"),
+        replace(job, options={"dropout": 0.1}),
+        replace(job, recipe=replace(QUICK, seed=1)),
+        replace(job, frontend=job.frontend.adapt(duration=0.7)),
+        replace(job, train=job.train[1:]),
+        replace(job, train=(replace(job.train[0], labels=("low",)), *job.train[1:])),
+    ]
+    assert len({other.key for other in [job, *changed]}) == 8
+    assert pickle.loads(pickle.dumps(job)).key == job.key
+    moved = replace(job, train=tuple(replace(clip, path=f"elsewhere/{clip.path}") for clip in job.train))
+    assert moved.key == job.key
+
+
+def test_a_finished_row_is_not_run_again(jobs, tmp_path):
+    started = []
+    rows = list(benchmark(jobs, tmp_path, command="audiozoo benchmark", started=lambda job: started.append(job.fold)))
+    assert started == [1, 2, 3]
+    assert [row["command"] for row in rows] == ["audiozoo benchmark"] * 3
+    (tmp_path / jobs[1].file_name).unlink()
+    again = list(benchmark(jobs, tmp_path, started=lambda job: started.append(job.fold)))
+    assert started == [1, 2, 3, 2]
+    assert again[0] == rows[0]
+    assert [row["accuracy"] for row in again] == [row["accuracy"] for row in rows]
+    assert again[1]["confusion"] == rows[1]["confusion"]
+
+
+def test_an_interrupted_run_keeps_its_finished_rows(jobs, tmp_path, monkeypatch):
+    def killed(job):
+        if job.fold == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(benchmark(jobs, tmp_path / "rows", started=killed))
+    assert [path.name for path in (tmp_path / "rows").iterdir()] == [jobs[0].file_name]
+
+
+def test_folds_share_their_features(jobs, tmp_path, monkeypatch):
+    calls = []
+    original = FeatureBank.of.__func__
+    monkeypatch.setattr(FeatureBank, "of", classmethod(lambda cls, *args: calls.append(len(args[0])) or original(cls, *args)))
+    list(benchmark(jobs[:2], tmp_path))
+    assert calls == [18]
+
+
+def test_a_damaged_row_is_named(jobs, tmp_path):
+    path = tmp_path / jobs[0].file_name
+    for content in ('{"accuracy": 0.5, "fo', "[]", "{}"):
+        path.write_text(content)
+        with pytest.raises(ValueError, match=r"fold1.*damaged.*delete it"):
+            read_row(path)
+
+
+def test_a_bad_clip_stops_before_any_training(jobs, tmp_path):
+    (tmp_path / "empty.wav").touch()
+    bad = replace(jobs[0], test=(*jobs[0].test, Clip(str(tmp_path / "empty.wav"), ("low",))))
+    with pytest.raises(ValueError, match=r"empty\.wav"):
+        run_fold(bad)
+
+
+def test_a_leaking_split_is_refused(jobs):
+    leaking = replace(jobs[0], test=(*jobs[0].test, jobs[0].train[0]))
+    with pytest.raises(ValueError, match="both sides"):
+        run_fold(leaking)
+
+
+def test_jobs_of_chosen_folds(data):
+    assert [job.fold for job in fold_jobs(data, "feature_mlp", folds=[3, 1])] == [1, 3]
+    with pytest.raises(ValueError, match=r"has the folds \[1, 2, 3\], not \[7\]"):
+        fold_jobs(data, "feature_mlp", folds=[7])
+    with pytest.raises(ValueError, match="no official folds"):
+        fold_jobs(Dataset("mine", data.clips[:0] + (Clip("a.wav", ("a",)),), ("a",)), "feature_mlp")
+
+
+def row(model, fold, accuracy, **changes):
+    confusion = [[round(accuracy * 10), 10 - round(accuracy * 10)], [0, 10]]
+    facts = {"parameters": 5, "metric": "accuracy", "labels": ["a", "b"], "map@3": accuracy, "train_seconds": 2.0}
+    return {"model": model, "fold": fold, "accuracy": accuracy, "confusion": confusion, "ms_per_clip": fold, **facts, **changes}
+
+
+def test_the_leaderboard_ranks_by_the_datasets_measure():
+    rows = [row("x", 1, 0.8), row("y", 1, 0.9), row("x", 2, 0.6), row("y", 2, 1.0)]
+    first, second = leaderboard(rows)
+    assert (first.model, second.model) == ("y", "x")
+    assert second.accuracy == metrics.mean_and_deviation([0.8, 0.6])
+    assert (second.folds, second.train_seconds, second.ms_per_clip) == (2, 4.0, 1.5)
+    assert second.confusion.tolist() == [[14, 6], [0, 20]]
+    by_map = [{**r, "metric": "map@3", "map@3": 1 - r["accuracy"]} for r in rows]
+    assert leaderboard(by_map)[0].model == "x"
+
+
+def test_evaluate_leaves_out_what_cannot_be_read(data, tmp_path):
+    classifier = train("feature_mlp", data.clips, QUICK)
+    (tmp_path / "empty.wav").touch()
+    measures, failures = evaluate(classifier, [*data.clips, Clip(str(tmp_path / "empty.wav"), ("low",))])
+    assert np.sum(measures["confusion"]) == 18
+    assert list(failures) == [18]
+    with pytest.raises(ValueError, match="'bark' is none of those trained"):
+        evaluate(classifier, [Clip(data.clips[0].path, ("bark",))])
+    with pytest.raises(ValueError, match=r"empty\.wav"):
+        evaluate(classifier, [Clip(str(tmp_path / "empty.wav"), ("low",))])

@@ -1,0 +1,24 @@
+import os
+
+import pytest
+
+from audiozoo.files import replacing
+
+
+def test_a_file_is_whole_or_the_old_one(tmp_path):
+    path = tmp_path / "deep" / "result.json"
+    with replacing(path) as temporary:
+        temporary.write_text("first")
+        assert not path.exists()
+    with pytest.raises(RuntimeError, match="half"), replacing(path) as temporary:
+        temporary.write_text("sec")
+        raise RuntimeError("half way")
+    assert path.read_text() == "first"
+    assert os.listdir(path.parent) == ["result.json"]
+
+
+def test_a_result_is_readable_like_any_other_new_file(tmp_path):
+    with replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("x")
+    (tmp_path / "b.txt").write_text("x")
+    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "b.txt").stat().st_mode

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+from sklearn import metrics as oracle
+
+from audiozoo import metrics
+
+
+@pytest.fixture
+def answers(rng):
+    return rng.dirichlet(np.ones(6), 200), rng.integers(0, 6, 200)
+
+
+def test_agree_with_scikit_learn(answers):
+    scores, targets = answers
+    best = scores.argmax(axis=1)
+    assert metrics.accuracy(scores, targets) == pytest.approx(oracle.accuracy_score(targets, best))
+    assert metrics.macro_accuracy(scores, targets) == pytest.approx(oracle.balanced_accuracy_score(targets, best))
+    assert np.array_equal(metrics.confusion_matrix(scores, targets), oracle.confusion_matrix(targets, best))
+    assert metrics.log_loss(scores, targets) == pytest.approx(oracle.log_loss(targets, scores))
+    binary = np.eye(6, dtype=int)[targets]
+    ranked = oracle.label_ranking_average_precision_score(binary, scores)
+    assert metrics.map_at_k(scores, targets, k=6) == pytest.approx(ranked)
+
+
+def test_map_at_3_by_hand():
+    scores = np.array([[0.4, 0.3, 0.2, 0.1]] * 4)
+    assert metrics.map_at_k(scores, np.arange(4)) == pytest.approx((1 + 1 / 2 + 1 / 3 + 0) / 4)
+
+
+def test_a_class_without_clips_does_not_count():
+    assert metrics.macro_accuracy(np.eye(3)[[0, 0, 1]], np.array([0, 0, 1])) == 1
+
+
+def test_mean_and_deviation_of_folds():
+    assert metrics.mean_and_deviation([0.8, 0.9, 1.0]) == (pytest.approx(0.9), pytest.approx(0.1))
+    assert metrics.mean_and_deviation([0.5]) == (0.5, 0.0)
+    with pytest.raises(ValueError, match="none"):
+        metrics.mean_and_deviation([])
+
+
+@pytest.mark.parametrize(
+    ("scores", "targets"),
+    [
+        (np.zeros((3, 2)), np.zeros(2, int)),
+        (np.zeros(3), np.zeros(3, int)),
+        (np.zeros((3, 2)), np.array([0, 1, 2])),
+        (np.zeros((3, 2)), np.array([0, 1, -1])),
+        (np.zeros((3, 2)), np.zeros(3)),
+        (np.zeros((0, 2)), np.zeros(0, int)),
+    ],
+)
+def test_refuse_what_does_not_fit(scores, targets):
+    with pytest.raises(ValueError, match="targets"):
+        metrics.accuracy(scores, targets)
+
+
+def test_map_needs_a_rank():
+    with pytest.raises(ValueError, match="at least 1"):
+        metrics.map_at_k(np.eye(2), np.array([0, 1]), k=0)

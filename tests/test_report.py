@@ -1,0 +1,22 @@
+import numpy as np
+
+from audiozoo.crossval import Standing
+from audiozoo.report import COLUMNS, cells, confusion_picture, markdown
+
+STANDING = Standing("house_cnn", 763_818, 5, (0.905, 0.042), (0.905, 0.042), 0.9512, 1_234.4, 7.25, np.eye(2), ("a", "b"))
+
+
+def test_the_table_says_what_the_standing_says():
+    assert cells(STANDING) == ("house_cnn", "763,818", "90.5 ± 4.2 %", "0.951", "1234 s", "7.2 ms")
+    lines = markdown([STANDING, STANDING]).splitlines()
+    assert len(lines) == 4
+    assert {line.count("|") for line in lines} == {len(COLUMNS) + 1}
+
+
+def test_pictures_of_few_and_of_many_classes(tmp_path):
+    for classes in (2, 10, 50):
+        path = confusion_picture(
+            np.eye(classes, dtype=int) * 8, [f"class {i}" for i in range(classes)], tmp_path / f"{classes}.png", title="x"
+        )
+        assert path.read_bytes()[:4] == b"\x89PNG"
+    assert confusion_picture(np.eye(2), ["a", "b"], tmp_path / "a.svg").read_text().count("<svg") == 1

@@ -1,0 +1,246 @@
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from conftest import tone
+
+import audiozoo
+from audiozoo.augment import Compose, FilterAugment, Gain, Mixup, TimeRoll, TimeShift
+from audiozoo.datasets import Clip, load_dataset
+from audiozoo.features import LogMel, Scaler, extract
+from audiozoo.training import Examples, Recipe, _Batches, _optimizer, _weights, frontend_for, recipe_for, target_indices, train
+
+FRONTEND = LogMel(sample_rate=8_000, duration=0.5, n_fft=256, hop_length=128, n_mels=16)
+QUICK = Recipe(epochs=12, batch_size=8, learning_rate=1e-2, validation=0.3)
+
+
+@pytest.fixture
+def clips(sound_folder):
+    return load_dataset("folder", root=sound_folder).clips
+
+
+@pytest.fixture
+def examples(clips):
+    labels = sorted({clip.label for clip in clips})
+    return Examples(clips, extract(clips, FRONTEND), target_indices(clips, labels), np.arange(len(clips)))
+
+
+def batches(examples, recipe, outputs=1):
+    return _Batches(examples, recipe, Scaler.identity(), FRONTEND, 3, outputs).endless()
+
+
+@pytest.fixture
+def trained(clips):
+    return train("house_cnn", clips, QUICK, frontend=FRONTEND, filters=(8, 16))
+
+
+def test_learns_to_tell_three_sounds_apart(trained, clips):
+    assert trained.history["loss"][-1] < trained.history["loss"][0] / 2
+    assert trained.predict(tone(250, 0.5, 8_000), sample_rate=8_000).label == "low"
+    assert trained.predict(tone(2_500, 0.5, 8_000), sample_rate=8_000).label == "high"
+    assert trained.labels == ("high", "low", "noise")
+
+
+def test_the_best_epoch_is_restored(trained):
+    losses = trained.history["val_loss"]
+    assert trained.about["best_epoch"] == int(np.argmin(losses)) + 1
+    assert trained.about["validation"]["val_loss"] == min(losses)
+    assert len(losses) == 12
+    assert trained.about["training_clips"] == 12
+
+
+def test_the_same_seed_gives_the_same_classifier(clips):
+    def weights(seed):
+        recipe = Recipe(epochs=2, batch_size=8, seed=seed, mix=Mixup(), augment_features=TimeRoll())
+        return train("house_cnn", clips, recipe, frontend=FRONTEND, filters=(4, 8)).scorer.model.get_weights()
+
+    first, second, other = weights(3), weights(3), weights(4)
+    assert all(np.allclose(a, b, atol=1e-6) for a, b in zip(first, second, strict=True))
+    assert not np.allclose(first[0], other[0])
+
+
+def test_patience_stops_early(clips):
+    recipe = Recipe(epochs=60, batch_size=8, learning_rate=1e-12, validation=0.3, patience=3, optimizer="sgd")
+    history = train("feature_mlp", clips, recipe).history
+    assert len(history["loss"]) == 4
+
+
+def test_refitting_uses_all_clips_for_the_best_number_of_epochs(clips):
+    recipe = Recipe(epochs=4, batch_size=8, validation=0.3, refit=True)
+    classifier = train("feature_mlp", clips, recipe)
+    assert classifier.about["training_clips"] == 18
+    assert len(classifier.history["val_loss"]) == 4
+    assert len(classifier.history["refit_loss"]) == classifier.about["best_epoch"]
+    assert classifier.about["validation"]["val_loss"] == min(classifier.history["val_loss"])
+
+
+def test_without_validation_the_last_epoch_is_kept(clips):
+    classifier = train("feature_mlp", clips, Recipe(epochs=2, validation=0))
+    assert classifier.about["validation"] is None
+    assert classifier.about["best_epoch"] == 2
+    assert "val_loss" not in classifier.history
+
+
+def test_an_averaged_model_differs_from_the_last_step(clips):
+    plain, averaged = (
+        train("feature_mlp", clips, Recipe(epochs=3, batch_size=8, validation=0, average=average)) for average in (None, 0.9)
+    )
+    assert not np.allclose(plain.scorer.model.get_weights()[0], averaged.scorer.model.get_weights()[0])
+
+
+def test_deep_supervision_is_used_and_only_the_first_output_answers(clips):
+    frontend = LogMel(sample_rate=8_000, duration=0.5, n_fft=256, hop_length=64, n_mels=20)
+    before = audiozoo.build("subspectralnet", 3, input_shape=frontend.shape, auxiliary=True, seed=0)
+    classifier = train(
+        "subspectralnet", clips, Recipe(epochs=1, batch_size=9, validation=0), frontend=frontend, sub_band_size=10
+    )
+    model = classifier.scorer.model
+    assert len(model.outputs) == 3
+    assert len(before.outputs) == 2
+    assert classifier.predict(tone(250, 0.5, 8_000), sample_rate=8_000).scores.shape == (3,)
+    assert classifier.about["options"] == {"auxiliary": True, "sub_band_size": 10}
+
+
+def test_every_clip_gives_one_window_an_epoch(examples):
+    recipe = Recipe(batch_size=5)
+    epochs = [list(itertools.islice(batches(examples, recipe), 4)) for _ in range(1)][0]
+    assert [len(x) for x, _, _ in epochs] == [5, 5, 5, 3]
+    seen = np.concatenate([x for x, _, _ in epochs])
+    assert sorted(seen.sum(axis=(1, 2, 3))) == pytest.approx(sorted(examples.features.values.sum(axis=(1, 2, 3))))
+
+
+def test_windows_and_augmentation_depend_on_epoch_and_clip_alone(examples):
+    recipe = Recipe(batch_size=18, augment_features=Compose(transforms=(TimeRoll(), FilterAugment())))
+    whole = next(batches(examples, recipe))
+    part = next(batches(examples.subset(np.arange(7)), recipe))
+    find = {round(float(y.argmax())): None for y in whole[1]}
+    assert len(find) == 3
+    matches = [(np.abs(whole[0] - x).max(axis=(1, 2, 3)) < 1e-6).sum() for x in part[0]]
+    assert matches == [1] * 7
+    first, second = itertools.islice(batches(examples, recipe), 2)
+    assert not np.allclose(np.sort(first[0].sum(axis=(1, 2, 3))), np.sort(second[0].sum(axis=(1, 2, 3))))
+
+
+def test_waveform_augmentation_reaches_the_features(examples, clips):
+    louder = Recipe(batch_size=18, augment_wave=Gain(gain_db=(6.0, 6.0)))
+    x, y, _ = next(batches(examples, louder))
+    plain, _, _ = next(batches(examples, Recipe(batch_size=18)))
+    assert np.allclose(x - plain, 6, atol=1e-2)
+    classifier = train("feature_mlp", clips, Recipe(epochs=1, augment_wave=TimeShift(), batch_size=8))
+    assert np.isfinite(classifier.history["loss"]).all()
+
+
+def test_mixed_labels_come_out_soft_and_once_for_each_output(examples):
+    x, y, weights = next(batches(examples, Recipe(batch_size=18, mix=Mixup(alpha=1.0)), outputs=3))
+    assert isinstance(y, tuple)
+    assert len(y) == 3
+    assert ((y[0] > 0.05) & (y[0] < 0.95)).any()
+    assert np.allclose(y[0].sum(axis=1), 1)
+    assert weights.tolist() == [1] * 18
+
+
+def test_class_and_clip_weights(examples):
+    fewer = examples.subset(np.r_[0:6, 6:8, 12:14])
+    weights = _weights(fewer, Recipe(class_weight="balanced"))
+    assert weights[[0, 6, 12]] == pytest.approx([10 / 18, 10 / 6, 10 / 6])
+    heavy = Examples([Clip("a.wav", ("a",), weight=2.5)], examples.features, np.zeros(1, int), np.arange(1))
+    assert _weights(heavy, Recipe()).tolist() == [2.5]
+
+
+def rates(recipe, steps=10, epochs=20):
+    rate = _optimizer(recipe, steps, epochs)._learning_rate
+    return [float(keras.ops.convert_to_numpy(rate(step))) for step in range(0, steps * epochs + 1, steps)]
+
+
+def test_schedules():
+    cosine = rates(Recipe(schedule="cosine", learning_rate=0.1))
+    assert (cosine[0], cosine[10], cosine[20]) == (pytest.approx(0.1), pytest.approx(0.05), pytest.approx(0, abs=1e-6))
+    warm = rates(Recipe(schedule="cosine", learning_rate=0.1, warmup=4))
+    assert warm[0] == pytest.approx(0.001)
+    assert warm[4] == pytest.approx(0.1)
+    assert warm[20] == pytest.approx(0, abs=1e-6)
+    flat = rates(Recipe(learning_rate=0.1, warmup=4))
+    assert flat[4:] == pytest.approx([0.1] * 17)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_optimizers(optimizer):
+    made = _optimizer(Recipe(optimizer=optimizer, weight_decay=0.1, learning_rate=0.02), 5, 5)
+    assert type(made).__name__.lower() == optimizer
+    assert float(made.learning_rate) == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"epochs": 0}, "epochs must be positive"),
+        ({"learning_rate": -1}, "learning_rate"),
+        ({"validation": 1.0}, "validation"),
+        ({"refit": True, "validation": 0}, "refit"),
+        ({"optimizer": "lion"}, "optimizer must be one of"),
+        ({"standardize": "row"}, "standardize"),
+    ],
+)
+def test_a_recipe_refuses(values, reason):
+    with pytest.raises(ValueError, match=reason):
+        Recipe(**values)
+
+
+def test_recipes_of_models_and_changes():
+    assert recipe_for("house_cnn").optimizer == "adamw"
+    assert recipe_for("house_cnn", epochs=3).epochs == 3
+    with pytest.raises(ValueError, match="did you mean 'epochs'"):
+        recipe_for("house_cnn", epoch=3)
+
+
+def test_a_frontend_fits_the_clips(write_sound, clips, tmp_path):
+    assert frontend_for("house_cnn", clips).duration == 1.0
+    stereo = write_sound(np.zeros((3 * 8_000, 2)), name="stereo.wav")
+    frontend = frontend_for("subspectralnet", [*clips, Clip(str(stereo), ("low",)), Clip(str(tmp_path / "gone.wav"), ("low",))])
+    assert (frontend.duration, frontend.channels, frontend.shape) == (3.0, 2, (40, 150, 2))
+    assert frontend_for("house_cnn", [Clip(str(stereo), ("low",), end=1.5)]).duration == 1.5
+    assert frontend_for("subspectralnet", [Clip("gone.wav", ("low",))]) == audiozoo.model_info("subspectralnet").frontend
+
+
+def test_bad_clips_stop_training_or_are_named(clips, tmp_path):
+    (tmp_path / "empty.wav").touch()
+    spoilt = [*clips, Clip(str(tmp_path / "empty.wav"), ("low",))]
+    with pytest.raises(ValueError, match=r"empty\.wav"):
+        train("feature_mlp", spoilt, Recipe(epochs=1))
+    classifier = train("feature_mlp", spoilt, Recipe(epochs=1, validation=0), strict=False)
+    assert "empty.wav" in classifier.about["failures"][0]
+    assert classifier.about["training_clips"] == 18
+
+
+def test_refuses_what_cannot_be_learnt(clips):
+    with pytest.raises(ValueError, match="at least two classes"):
+        train("feature_mlp", [clip for clip in clips if clip.label == "low"])
+    with pytest.raises(ValueError, match="no clip to learn bark from"):
+        train("feature_mlp", clips, labels=["low", "high", "noise", "bark"])
+    with pytest.raises(ValueError, match="'noise' is none of those trained"):
+        train("feature_mlp", clips, labels=["low", "high"])
+    with pytest.raises(ValueError, match="did you mean 'dropout'"):
+        train("feature_mlp", clips, droput=0.1)
+    several = [*clips, Clip(clips[0].path, ("low", "high"))]
+    with pytest.raises(ValueError, match="one label a clip"):
+        train("feature_mlp", several)
+
+
+def test_a_class_with_one_clip_is_learnt_but_not_validated(clips):
+    single = [clip for clip in clips if clip.label != "low"] + [clip for clip in clips if clip.label == "low"][:1]
+    classifier = train("feature_mlp", single, Recipe(epochs=1, validation=0.3))
+    assert classifier.about["training_clips"] == 4 + 4 + 1
+
+
+def test_a_loss_that_is_no_number_is_an_error(clips):
+    with pytest.raises(ValueError, match="smaller learning_rate"):
+        train("feature_mlp", clips, Recipe(epochs=3, learning_rate=1e30, optimizer="sgd", validation=0))
+
+
+def test_progress_is_told(clips):
+    seen = []
+    train("feature_mlp", clips, Recipe(epochs=2, validation=0.3), progress=lambda *step: seen.append(step))
+    assert [step[:3] for step in seen if step[0] == "training"] == [("training", 1, 2), ("training", 2, 2)]
+    assert seen[0][:3] == ("features", 1, 18)
+    assert set(seen[-1][3]) == {"loss", "val_loss", "val_accuracy"}
