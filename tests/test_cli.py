@@ -196,7 +196,19 @@ def test_killed_and_started_again_a_benchmark_ends_as_if_never_killed(tmp_path):
         (sounds / label).mkdir(parents=True)
         for number in range(6):
             soundfile.write(sounds / label / f"{number}.wav", tone(pitch * generator.uniform(0.8, 1.2), 1.0, 8_000), 8_000)
-    words = ["benchmark", "--dataset", "folder", "--root", str(sounds), "--models", "feature_mlp", "--epochs", "3", "--folds", "1,2,3"]
+    words = [
+        "benchmark",
+        "--dataset",
+        "folder",
+        "--root",
+        str(sounds),
+        "--models",
+        "feature_mlp",
+        "--epochs",
+        "3",
+        "--folds",
+        "1,2,3",
+    ]
     command = [sys.executable, "-c", "from audiozoo.cli import main; main()", *words, "-o"]
     rows = tmp_path / "killed" / "rows"
     with subprocess.Popen([*command, str(tmp_path / "killed")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as run:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import typer
 
 from audiozoo.cli import benchmark, evaluate, info, list_, predict, train
@@ -31,7 +29,5 @@ for verb, module in (
 
 def main() -> None:
     """Run the command line; an error of the user's becomes one message and an exit status."""
-    # TensorFlow reports its build options on every start; what matters still comes as Python warnings and errors.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with reported():
         app()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiozoo.cli.console import err, out, progress_bar, recipe_changes
+from audiozoo.cli.console import err, load_keras, out, progress_bar, recipe_changes
 
 if TYPE_CHECKING:
     from audiozoo.crossval import FoldJob, Row, Standing
@@ -47,6 +47,7 @@ def run(
         jobs += fold_jobs(data, model, folds=chosen, recipe=recipe_for(model, **changes))
     names = list(dict.fromkeys(job.model for job in jobs))
     out.print(f"{data.name}: {len(data)} clips, {len(data.labels)} classes; {', '.join(names)} on {len(jobs)} folds in all")
+    load_keras()
     rows = _run_all(jobs, output)
     _finish(leaderboard(rows), data, output)
 

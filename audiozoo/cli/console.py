@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -58,6 +60,22 @@ def progress_bar(title: str = "") -> Iterator[Progress]:
             bar.update(task, description=f"{title} {stage}".strip(), completed=done, total=total, figures=text)
 
         yield show
+
+
+def load_keras() -> None:
+    """Load Keras and its backend without what the backend writes to the terminal about itself."""
+    # TensorFlow reports build options and missing GPU libraries below Python, where no logging level reaches; and it calls
+    # every new model's graph a performance problem, which for a fold after the other is as it should be.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        import keras  # noqa: F401
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def recipe_changes(file: Path | None, **given: Any) -> dict[str, Any]:

@@ -11,35 +11,47 @@ from audiozoo.registry import Reference, register
 
 
 @register(
-    frontend=LogMel(sample_rate=22_050, duration=5.0, frames=250, n_fft=1_024, hop_length=441, n_mels=64, reference="max"),
-    reference=Reference(input_shape=(64, 250, 1), num_classes=10, parameters=763_818),
+    frontend=LogMel(
+        sample_rate=32_000,
+        duration=5.0,
+        frames=250,
+        n_fft=1_024,
+        hop_length=640,
+        n_mels=64,
+        fmin=40.0,
+        reference="max",
+        pad="repeat",
+    ),
+    reference=Reference(input_shape=(64, 250, 1), num_classes=10, parameters=564_226),
     paper="this package",
     year=2026,
     recipe={
         "epochs": 80,
-        "batch_size": 32,
+        "batch_size": 16,
         "optimizer": "adamw",
         "learning_rate": 2e-3,
         "schedule": "cosine",
-        "weight_decay": 1e-2,
-        "augment_features": Compose(transforms=(TimeRoll(), FilterAugment(), SpecAugment())),
-        "mix": Mixup(alpha=0.3),
+        "warmup": 3,
+        "weight_decay": 0.02,
+        "average": 0.99,
+        "augment_features": Compose(transforms=(TimeRoll(), FilterAugment(), FilterAugment(knots=(1, 1)), SpecAugment())),
+        "mix": Mixup(alpha=0.2),
     },
 )
 def house_cnn(
     input_shape: tuple[int, ...],
     num_classes: int,
     *,
-    filters: tuple[int, ...] = (32, 64, 128, 192, 256),
+    filters: tuple[int, ...] = (24, 48, 96, 160, 256),
     dropout: float = 0.4,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Small modern CNN on log-mel: 3x3 convolutions, mean and maximum over time.
+    """Small CNN on log-mel that is quick on a CPU: 3x3 convolutions, mean and maximum over time.
 
     Args:
         input_shape: ``(bands, frames, channels)``.
         num_classes: Classes.
-        filters: Of each convolution; each but the last is followed by pooling.
+        filters: Of each convolution. The first halves bands and frames by its stride, all but the last by pooling.
         dropout: Before the classification.
         activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
 
@@ -48,19 +60,22 @@ def house_cnn(
     """
     smallest = 2 ** (len(filters) - 1)
     require_size("house_cnn", input_shape, (smallest, smallest))
-    inputs = x = keras.Input(input_shape, name="features")
-    for index, width in enumerate(filters):
-        x = _block(x, width, pool=index < len(filters) - 1)
-    x = keras.ops.mean(x, axis=1)
-    x = keras.layers.Concatenate(name="embedding")(
-        [keras.layers.GlobalMaxPooling1D()(x), keras.layers.GlobalAveragePooling1D()(x)]
-    )
+    first, *middle, last = filters
+    inputs = keras.Input(input_shape, name="features")
+    x = _block(inputs, first, kernel=5, strides=2)
+    for width in middle:
+        x = _block(x, width, pool=True)
+    x = keras.ops.mean(_block(x, last), axis=1)
+    x = keras.layers.Add(name="embedding")([keras.layers.GlobalMaxPooling1D()(x), keras.layers.GlobalAveragePooling1D()(x)])
     x = keras.layers.Dropout(dropout)(x)
     return keras.Model(inputs, classify(x, num_classes, activation=activation), name="house_cnn")
 
 
-def _block(x: Any, filters: int, *, pool: bool) -> Any:
-    x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+def _block(x: Any, filters: int, *, kernel: int = 3, strides: int = 1, pool: bool = False) -> Any:
+    x = keras.layers.Conv2D(filters, kernel, strides=strides, padding="same", use_bias=False)(x)
+    if pool:
+        # Before normalisation and not after: nearly the same function on a quarter of the values.
+        x = keras.layers.MaxPooling2D(2)(x)
+    # 0.9 settles within the few hundred steps of a small dataset, the usual 0.99 does not.
     x = keras.layers.BatchNormalization(momentum=0.9)(x)
-    x = keras.layers.ReLU()(x)
-    return keras.layers.MaxPooling2D(2)(x) if pool else x
+    return keras.layers.ReLU()(x)

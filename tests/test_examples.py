@@ -1,0 +1,33 @@
+"""The examples and the documents' code run as they stand, only shorter."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import audiozoo
+from audiozoo import registry
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("name", ["train_and_predict", "your_own_loop"])
+def test_examples_run(name, capsys):
+    runpy.run_path(str(ROOT / "examples" / f"{name}.py"))["main"](epochs=1)
+    assert any(label in capsys.readouterr().out for label in audiozoo.load_dataset("synthetic").labels)
+
+
+def test_every_example_is_run():
+    assert {path.stem for path in (ROOT / "examples").glob("*.py")} == {"train_and_predict", "your_own_loop"}
+
+
+def test_the_model_of_the_contributing_page_works(monkeypatch):
+    audiozoo.list_models()
+    monkeypatch.setattr(registry, "_SPECS", dict(registry._SPECS))
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(code, "CONTRIBUTING.md", "exec", dont_inherit=True), {"__name__": "contributed"})
+    spec = audiozoo.model_info("mean_model")
+    model = audiozoo.build("mean_model", spec.reference.num_classes)
+    assert spec.frontend.shape == spec.reference.input_shape
+    assert model.count_params() == spec.reference.parameters
