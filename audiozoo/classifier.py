@@ -75,7 +75,7 @@ class KerasScorer:
         """
         if self._embedder is None:
             layer = self.model.get_layer("embedding")
-            self._embedder = keras.Model(self.model.inputs, layer.output)
+            self._embedder = keras.Model(self.model.inputs[0], layer.output)
         return np.concatenate([self._predict(self._embedder, batch) for batch in batched(windows)])
 
     @staticmethod
@@ -93,7 +93,8 @@ class KerasScorer:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.keras"
             # A model of the same layers that was never compiled: the optimizer's state would triple the file.
-            keras.Model(self.model.inputs, self.model.outputs, name=self.model.name).save(path)
+            outputs = self.model.outputs if len(self.model.outputs) > 1 else self.model.outputs[0]
+            keras.Model(self.model.inputs[0], outputs, name=self.model.name).save(path)
             return {"model.keras": path.read_bytes()}
 
     @classmethod

@@ -46,8 +46,8 @@ class Recipe(Configured):
         average: Decay of a moving average of the weights, which then is the model; `None` for none.
         standardize: "band", "all" or `None`, see `Scaler.fit`.
         augment_wave: Changes a clip's waveform before the frontend, anew in each epoch.
-        augment_features: Changes a window's array, before it is standardised.
-        mix: Mixes the examples of a batch and their labels.
+        mix: Mixes the examples of a batch and their labels, as sounds heard together.
+        augment_features: Changes each array after that, before it is standardised.
         auxiliary_weight: Weight of each auxiliary output's loss beside the first output's.
         class_weight: "balanced" weighs each class by the inverse of its share; `None` all clips alike.
         mixed_precision: Compute in half precision; worth it on a GPU.
@@ -293,14 +293,16 @@ class _Run:
         model = self._compiled(steps, epochs)
         classifier = Classifier(self.frontend, scaler, KerasScorer(model), self.classes)
         watch = _Watch(classifier, validation, self.recipe.patience, epochs, stage, self.progress)
-        model.fit(
-            _Batches(examples, self.recipe, scaler, self.frontend, len(self.classes), len(model.outputs)).endless(),
-            steps_per_epoch=steps,
-            epochs=epochs,
-            callbacks=[*self._averaging(), keras.callbacks.LambdaCallback(on_epoch_end=watch.epoch_end)],
-            shuffle=False,
-            verbose=0,
-        )
+        batches = _Batches(examples, self.recipe, scaler, self.frontend, len(self.classes), len(model.outputs))
+        with _seeded_dropout(self.recipe.seed):
+            model.fit(
+                batches.endless(),
+                steps_per_epoch=steps,
+                epochs=epochs,
+                callbacks=[*self._averaging(), keras.callbacks.LambdaCallback(on_epoch_end=watch.epoch_end)],
+                shuffle=False,
+                verbose=0,
+            )
         watch.restore_best()
         classifier.history = watch.history
         classifier.about = self._about(len(examples.index), watch)
@@ -334,6 +336,19 @@ class _Run:
             "best_epoch": watch.best_epoch,
             "validation": watch.best,
         }
+
+
+@contextmanager
+def _seeded_dropout(seed: int) -> Iterator[None]:
+    # On TensorFlow and JAX a dropout layer has a seed of its own; on PyTorch Keras draws from the global generator.
+    if keras.backend.backend() != "torch":
+        yield
+        return
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
 
 
 @contextmanager
@@ -392,24 +407,25 @@ class _Batches:
                 yield self._batch(epoch, order[start : start + self.recipe.batch_size])
 
     def _batch(self, epoch: int, clips: np.ndarray) -> tuple[Any, ...]:
-        x = self.scaler(np.stack([self._window(epoch, int(clip)) for clip in clips]))
+        # One generator for each clip of each epoch, whatever the batch it falls into.
+        generators = [np.random.default_rng([self.recipe.seed, epoch, int(clip)]) for clip in clips]
+        x = np.stack([self._window(int(clip), rng) for clip, rng in zip(clips, generators, strict=True)])
         y = self.hot[clips]
         if self.recipe.mix:
             x, y = self.recipe.mix(x, y, rng=np.random.default_rng([self.recipe.seed, epoch, *clips.tolist()]))
+        if change := self.recipe.augment_features:
+            rate = self.frontend.sample_rate
+            x = np.stack([change(one, sample_rate=rate, rng=rng) for one, rng in zip(x, generators, strict=True)])
+        x = self.scaler(x)
         # With several outputs TensorFlow takes the targets as a tuple, not a list.
         return x, (y,) * self.outputs if self.outputs > 1 else y, self.weights[clips]
 
-    def _window(self, epoch: int, clip: int) -> np.ndarray:
-        rng = np.random.default_rng([self.recipe.seed, epoch, clip])
+    def _window(self, clip: int, rng: np.random.Generator) -> np.ndarray:
         if self.recipe.augment_wave:
             wave = audio.fit(self.waves[clip], self.frontend.samples, pad=self.frontend.pad, crop="random", rng=rng)
-            window = self.frontend(self.recipe.augment_wave(wave, sample_rate=self.frontend.sample_rate, rng=rng))
-        else:
-            rows = self.examples.features.rows(clip)
-            window = self.examples.features.values[rng.integers(rows.start, rows.stop)]
-        if self.recipe.augment_features:
-            window = self.recipe.augment_features(window, sample_rate=self.frontend.sample_rate, rng=rng)
-        return window
+            return self.frontend(self.recipe.augment_wave(wave, sample_rate=self.frontend.sample_rate, rng=rng))
+        rows = self.examples.features.rows(clip)
+        return self.examples.features.values[rng.integers(rows.start, rows.stop)]
 
     def _waves(self) -> dict[int, np.ndarray]:
         return {int(i): load_clip(self.examples.clips[i], self.frontend) for i in self.examples.index}

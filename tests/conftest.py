@@ -46,7 +46,7 @@ def write_sound(tmp_path):
 
 @pytest.fixture
 def sound_folder(tmp_path, rng):
-    """Make a folder of three classes that a spectrum tells apart: low tones, high tones, noise; six half-second clips of each."""
+    """Make a folder of three classes, six half-second clips of each: low tones, high tones, noise."""
     makers = {
         "low": lambda: tone(rng.uniform(150, 400), 0.5, 8_000),
         "high": lambda: tone(rng.uniform(1_500, 3_000), 0.5, 8_000),

@@ -120,7 +120,7 @@ def test_mixup_mixes_labels_as_it_mixes_sounds(rng):
     ],
 )
 def test_refuses_impossible_settings(make):
-    with pytest.raises(ValueError, match="must be|needs"):
+    with pytest.raises(ValueError, match=r"must be|needs"):
         make()
 
 

@@ -85,7 +85,7 @@ def test_predict_as_table_json_and_csv(audiozoo, classifier, sound_folder):
     assert answers[0]["label"] == "low"
     assert sum(answers[0]["scores"].values()) == pytest.approx(1, abs=1e-4)
     rows = list(csv.DictReader(io.StringIO(audiozoo("predict", classifier, low, "--csv", "--top", 2)[1])))
-    assert [(row["rank"], row["label"]) for row in rows][0] == ("1", "low")
+    assert (rows[0]["rank"], rows[0]["label"]) == ("1", "low")
     assert len(rows) == 2
     assert len(json.loads(audiozoo("predict", classifier, sound_folder, "--json")[1])) == 18
 

@@ -10,9 +10,8 @@ def test_a_file_is_whole_or_the_old_one(tmp_path):
     with replacing(path) as temporary:
         temporary.write_text("first")
         assert not path.exists()
-    with pytest.raises(RuntimeError, match="half"), replacing(path) as temporary:
-        temporary.write_text("sec")
-        raise RuntimeError("half way")
+    with pytest.raises(RuntimeError, match="half way"):
+        _fail_half_way(path)
     assert path.read_text() == "first"
     assert os.listdir(path.parent) == ["result.json"]
 
@@ -22,3 +21,9 @@ def test_a_result_is_readable_like_any_other_new_file(tmp_path):
         temporary.write_text("x")
     (tmp_path / "b.txt").write_text("x")
     assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "b.txt").stat().st_mode
+
+
+def _fail_half_way(path):
+    with replacing(path) as temporary:
+        temporary.write_text("sec")
+        raise RuntimeError("half way")

@@ -171,7 +171,7 @@ def test_too_small_an_input_is_told_the_smallest(name, shape, smallest):
     "options", [{"sub_band_size": 9}, {"sub_band_hop": 0}, {"normalization_axis": "time"}, {"sub_band_size": 41}]
 )
 def test_subspectralnet_refuses_impossible_sub_bands(options):
-    with pytest.raises(ValueError, match="sub_band|normalization_axis|at least"):
+    with pytest.raises(ValueError, match=r"sub_band|normalization_axis|at least"):
         audiozoo.build("subspectralnet", 3, input_shape=(40, 50, 1), **options)
 
 
