@@ -33,6 +33,7 @@ class Recipe(Configured):
 
     Args:
         epochs: Passes over the training clips at most; in each, every clip gives one random window.
+        min_steps: Passes are added until there are so many steps: few clips need more passes than many do.
         batch_size: Windows in a step.
         optimizer: "adam", "adamw", or "sgd" (Nesterov momentum 0.9).
         learning_rate: Of the first epochs.
@@ -43,7 +44,6 @@ class Recipe(Configured):
         patience: Epochs without a better validation loss before training stops; `None` never stops early.
         validation: Share of each class's recordings held out for choosing the epoch; 0 holds out none and keeps the last epoch.
         refit: Train once more on all clips, for as many epochs as were best on the held-out ones.
-        average: Decay of a moving average of the weights, which then is the model; `None` for none.
         standardize: "band", "all" or `None`, see `Scaler.fit`.
         augment_wave: Changes a clip's waveform before the frontend, anew in each epoch.
         mix: Mixes the examples of a batch and their labels, as sounds heard together.
@@ -58,6 +58,7 @@ class Recipe(Configured):
     """
 
     epochs: int = 60
+    min_steps: int = 0
     batch_size: int = 32
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: float = 1e-3
@@ -68,7 +69,6 @@ class Recipe(Configured):
     patience: int | None = None
     validation: float = 0.2
     refit: bool = False
-    average: float | None = None
     standardize: Literal["band", "all"] | None = "band"
     augment_wave: Transform | None = None
     augment_features: Transform | None = None
@@ -269,10 +269,11 @@ class _Run:
     def fit(self, examples: Examples) -> Classifier:
         """Train, choosing the epoch on held-out recordings if the recipe says so."""
         held_out = self._held_out(examples)
-        if not held_out.any():
-            return self._fit_once(examples, None, self.recipe.epochs, "training")
         learnt, validation = examples.subset(~held_out), examples.subset(held_out)
-        chosen = self._fit_once(learnt, validation, self.recipe.epochs, "training")
+        epochs = max(self.recipe.epochs, math.ceil(self.recipe.min_steps / self._steps(learnt)))
+        if not held_out.any():
+            return self._fit_once(examples, None, epochs, "training")
+        chosen = self._fit_once(learnt, validation, epochs, "training")
         if not self.recipe.refit:
             return chosen
         refitted = self._fit_once(examples, None, chosen.about["best_epoch"], "refitting")
@@ -287,9 +288,12 @@ class _Run:
             return np.zeros(len(clips), bool)
         return hold_out(clips, self.recipe.validation, seed=self.recipe.seed)
 
+    def _steps(self, examples: Examples) -> int:
+        return math.ceil(len(examples.index) / self.recipe.batch_size)
+
     def _fit_once(self, examples: Examples, validation: Examples | None, epochs: int, stage: str) -> Classifier:
         scaler = Scaler.fit(examples.features.values, rows=examples.rows, per=self.recipe.standardize)
-        steps = math.ceil(len(examples.index) / self.recipe.batch_size)
+        steps = self._steps(examples)
         model = self._compiled(steps, epochs)
         classifier = Classifier(self.frontend, scaler, KerasScorer(model), self.classes)
         watch = _Watch(classifier, validation, self.recipe.patience, epochs, stage, self.progress)
@@ -299,7 +303,7 @@ class _Run:
                 batches.endless(),
                 steps_per_epoch=steps,
                 epochs=epochs,
-                callbacks=[*self._averaging(), keras.callbacks.LambdaCallback(on_epoch_end=watch.epoch_end)],
+                callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=watch.epoch_end)],
                 shuffle=False,
                 verbose=0,
             )
@@ -307,10 +311,6 @@ class _Run:
         classifier.history = watch.history
         classifier.about = self._about(len(examples.index), watch)
         return classifier
-
-    def _averaging(self) -> list[Any]:
-        # Swapped in before the validation of each epoch, and out again before the next.
-        return [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if self.recipe.average else []
 
     def _compiled(self, steps: int, epochs: int) -> Any:
         with _precision(self.recipe.mixed_precision):
@@ -364,12 +364,11 @@ def _precision(mixed: bool) -> Iterator[None]:
 
 def _optimizer(recipe: Recipe, steps: int, epochs: int) -> Any:
     rate = _schedule(recipe, steps, epochs)
-    average: dict[str, Any] = {"use_ema": True, "ema_momentum": recipe.average} if recipe.average else {}
     if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **average)
+        return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
     if recipe.optimizer == "adam":
-        return keras.optimizers.Adam(rate, **average)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **average)
+        return keras.optimizers.Adam(rate)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 

@@ -44,25 +44,25 @@ class SpecAugment(_Spectral):
 
     Args:
         freq_masks: Number of masks over bands.
-        freq_width: Widest mask, in bands; the width is drawn from 0 to this.
+        freq_width: Widest mask, as a share of the bands; the width is drawn from 0 to this.
         time_masks: Number of masks over frames.
-        time_width: Widest mask, in frames.
+        time_width: Widest mask, as a share of the frames.
 
     Raises:
-        ValueError: A number or a width below 0.
+        ValueError: A number below 0, or a width that is no share from 0 to 1.
 
     Source: Park et al., SpecAugment, arXiv:1904.08779, without its time warping.
     """
 
     freq_masks: int = 2
-    freq_width: int = 8
+    freq_width: float = 0.125
     time_masks: int = 2
-    time_width: int = 25
+    time_width: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.freq_masks, self.freq_width, self.time_masks, self.time_width) < 0:
-            raise ValueError(f"numbers and widths of masks must be at least 0, got {self}")
+        if min(self.freq_masks, self.time_masks) < 0 or not (0 <= self.freq_width <= 1 and 0 <= self.time_width <= 1):
+            raise ValueError(f"numbers of masks must be at least 0 and widths shares from 0 to 1, got {self}")
 
     def _apply(self, x: np.ndarray, *, sample_rate: float | None, rng: np.random.Generator) -> np.ndarray:
         x, fill = x.copy(), x.mean()
@@ -73,8 +73,8 @@ class SpecAugment(_Spectral):
         return x
 
 
-def _stretch(rng: np.random.Generator, length: int, widest: int) -> slice:
-    width = int(rng.integers(min(widest, length) + 1))
+def _stretch(rng: np.random.Generator, length: int, widest: float) -> slice:
+    width = int(rng.integers(round(widest * length) + 1))
     start = int(rng.integers(length - width + 1))
     return slice(start, start + width)
 

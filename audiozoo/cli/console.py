@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
@@ -62,20 +63,17 @@ def progress_bar(title: str = "") -> Iterator[Progress]:
         yield show
 
 
-def load_keras() -> None:
-    """Load Keras and its backend without what the backend writes to the terminal about itself."""
-    # TensorFlow reports build options and missing GPU libraries below Python, where no logging level reaches; and it calls
-    # every new model's graph a performance problem, which for a fold after the other is as it should be.
+def quiet_backend() -> None:
+    """Keep what the backend says about itself off the terminal: Python's messages go there as before, all others nowhere."""
+    # TensorFlow reports build options, missing GPU libraries and memory settings below Python, where no logging level
+    # reaches; and it calls a new graph for each fold's model a performance problem, which here is as it should be.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    try:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        import keras  # noqa: F401
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
+    if sys.stderr is not sys.__stderr__ or sys.stderr is None:
+        return  # captured by somebody else, who shall have it
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    faulthandler.enable(sys.stderr)  # a crash below Python must still be seen
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
 
 
 def recipe_changes(file: Path | None, **given: Any) -> dict[str, Any]:
@@ -86,6 +84,8 @@ def recipe_changes(file: Path | None, **given: Any) -> dict[str, Any]:
         OSError: It cannot be read.
     """
     changes = _read_recipe(file) if file else {}
+    if given.get("epochs") is not None:
+        changes["min_steps"] = 0  # so many epochs, said on the command line, are exactly so many
     return changes | {name: value for name, value in given.items() if value is not None}
 
 

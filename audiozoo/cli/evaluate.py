@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from audiozoo.cli.console import load_keras, out, progress_bar, report_failures
+from audiozoo.cli.console import out, progress_bar, quiet_backend, report_failures
 
 EXAMPLE = "audiozoo evaluate my.audiozoo more-sounds/ --picture confusion.png"
 
@@ -24,7 +24,7 @@ def run(
     strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read instead of leaving it out.")] = False,
 ) -> None:
     """Measure a classifier on sounds that it has not learnt from."""
-    load_keras()
+    quiet_backend()
     from audiozoo.classifier import load_classifier
     from audiozoo.crossval import evaluate
     from audiozoo.datasets import load_dataset

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiozoo.cli.console import load_keras, out, report_failures
+from audiozoo.cli.console import out, quiet_backend, report_failures
 
 if TYPE_CHECKING:
     from audiozoo.classifier import Failure, Prediction
@@ -30,7 +30,7 @@ def run(
     """Classify sound files; a bad file is reported at the end and the exit status is then 1."""
     if as_json and as_csv:
         raise ValueError("--json and --csv are two ways to print: choose one")
-    load_keras()
+    quiet_backend()
     from audiozoo.classifier import Failure, load_classifier, predict_files
 
     results = list(predict_files(load_classifier(classifier), _sounds(files), strict=strict))

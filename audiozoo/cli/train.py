@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiozoo.cli.console import err, load_keras, out, progress_bar, recipe_changes, report_failures
+from audiozoo.cli.console import err, out, progress_bar, quiet_backend, recipe_changes, report_failures
 
 if TYPE_CHECKING:
     from audiozoo.classifier import Classifier
@@ -36,7 +36,7 @@ def run(
     for note in data.notes:
         err.print(f"[yellow]note:[/] {note}", markup=True, soft_wrap=True)
     out.print(f"{len(data)} clips of {len(data.labels)} classes: {', '.join(data.labels)}")
-    load_keras()
+    quiet_backend()
     with progress_bar(model) as show:
         classifier = train(model, data.clips, chosen, labels=data.labels, strict=strict, progress=show)
     classifier.save(output)

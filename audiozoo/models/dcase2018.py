@@ -35,7 +35,7 @@ DCASE2018_LOGMEL = LogMel(
         Score("DCASE 2018 task 1A", "macro accuracy", 61.0, "evaluation set"),
     ],
     aliases=["dcase2018_task1a_baseline"],
-    recipe={"epochs": 100, "batch_size": 16, "learning_rate": 1e-3, "patience": 40},
+    recipe={"epochs": 100, "batch_size": 16, "learning_rate": 1e-3, "patience": 30, "refit": True},
 )
 def dcase2018_baseline(
     input_shape: tuple[int, ...],
