@@ -20,11 +20,12 @@ from audiozoo.datasets import Clip, Dataset, check_disjoint
 from audiozoo.features import Features, Frontend, extract
 from audiozoo.features.extract import load_clip
 from audiozoo.files import replacing
+from audiozoo.registry import model_info
 from audiozoo.training import (
     Examples,
     Progress,
     Recipe,
-    frontend_for,
+    adapted,
     pooled_scores,
     recipe_for,
     stage_of,
@@ -182,15 +183,22 @@ def milliseconds_per_clip(classifier: Classifier, clips: Sequence[Clip]) -> floa
 
 
 def fold_jobs(
-    dataset: Dataset, model: str, *, folds: Sequence[int] = (), recipe: Recipe | None = None, **options: Any
+    dataset: Dataset,
+    model: str,
+    *,
+    folds: Sequence[int] = (),
+    recipe: Recipe | None = None,
+    frontend: Frontend | None = None,
+    **options: Any,
 ) -> list[FoldJob]:
     """Make a model's jobs on a dataset.
 
     Args:
         dataset: With its official folds.
-        model: Name of the model; its frontend is adapted to the dataset's clips.
+        model: Name of the model.
         folds: Which folds to test; none means all.
         recipe: `None` is the model's own.
+        frontend: `None` is the model's own; either is adapted to the dataset's clips.
         **options: Options of the model's builder.
 
     Raises:
@@ -203,7 +211,7 @@ def fold_jobs(
         "metric": dataset.metric,
         "labels": dataset.labels,
         "model": model,
-        "frontend": frontend_for(model, dataset.clips),
+        "frontend": adapted(frontend or model_info(model).frontend, dataset.clips),
         "recipe": recipe or recipe_for(model),
         "options": options,
     }

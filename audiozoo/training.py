@@ -107,11 +107,15 @@ def recipe_for(name: str, **changes: Any) -> Recipe:
 
 
 def frontend_for(name: str, clips: Sequence[Clip]) -> Frontend:
-    """Return a model's frontend, adapted to clips: a window no longer than the longest, and no more channels than there are.
+    """Return a model's own frontend, `adapted` to clips."""
+    return adapted(model_info(name).frontend, clips)
+
+
+def adapted(frontend: Frontend, clips: Sequence[Clip]) -> Frontend:
+    """Adapt a frontend to clips: a window no longer than the longest (but a second), no more channels than there are.
 
     Clips that cannot be opened do not count.
     """
-    frontend = model_info(name).frontend
     sizes = [size for clip in clips if (size := _size(clip))]
     if not sizes:
         return frontend

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiozoo.cli.console import err, out, progress_bar, quiet_backend, recipe_changes
+from audiozoo.cli.console import err, out, progress_bar, quiet_backend, read_frontend, recipe_changes
 
 if TYPE_CHECKING:
     from audiozoo.crossval import FoldJob, Row, Standing
@@ -34,6 +34,7 @@ def run(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     recipe: Annotated[Path | None, typer.Option(help="A JSON file of training options, for all models.")] = None,
+    frontend: Annotated[Path | None, typer.Option(help="A JSON file of a front end other than the models' own.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where rows, table and picture are kept.")] = Path("runs"),
     table: Annotated[Path | None, typer.Option(help="For the dataset folder: a CSV table of file, label, fold, group.")] = None,
 ) -> None:
@@ -47,9 +48,10 @@ def run(
     data = _dataset(dataset, root, table, seed)
     changes = (_QUICK if dataset == "synthetic" else {}) | recipe_changes(recipe, epochs=epochs, seed=seed)
     chosen = [int(fold) for fold in folds.split(",") if fold.strip()]
+    other = read_frontend(frontend)
     jobs: list[FoldJob] = []
     for model in _chosen_models(models):
-        jobs += fold_jobs(data, model, folds=chosen, recipe=recipe_for(model, **changes))
+        jobs += fold_jobs(data, model, folds=chosen, recipe=recipe_for(model, **changes), frontend=other)
     names = list(dict.fromkeys(job.model for job in jobs))
     out.print(f"{data.name}: {len(data)} clips, {len(data.labels)} classes; {', '.join(names)} on {len(jobs)} folds in all")
     quiet_backend()

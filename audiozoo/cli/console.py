@@ -19,6 +19,7 @@ from rich.markup import escape
 from audiozoo.config import revive
 
 if TYPE_CHECKING:
+    from audiozoo.features import Frontend
     from audiozoo.training import Progress
 
 EXAMPLE_STYLE = "bold"
@@ -83,20 +84,33 @@ def recipe_changes(file: Path | None, **given: Any) -> dict[str, Any]:
         ValueError: The file is no JSON object.
         OSError: It cannot be read.
     """
-    changes = _read_recipe(file) if file else {}
+    changes = _read_object(file, "recipe", '{"epochs": 40}') if file else {}
+    changes = {name: revive(value) for name, value in changes.items() if name != "kind"}
     if given.get("epochs") is not None:
         changes["min_steps"] = 0  # so many epochs, said on the command line, are exactly so many
     return changes | {name: value for name, value in given.items() if value is not None}
 
 
-def _read_recipe(file: Path) -> dict[str, Any]:
+def read_frontend(file: Path | None) -> Frontend | None:
+    """Read a front end that `to_config` described, if a file is given.
+
+    Raises:
+        ValueError: The file is no JSON object, or no front end.
+        OSError: It cannot be read.
+    """
+    from audiozoo.features import Frontend
+
+    return Frontend.from_config(_read_object(file, "front end", '{"kind": "LogMel", "n_mels": 40}')) if file else None
+
+
+def _read_object(file: Path, what: str, example: str) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f'{file}: no JSON ({error}); a recipe is an object such as {{"epochs": 40}}') from error
+        raise ValueError(f"{file}: no JSON ({error}); a {what} is an object such as {example}") from error
     if not isinstance(content, dict):
-        raise ValueError(f'{file}: a recipe is a JSON object such as {{"epochs": 40}}, got {type(content).__name__}')
-    return {name: revive(value) for name, value in content.items() if name != "kind"}
+        raise ValueError(f"{file}: a {what} is a JSON object such as {example}, got {type(content).__name__}")
+    return content
 
 
 def report_failures(failures: Sequence[str], *, used: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiozoo.cli.console import err, out, progress_bar, quiet_backend, recipe_changes, report_failures
+from audiozoo.cli.console import err, out, progress_bar, quiet_backend, read_frontend, recipe_changes, report_failures
 
 if TYPE_CHECKING:
     from audiozoo.classifier import Classifier
@@ -24,12 +24,14 @@ def run(
     epochs: Annotated[int | None, typer.Option(help="Passes over the clips.")] = None,
     seed: Annotated[int | None, typer.Option(help="Makes the training repeatable.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A JSON file of training options.")] = None,
+    frontend: Annotated[Path | None, typer.Option(help="A JSON file of a front end other than the model's own.")] = None,
     strict: Annotated[bool, typer.Option(help="Stop at files that cannot be read instead of leaving them out.")] = False,
 ) -> None:
     """Train a classifier on your own sounds."""
     from audiozoo.datasets import load_dataset
-    from audiozoo.training import recipe_for, train
+    from audiozoo.training import adapted, recipe_for, train
 
+    other = read_frontend(frontend)
     changes = recipe_changes(recipe, epochs=epochs, seed=seed)
     chosen = recipe_for(model, **changes)
     data = load_dataset(dataset, root=folder, **({"table": table} if table else {}))
@@ -38,7 +40,15 @@ def run(
     out.print(f"{len(data)} clips of {len(data.labels)} classes: {', '.join(data.labels)}")
     quiet_backend()
     with progress_bar(model) as show:
-        classifier = train(model, data.clips, chosen, labels=data.labels, strict=strict, progress=show)
+        classifier = train(
+            model,
+            data.clips,
+            chosen,
+            labels=data.labels,
+            frontend=adapted(other, data.clips) if other else None,
+            strict=strict,
+            progress=show,
+        )
     classifier.save(output)
     out.print(_summary(classifier, output))
     report_failures(classifier.about["failures"], used=classifier.about["training_clips"])
