@@ -162,19 +162,19 @@ def spectrogram(wave: np.ndarray, stft: Stft, *, power: float = 2.0) -> np.ndarr
         power: 1 for magnitude, 2 for power.
 
     Returns:
-        float32 ``(1 + n_fft // 2, frames)``.
+        float32 ``(frames, 1 + n_fft // 2)``, frames first because that is how it is computed.
     """
     out = np.empty((stft.frames_of(len(wave)), stft.n_fft // 2 + 1), np.float32)
     for rows, block in _power_blocks(wave, stft):
         out[rows] = _to_power(block, power)
-    return np.ascontiguousarray(out.T)
+    return out
 
 
 def filtered_spectrogram(wave: np.ndarray, stft: Stft, bank: Filterbank, *, power: float = 2.0) -> np.ndarray:
     """Spectrogram through a filterbank, never holding the whole spectrogram.
 
     Returns:
-        float32 ``(frames, bands)``, frames first because that is how it is computed; transpose where bands come first.
+        float32 ``(frames, bands)``.
     """
     out = np.empty((stft.frames_of(len(wave)), bank.bands), np.float32)
     for rows, block in _power_blocks(wave, stft):
@@ -216,7 +216,9 @@ def _frames(wave: np.ndarray, stft: Stft) -> np.ndarray:
     """View a wave as ``(frames, win_length)``, each row the part of a frame that the window does not blank."""
     skip = (stft.n_fft - stft.win_length) // 2
     if stft.framing == "center":
-        wave = np.pad(wave, stft.n_fft // 2)
+        padded = np.zeros(len(wave) + 2 * (stft.n_fft // 2), np.float32)
+        padded[stft.n_fft // 2 : stft.n_fft // 2 + len(wave)] = wave
+        wave = padded
     if len(wave) < stft.n_fft:
         return np.empty((0, stft.win_length), np.float32)
     last = len(wave) - stft.n_fft

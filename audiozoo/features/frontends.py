@@ -79,7 +79,7 @@ class Frontend(Configured, ABC):
                 f"one window is {self.samples} samples ({self.duration} s), got {len(wave)}: "
                 "cut it with audiozoo.audio.fit, or take all windows with frontend.windows(wave)"
             )
-        return self._compute(self._columns(audio.fit(wave, self.samples, pad=self.pad)))
+        return self._window(wave)
 
     def windows(self, wave: np.ndarray, *, hop: float | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """Cut a wave of any length into windows and compute each.
@@ -94,7 +94,10 @@ class Frontend(Configured, ABC):
         wave, _ = audio.check_wave(wave, self.sample_rate)
         step = max(1, self.samples // 2) if hop is None else round(hop * self.sample_rate)
         for start in audio.window_starts(len(wave), self.samples, step):
-            yield start, self(wave[start : start + self.samples])
+            yield start, self._window(wave[start : start + self.samples])
+
+    def _window(self, wave: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(self._compute(self._columns(audio.fit(wave, self.samples, pad=self.pad))))
 
     def _columns(self, wave: np.ndarray) -> list[np.ndarray]:
         """Return the channels as contiguous one-dimensional arrays."""
@@ -193,7 +196,7 @@ class Spectrogram(_TimeFrequency):
 
     def _compute(self, columns: list[np.ndarray]) -> np.ndarray:
         parts = [spectrum.spectrogram(column, self._stft, power=self.power) for column in columns]
-        return np.stack([self._fit_frames(part.T).T for part in parts], axis=-1)
+        return np.stack([self._fit_frames(part) for part in parts], axis=-1).swapaxes(0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,7 +246,7 @@ class LogMel(_TimeFrequency):
     def _compute(self, columns: list[np.ndarray]) -> np.ndarray:
         parts = [spectrum.filtered_spectrogram(column, self._stft, self._bank, power=self.power) for column in columns]
         mel = np.stack([self._fit_frames(part) for part in parts], axis=-1)
-        return np.ascontiguousarray(self._compressed(mel).swapaxes(0, 1))
+        return self._compressed(mel).swapaxes(0, 1)
 
     def _compressed(self, mel: np.ndarray) -> np.ndarray:
         if self.compression == "db":
