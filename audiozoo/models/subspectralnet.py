@@ -26,7 +26,7 @@ from audiozoo.registry import Reference, Score, register
         Score("DCASE 2018 task 1A", "accuracy", 74.08, "paper, 200 bands by 30 every 10, best epoch on the test fold"),
     ],
     aliases=["sub_spectral_net"],
-    recipe={"epochs": 80, "batch_size": 16, "learning_rate": 1e-3, "patience": 25, "refit": True},
+    recipe={"epochs": 50, "batch_size": 16, "learning_rate": 1e-3, "patience": 20, "refit": True},
 )
 def subspectralnet(
     input_shape: tuple[int, ...],
