@@ -9,7 +9,9 @@ import audiozoo
 from audiozoo.augment import Compose, FilterAugment, Gain, Mixup, TimeRoll, TimeShift
 from audiozoo.datasets import Clip, load_dataset
 from audiozoo.features import LogMel, Scaler, extract
-from audiozoo.training import Examples, Recipe, _Batches, _optimizer, _weights, frontend_for, recipe_for, target_indices, train
+from audiozoo.training import Examples, Recipe, frontend_for, recipe_for, target_indices, train
+from audiozoo.training.examples import Batches, example_weights
+from audiozoo.training.fit import _optimizer
 
 FRONTEND = LogMel(sample_rate=8_000, duration=0.5, n_fft=256, hop_length=128, n_mels=16)
 QUICK = Recipe(epochs=15, batch_size=6, learning_rate=1e-2, validation=0.3)
@@ -27,7 +29,7 @@ def examples(clips):
 
 
 def batches(examples, recipe, outputs=1):
-    return _Batches(examples, recipe, Scaler.identity(), FRONTEND, 3, outputs).endless()
+    return Batches(examples, recipe, Scaler.identity(), FRONTEND, 3, outputs).endless()
 
 
 @pytest.fixture
@@ -139,10 +141,10 @@ def test_mixed_labels_come_out_soft_and_once_for_each_output(examples):
 
 def test_class_and_clip_weights(examples):
     fewer = examples.subset(np.r_[0:6, 6:8, 12:14])
-    weights = _weights(fewer, Recipe(class_weight="balanced"))
+    weights = example_weights(fewer, Recipe(class_weight="balanced"))
     assert weights[[0, 6, 12]] == pytest.approx([10 / 18, 10 / 6, 10 / 6])
     heavy = Examples([Clip("a.wav", ("a",), weight=2.5)], examples.features, np.zeros(1, int), np.arange(1))
-    assert _weights(heavy, Recipe()).tolist() == [2.5]
+    assert example_weights(heavy, Recipe()).tolist() == [2.5]
 
 
 def rates(recipe, steps=10, epochs=20):

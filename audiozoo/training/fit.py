@@ -1,181 +1,26 @@
-"""Recipes, and the one place that seeds, compiles and fits."""
+"""The one place that seeds, compiles and fits."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from audiozoo import audio, metrics
-from audiozoo.augment import Mix, Transform
+from audiozoo import metrics
 from audiozoo.classifier import Classifier, KerasScorer
-from audiozoo.config import Configured, refuse_unknown
 from audiozoo.datasets import Clip, hold_out, recordings_by_label
-from audiozoo.features import Features, Frontend, Scaler, extract
-from audiozoo.features.extract import load_clip
+from audiozoo.features import Frontend, Scaler, extract
 from audiozoo.layers import keras
 from audiozoo.registry import ModelSpec, build, check_options, model_info
+from audiozoo.training.examples import Batches, Examples, frontend_for, target_indices
+from audiozoo.training.recipe import Recipe, recipe_for
 
 Progress = Callable[[str, int, int, Mapping[str, float]], Any]
 """Called with what is being done, steps done, steps in all, and the latest figures."""
-
-_OPTIMIZERS = ("adam", "adamw", "sgd")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe(Configured):
-    """How a model is trained.
-
-    Args:
-        epochs: Passes over the training clips at most; in each, every clip gives one random window.
-        min_steps: Passes are added until there are so many steps: few clips need more passes than many do.
-        batch_size: Windows in a step.
-        optimizer: "adam", "adamw", or "sgd" (Nesterov momentum 0.9).
-        learning_rate: Of the first epochs.
-        schedule: "constant", or "cosine" down to zero at the last epoch.
-        warmup: Epochs in which the learning rate rises to its value.
-        weight_decay: With "adamw": decoupled, on kernels only.
-        label_smoothing: Share of a label's weight spread over all classes.
-        patience: Epochs without a better validation loss before training stops; `None` never stops early.
-        validation: Share of each class's recordings held out for choosing the epoch; 0 holds out none and keeps the last epoch.
-        refit: Train once more on all clips, for as many epochs as were best on the held-out ones.
-        standardize: "band", "all" or `None`, see `Scaler.fit`.
-        augment_wave: Changes a clip's waveform before the frontend, anew in each epoch.
-        mix: Mixes the examples of a batch and their labels, as sounds heard together.
-        augment_features: Changes each array after that, before it is standardised.
-        auxiliary_weight: Weight of each auxiliary output's loss beside the first output's.
-        class_weight: "balanced" weighs each class by the inverse of its share; `None` all clips alike.
-        mixed_precision: Compute in half precision; worth it on a GPU.
-        seed: Of the initial weights, dropout, order, windows and augmentation; same seed, same training.
-
-    Raises:
-        ValueError: A value outside what is said here.
-    """
-
-    epochs: int = 60
-    min_steps: int = 0
-    batch_size: int = 32
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    learning_rate: float = 1e-3
-    schedule: Literal["constant", "cosine"] = "constant"
-    warmup: int = 0
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.0
-    patience: int | None = None
-    validation: float = 0.2
-    refit: bool = False
-    standardize: Literal["band", "all"] | None = "band"
-    augment_wave: Transform | None = None
-    augment_features: Transform | None = None
-    mix: Mix | None = None
-    auxiliary_weight: float = 1.0
-    class_weight: Literal["balanced"] | None = None
-    mixed_precision: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if not 0 <= self.validation < 1:
-            raise ValueError(f"validation must be a share from 0 to below 1, got {self.validation}")
-        if self.refit and not self.validation:
-            raise ValueError("refit needs a validation share above 0, which tells it how many epochs are best")
-        for name, choices in (
-            ("optimizer", _OPTIMIZERS),
-            ("schedule", ("constant", "cosine")),
-            ("standardize", ("band", "all", None)),
-            ("class_weight", ("balanced", None)),
-        ):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
-
-
-def recipe_for(name: str, **changes: Any) -> Recipe:
-    """Return a model's own recipe, with changes.
-
-    Raises:
-        ValueError: An unknown model or an unknown field; the nearest is proposed.
-    """
-    refuse_unknown("recipe field", changes, [field.name for field in fields(Recipe)])
-    return Recipe(**{**model_info(name).recipe, **changes})
-
-
-def frontend_for(name: str, clips: Sequence[Clip]) -> Frontend:
-    """Return a model's own frontend, `adapted` to clips."""
-    return adapted(model_info(name).frontend, clips)
-
-
-def adapted(frontend: Frontend, clips: Sequence[Clip]) -> Frontend:
-    """Adapt a frontend to clips: a window no longer than the longest (but a second), no more channels than there are.
-
-    Clips that cannot be opened do not count.
-    """
-    sizes = [size for clip in clips if (size := _size(clip))]
-    if not sizes:
-        return frontend
-    longest = max(seconds for seconds, _ in sizes)
-    channels = max(channels for _, channels in sizes)
-    # A second at least: networks pool time away, and padding is cheaper than an error.
-    return frontend.adapt(duration=min(frontend.duration, max(longest, 1.0)), channels=min(frontend.channels, max(1, channels)))
-
-
-def _size(clip: Clip) -> tuple[float, int] | None:
-    try:
-        seconds, _, channels = audio.measure(clip.path)
-    except (OSError, ValueError):
-        return None
-    return min(seconds, clip.end or seconds) - clip.start, channels
-
-
-@dataclass(eq=False)
-class Examples:
-    """Clips with their features and targets.
-
-    Args:
-        clips: All clips that `features` are of.
-        features: Their windows.
-        targets: Class indices ``(clips,)``.
-        index: Which of the clips count here.
-    """
-
-    clips: Sequence[Clip]
-    features: Features
-    targets: np.ndarray
-    index: np.ndarray
-
-    def subset(self, chosen: np.ndarray) -> Examples:
-        """Return the chosen ones of the examples that count here; booleans or positions."""
-        return replace(self, index=self.index[chosen])
-
-    @property
-    def rows(self) -> np.ndarray:
-        """Positions of the examples' windows among all windows."""
-        return np.concatenate([np.r_[self.features.rows(i)] for i in self.index])
-
-
-def target_indices(clips: Sequence[Clip], labels: Sequence[str]) -> np.ndarray:
-    """Translate each clip's label into its index.
-
-    Raises:
-        ValueError: A label that is not among the labels, or a clip with several.
-    """
-    numbers = {label: index for index, label in enumerate(labels)}
-    for clip in clips:
-        if clip.label not in numbers:
-            raise ValueError(
-                f"{audio.describe(clip.path)}: the label {clip.label!r} is none of those trained: {', '.join(labels)}"
-            )
-        if len(clip.labels) > 1:
-            raise ValueError(
-                f"{audio.describe(clip.path)}: has the labels {', '.join(clip.labels)}; one label a clip is trained and scored"
-            )
-    return np.array([numbers[clip.label] for clip in clips], int)
 
 
 def train(
@@ -301,7 +146,7 @@ class _Run:
         model = self._compiled(steps, epochs)
         classifier = Classifier(self.frontend, scaler, KerasScorer(model), self.classes)
         watch = _Watch(classifier, validation, self.recipe.patience, epochs, stage, self.progress)
-        batches = _Batches(examples, self.recipe, scaler, self.frontend, len(self.classes), len(model.outputs))
+        batches = Batches(examples, self.recipe, scaler, self.frontend, len(self.classes), len(model.outputs))
         with _seeded_dropout(self.recipe.seed):
             model.fit(
                 batches.endless(),
@@ -389,57 +234,6 @@ def _schedule(recipe: Recipe, steps: int, epochs: int) -> Any:
         warmup_target=recipe.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-
-
-class _Batches:
-    """The batches of all epochs, each a function of the seed, the epoch and the clip alone."""
-
-    def __init__(
-        self, examples: Examples, recipe: Recipe, scaler: Scaler, frontend: Frontend, classes: int, outputs: int
-    ) -> None:
-        self.examples, self.recipe, self.scaler, self.frontend, self.outputs = examples, recipe, scaler, frontend, outputs
-        self.hot = np.eye(classes, dtype=np.float32)[examples.targets]
-        self.weights = _weights(examples, recipe)
-        self.waves = self._waves() if recipe.augment_wave else {}
-
-    def endless(self) -> Iterator[tuple[Any, ...]]:
-        """Yield ``(x, y, weights)``, epoch after epoch; y once for each output."""
-        for epoch in itertools.count():
-            order = np.random.default_rng([self.recipe.seed, epoch]).permutation(self.examples.index)
-            for start in range(0, len(order), self.recipe.batch_size):
-                yield self._batch(epoch, order[start : start + self.recipe.batch_size])
-
-    def _batch(self, epoch: int, clips: np.ndarray) -> tuple[Any, ...]:
-        # One generator for each clip of each epoch, whatever the batch it falls into.
-        generators = [np.random.default_rng([self.recipe.seed, epoch, int(clip)]) for clip in clips]
-        x = np.stack([self._window(int(clip), rng) for clip, rng in zip(clips, generators, strict=True)])
-        y = self.hot[clips]
-        if self.recipe.mix:
-            x, y = self.recipe.mix(x, y, rng=np.random.default_rng([self.recipe.seed, epoch, *clips.tolist()]))
-        if change := self.recipe.augment_features:
-            rate = self.frontend.sample_rate
-            x = np.stack([change(one, sample_rate=rate, rng=rng) for one, rng in zip(x, generators, strict=True)])
-        x = self.scaler(x)
-        # With several outputs TensorFlow takes the targets as a tuple, not a list.
-        return x, (y,) * self.outputs if self.outputs > 1 else y, self.weights[clips]
-
-    def _window(self, clip: int, rng: np.random.Generator) -> np.ndarray:
-        if self.recipe.augment_wave:
-            wave = audio.fit(self.waves[clip], self.frontend.samples, pad=self.frontend.pad, crop="random", rng=rng)
-            return self.frontend(self.recipe.augment_wave(wave, sample_rate=self.frontend.sample_rate, rng=rng))
-        rows = self.examples.features.rows(clip)
-        return self.examples.features.values[rng.integers(rows.start, rows.stop)]
-
-    def _waves(self) -> dict[int, np.ndarray]:
-        return {int(i): load_clip(self.examples.clips[i], self.frontend) for i in self.examples.index}
-
-
-def _weights(examples: Examples, recipe: Recipe) -> np.ndarray:
-    weights = np.array([clip.weight for clip in examples.clips], np.float32)
-    if recipe.class_weight == "balanced":
-        counts = np.bincount(examples.targets[examples.index])
-        weights *= (len(examples.index) / (len(counts) * np.maximum(counts, 1)))[examples.targets]
-    return weights.astype(np.float32)
 
 
 class _Watch:

@@ -6,18 +6,18 @@ import io
 import json
 import os
 import platform
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
 from audiozoo import audio
 from audiozoo._version import __version__
+from audiozoo.classifier.scorers import BATCH, SCORERS, KerasScorer, Scorer, batched
 from audiozoo.config import unknown_name
 from audiozoo.features import Frontend, Scaler
 from audiozoo.files import replacing
@@ -27,92 +27,6 @@ SCHEMA = 1
 """Version of the saved form; older ones load."""
 
 Pooling = Literal["mean", "max"]
-
-_BATCH = 32
-
-
-class Scorer(Protocol):
-    """What turns standardised windows ``(windows, *shape)`` into probabilities; a Keras model, or another kind of model."""
-
-    kind: ClassVar[str]
-
-    def scores(self, windows: np.ndarray) -> np.ndarray:
-        """Return probabilities ``(windows, classes)``."""
-
-    def embed(self, windows: np.ndarray) -> np.ndarray:
-        """Return vectors ``(windows, width)``."""
-
-    def to_files(self) -> dict[str, bytes]:
-        """Return what is saved, by file name."""
-
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        """Rebuild the scorer from what was saved."""
-
-
-class KerasScorer:
-    """A Keras model as a `Scorer`; of several outputs the first answers.
-
-    Args:
-        model: Takes ``(batch, *shape)``.
-    """
-
-    kind: ClassVar[str] = "keras"
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        self._embedder: Any = None
-
-    def scores(self, windows: np.ndarray) -> np.ndarray:
-        """Return probabilities ``(windows, classes)``."""
-        return np.concatenate([self._predict(self.model, batch) for batch in batched(windows)])
-
-    def embed(self, windows: np.ndarray) -> np.ndarray:
-        """Return the output of the layer named `embedding`, ``(windows, width)``.
-
-        Raises:
-            ValueError: The model has no such layer.
-        """
-        if self._embedder is None:
-            layer = self.model.get_layer("embedding")
-            self._embedder = keras.Model(self.model.inputs[0], layer.output)
-        return np.concatenate([self._predict(self._embedder, batch) for batch in batched(windows)])
-
-    @staticmethod
-    def _predict(model: Any, batch: np.ndarray) -> np.ndarray:
-        # A new batch size means a new trace of the graph, so there are two: one window, and a padded full batch.
-        count = len(batch)
-        if 1 < count < _BATCH:
-            batch = np.concatenate([batch, np.zeros((_BATCH - count, *batch.shape[1:]), batch.dtype)])
-        outputs = model.predict_on_batch(batch)
-        first = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
-        return np.asarray(first)[:count]
-
-    def to_files(self) -> dict[str, bytes]:
-        """Return the model in Keras' own format."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.keras"
-            # A model of the same layers that was never compiled: the optimizer's state would triple the file.
-            outputs = self.model.outputs if len(self.model.outputs) > 1 else self.model.outputs[0]
-            keras.Model(self.model.inputs[0], outputs, name=self.model.name).save(path)
-            return {"model.keras": path.read_bytes()}
-
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        """Load the model, in Keras' safe mode."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.keras"
-            path.write_bytes(files["model.keras"])
-            return cls(keras.saving.load_model(path, compile=False, safe_mode=True))
-
-
-def batched(windows: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the windows a batch at a time."""
-    for start in range(0, len(windows), _BATCH):
-        yield windows[start : start + _BATCH]
-
-
-_SCORERS: dict[str, type[Scorer]] = {KerasScorer.kind: KerasScorer}
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,7 +217,7 @@ class Classifier:
     def _standardised(self, wave: np.ndarray, hop: float | None) -> Iterator[tuple[list[int], np.ndarray]]:
         # A batch at a time: an hour of sound has thousands of windows.
         windows = self.frontend.windows(wave, hop=hop)
-        while batch := list(islice(windows, _BATCH)):
+        while batch := list(islice(windows, BATCH)):
             yield [start for start, _ in batch], self.scaler(np.stack([array for _, array in batch]))
 
     def _tempered(self, scores: np.ndarray) -> np.ndarray:
@@ -371,7 +285,7 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier:
     return Classifier(
         frontend=Frontend.from_config(card["frontend"]),
         scaler=scaler,
-        scorer=_SCORERS[card["scorer"]].from_files(files),
+        scorer=SCORERS[card["scorer"]].from_files(files),
         labels=card["labels"],
         pooling=card["pooling"],
         temperature=card["temperature"],
@@ -392,8 +306,8 @@ def _read_card(path: str | os.PathLike[str], files: Mapping[str, bytes]) -> dict
             f"{path}: saved in schema {card['schema']} by audiozoo {card['versions']['audiozoo']}, this version reads up to "
             f"{SCHEMA}: upgrade audiozoo"
         )
-    if card["scorer"] not in _SCORERS:
-        raise unknown_name(f"kind of model in {path}:", card["scorer"], _SCORERS)
+    if card["scorer"] not in SCORERS:
+        raise unknown_name(f"kind of model in {path}:", card["scorer"], SCORERS)
     return card
 
 

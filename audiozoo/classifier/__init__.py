@@ -1,0 +1,24 @@
+"""Everything between a sound and an answer."""
+
+from audiozoo.classifier.classifier import (
+    Classifier,
+    Failure,
+    Prediction,
+    WindowScore,
+    load_classifier,
+    predict_files,
+    versions,
+)
+from audiozoo.classifier.scorers import KerasScorer, Scorer
+
+__all__ = [
+    "Classifier",
+    "Failure",
+    "KerasScorer",
+    "Prediction",
+    "Scorer",
+    "WindowScore",
+    "load_classifier",
+    "predict_files",
+    "versions",
+]

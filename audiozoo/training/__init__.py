@@ -1,0 +1,19 @@
+"""Recipes, and training by them."""
+
+from audiozoo.training.examples import Examples, adapted, frontend_for, target_indices
+from audiozoo.training.fit import Progress, pooled_scores, stage_of, train, train_examples
+from audiozoo.training.recipe import Recipe, recipe_for
+
+__all__ = [
+    "Examples",
+    "Progress",
+    "Recipe",
+    "adapted",
+    "frontend_for",
+    "pooled_scores",
+    "recipe_for",
+    "stage_of",
+    "target_indices",
+    "train",
+    "train_examples",
+]

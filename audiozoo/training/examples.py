@@ -1,0 +1,141 @@
+"""What training sees: clips with features and targets, and the batches made of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from audiozoo import audio
+from audiozoo.datasets import Clip
+from audiozoo.features import Features, Frontend, Scaler
+from audiozoo.features.extract import load_clip
+from audiozoo.registry import model_info
+from audiozoo.training.recipe import Recipe
+
+
+def frontend_for(name: str, clips: Sequence[Clip]) -> Frontend:
+    """Return a model's own frontend, `adapted` to clips."""
+    return adapted(model_info(name).frontend, clips)
+
+
+def adapted(frontend: Frontend, clips: Sequence[Clip]) -> Frontend:
+    """Adapt a frontend to clips: a window no longer than the longest (but a second), no more channels than there are.
+
+    Clips that cannot be opened do not count.
+    """
+    sizes = [size for clip in clips if (size := _size(clip))]
+    if not sizes:
+        return frontend
+    longest = max(seconds for seconds, _ in sizes)
+    channels = max(channels for _, channels in sizes)
+    # A second at least: networks pool time away, and padding is cheaper than an error.
+    return frontend.adapt(duration=min(frontend.duration, max(longest, 1.0)), channels=min(frontend.channels, max(1, channels)))
+
+
+def _size(clip: Clip) -> tuple[float, int] | None:
+    try:
+        seconds, _, channels = audio.measure(clip.path)
+    except (OSError, ValueError):
+        return None
+    return min(seconds, clip.end or seconds) - clip.start, channels
+
+
+@dataclass(eq=False)
+class Examples:
+    """Clips with their features and targets.
+
+    Args:
+        clips: All clips that `features` are of.
+        features: Their windows.
+        targets: Class indices ``(clips,)``.
+        index: Which of the clips count here.
+    """
+
+    clips: Sequence[Clip]
+    features: Features
+    targets: np.ndarray
+    index: np.ndarray
+
+    def subset(self, chosen: np.ndarray) -> Examples:
+        """Return the chosen ones of the examples that count here; booleans or positions."""
+        return replace(self, index=self.index[chosen])
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Positions of the examples' windows among all windows."""
+        return np.concatenate([np.r_[self.features.rows(i)] for i in self.index])
+
+
+def target_indices(clips: Sequence[Clip], labels: Sequence[str]) -> np.ndarray:
+    """Translate each clip's label into its index.
+
+    Raises:
+        ValueError: A label that is not among the labels, or a clip with several.
+    """
+    numbers = {label: index for index, label in enumerate(labels)}
+    for clip in clips:
+        if clip.label not in numbers:
+            raise ValueError(
+                f"{audio.describe(clip.path)}: the label {clip.label!r} is none of those trained: {', '.join(labels)}"
+            )
+        if len(clip.labels) > 1:
+            raise ValueError(
+                f"{audio.describe(clip.path)}: has the labels {', '.join(clip.labels)}; one label a clip is trained and scored"
+            )
+    return np.array([numbers[clip.label] for clip in clips], int)
+
+
+class Batches:
+    """The batches of all epochs, each a function of the seed, the epoch and the clip alone."""
+
+    def __init__(
+        self, examples: Examples, recipe: Recipe, scaler: Scaler, frontend: Frontend, classes: int, outputs: int
+    ) -> None:
+        self.examples, self.recipe, self.scaler, self.frontend, self.outputs = examples, recipe, scaler, frontend, outputs
+        self.hot = np.eye(classes, dtype=np.float32)[examples.targets]
+        self.weights = example_weights(examples, recipe)
+        self.waves = self._waves() if recipe.augment_wave else {}
+
+    def endless(self) -> Iterator[tuple[Any, ...]]:
+        """Yield ``(x, y, weights)``, epoch after epoch; y once for each output."""
+        for epoch in itertools.count():
+            order = np.random.default_rng([self.recipe.seed, epoch]).permutation(self.examples.index)
+            for start in range(0, len(order), self.recipe.batch_size):
+                yield self._batch(epoch, order[start : start + self.recipe.batch_size])
+
+    def _batch(self, epoch: int, clips: np.ndarray) -> tuple[Any, ...]:
+        # One generator for each clip of each epoch, whatever the batch it falls into.
+        generators = [np.random.default_rng([self.recipe.seed, epoch, int(clip)]) for clip in clips]
+        x = np.stack([self._window(int(clip), rng) for clip, rng in zip(clips, generators, strict=True)])
+        y = self.hot[clips]
+        if self.recipe.mix:
+            x, y = self.recipe.mix(x, y, rng=np.random.default_rng([self.recipe.seed, epoch, *clips.tolist()]))
+        if change := self.recipe.augment_features:
+            rate = self.frontend.sample_rate
+            x = np.stack([change(one, sample_rate=rate, rng=rng) for one, rng in zip(x, generators, strict=True)])
+        x = self.scaler(x)
+        # With several outputs TensorFlow takes the targets as a tuple, not a list.
+        return x, (y,) * self.outputs if self.outputs > 1 else y, self.weights[clips]
+
+    def _window(self, clip: int, rng: np.random.Generator) -> np.ndarray:
+        if self.recipe.augment_wave:
+            wave = audio.fit(self.waves[clip], self.frontend.samples, pad=self.frontend.pad, crop="random", rng=rng)
+            return self.frontend(self.recipe.augment_wave(wave, sample_rate=self.frontend.sample_rate, rng=rng))
+        rows = self.examples.features.rows(clip)
+        return self.examples.features.values[rng.integers(rows.start, rows.stop)]
+
+    def _waves(self) -> dict[int, np.ndarray]:
+        return {int(i): load_clip(self.examples.clips[i], self.frontend) for i in self.examples.index}
+
+
+def example_weights(examples: Examples, recipe: Recipe) -> np.ndarray:
+    """Return the weight of every clip in the loss ``(clips,)``: the clip's own, times its class's if the recipe balances."""
+    weights = np.array([clip.weight for clip in examples.clips], np.float32)
+    if recipe.class_weight == "balanced":
+        counts = np.bincount(examples.targets[examples.index])
+        weights *= (len(examples.index) / (len(counts) * np.maximum(counts, 1)))[examples.targets]
+    return weights.astype(np.float32)

@@ -1,0 +1,91 @@
+"""How a model is trained, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from audiozoo.augment import Mix, Transform
+from audiozoo.config import Configured, refuse_unknown
+from audiozoo.registry import model_info
+
+_OPTIMIZERS = ("adam", "adamw", "sgd")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Configured):
+    """How a model is trained.
+
+    Args:
+        epochs: Passes over the training clips at most; in each, every clip gives one random window.
+        min_steps: Passes are added until there are so many steps: few clips need more passes than many do.
+        batch_size: Windows in a step.
+        optimizer: "adam", "adamw", or "sgd" (Nesterov momentum 0.9).
+        learning_rate: Of the first epochs.
+        schedule: "constant", or "cosine" down to zero at the last epoch.
+        warmup: Epochs in which the learning rate rises to its value.
+        weight_decay: With "adamw": decoupled, on kernels only.
+        label_smoothing: Share of a label's weight spread over all classes.
+        patience: Epochs without a better validation loss before training stops; `None` never stops early.
+        validation: Share of each class's recordings held out for choosing the epoch; 0 holds out none and keeps the last epoch.
+        refit: Train once more on all clips, for as many epochs as were best on the held-out ones.
+        standardize: "band", "all" or `None`, see `Scaler.fit`.
+        augment_wave: Changes a clip's waveform before the frontend, anew in each epoch.
+        mix: Mixes the examples of a batch and their labels, as sounds heard together.
+        augment_features: Changes each array after that, before it is standardised.
+        auxiliary_weight: Weight of each auxiliary output's loss beside the first output's.
+        class_weight: "balanced" weighs each class by the inverse of its share; `None` all clips alike.
+        mixed_precision: Compute in half precision; worth it on a GPU.
+        seed: Of the initial weights, dropout, order, windows and augmentation; same seed, same training.
+
+    Raises:
+        ValueError: A value outside what is said here.
+    """
+
+    epochs: int = 60
+    min_steps: int = 0
+    batch_size: int = 32
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: float = 1e-3
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: int = 0
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    patience: int | None = None
+    validation: float = 0.2
+    refit: bool = False
+    standardize: Literal["band", "all"] | None = "band"
+    augment_wave: Transform | None = None
+    augment_features: Transform | None = None
+    mix: Mix | None = None
+    auxiliary_weight: float = 1.0
+    class_weight: Literal["balanced"] | None = None
+    mixed_precision: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if not 0 <= self.validation < 1:
+            raise ValueError(f"validation must be a share from 0 to below 1, got {self.validation}")
+        if self.refit and not self.validation:
+            raise ValueError("refit needs a validation share above 0, which tells it how many epochs are best")
+        for name, choices in (
+            ("optimizer", _OPTIMIZERS),
+            ("schedule", ("constant", "cosine")),
+            ("standardize", ("band", "all", None)),
+            ("class_weight", ("balanced", None)),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+
+
+def recipe_for(name: str, **changes: Any) -> Recipe:
+    """Return a model's own recipe, with changes.
+
+    Raises:
+        ValueError: An unknown model or an unknown field; the nearest is proposed.
+    """
+    refuse_unknown("recipe field", changes, [field.name for field in fields(Recipe)])
+    return Recipe(**{**model_info(name).recipe, **changes})
