@@ -20,6 +20,10 @@ Source = str | os.PathLike[str] | bytes | IO[bytes]
 Pad = Literal["zero", "repeat"]
 Crop = Literal["start", "center", "random"]
 
+LOUDEST = 1e6
+"""Magnitude that no sound reaches in units of full scale; beyond it, powers overflow."""
+
+_BLOCK = 2**22
 _CUT_SHORT = re.compile(r"^\s*(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 
 
@@ -46,8 +50,8 @@ def read(source: Source, *, start: float = 0.0, end: float | None = None) -> tup
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file is empty, is no sound that soundfile reads, was cut short, holds no samples in the span asked
-            for, or holds NaN or infinity. WAV, AIFF and FLAC state their length, so a cut is always found; of an Ogg or MP3
-            file cut short, what is left is read if any sound is left.
+            for, or holds NaN or infinity. A WAV, AIFF or FLAC file cut short is always found; of other formats cut short,
+            such as Ogg and MP3, what is left is read if any sound is left.
     """
     name = describe(source)
     if not 0 <= start < (np.inf if end is None else end):
@@ -85,7 +89,7 @@ def _opened(source: Source) -> Iterator[Any]:
         ) from error
 
 
-def _openable(source: Source, name: str) -> str | IO[bytes]:
+def _openable(source: Source, name: str) -> str | bytes | IO[bytes]:
     if isinstance(source, bytes):
         if not source:
             raise ValueError(f"{name}: the file is empty (0 bytes)")
@@ -99,7 +103,7 @@ def _openable(source: Source, name: str) -> str | IO[bytes]:
         raise ValueError(f"{name}: expected a sound file, got a folder")
     if path.stat().st_size == 0:
         raise ValueError(f"{name}: the file is empty (0 bytes)")
-    return str(path)
+    return str(path) if os.name == "nt" else os.fsencode(path)  # a name need not be text
 
 
 def _refuse_cut(file: Any, name: str) -> None:
@@ -118,14 +122,30 @@ def _read_span(file: Any, name: str, start: float, end: float | None) -> np.ndar
             f"{name}: no samples between {start} s and {'the end' if end is None else f'{end} s'}; "
             f"the file lasts {file.frames / file.samplerate:.3f} s"
         )
-    if first:
-        file.seek(first)
-    wave = file.read(stop - first, dtype="float32")
+    if file.format == "MP3":
+        # An MP3 frame borrows bits from those before it: after a seek the first ones decode to nothing.
+        wave = _read_frames(file, stop)[first:]
+    else:
+        if first:
+            file.seek(first)
+        wave = _read_frames(file, stop - first)
     if not len(wave):
         raise ValueError(f"{name}: cut short, no sound could be decoded from it")
-    if not np.isfinite(wave).all():
-        raise ValueError(f"{name}: holds NaN or infinity; write the file again from clean samples")
+    if not _peak(wave) < LOUDEST:
+        raise ValueError(f"{name}: holds NaN, infinity or absurdly large samples; write the file again from clean ones")
     return wave
+
+
+def _read_frames(file: Any, count: int) -> np.ndarray:
+    # In blocks, because a header may claim any length: what is allocated is what is there.
+    blocks = [file.read(min(count, _BLOCK), dtype="float32")]
+    while len(blocks[-1]) == _BLOCK and (left := count - _BLOCK * len(blocks)) > 0:
+        blocks.append(file.read(min(left, _BLOCK), dtype="float32"))
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+
+def _peak(wave: np.ndarray) -> float:
+    return float(max(wave.max(), -wave.min()))  # NaN if there is one
 
 
 def check_wave(wave: np.ndarray, sample_rate: float | None, *, name: str = "wave") -> tuple[np.ndarray, float]:
@@ -157,8 +177,11 @@ def check_wave(wave: np.ndarray, sample_rate: float | None, *, name: str = "wave
         raise ValueError(f"{name}: expected (samples,) or (samples, channels) with samples in it, got shape {wave.shape}")
     if wave.ndim == 2 and wave.shape[0] < wave.shape[1]:
         raise ValueError(f"{name}: expected (samples, channels), got {wave.shape}: transpose it with wave.T")
-    if not np.isfinite(wave).all():
-        raise ValueError(f"{name}: holds NaN or infinity; clean it with numpy.nan_to_num(wave)")
+    if not _peak(wave) < LOUDEST:
+        raise ValueError(
+            f"{name}: samples must be finite and nominally in [-1, 1], got NaN, infinity or magnitudes of {LOUDEST:g} and "
+            "more; clean it with numpy.nan_to_num(wave), or scale it"
+        )
     return wave.astype(np.float32, copy=False), sample_rate
 
 

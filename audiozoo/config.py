@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib
+import inspect
 import json
 import pkgutil
 from collections.abc import Iterable
@@ -60,23 +61,35 @@ class Configured:
         Raises:
             ValueError: The kind is no such class, or a field is unknown; the nearest name is proposed.
         """
-        kinds = {kind.__name__: kind for kind in _family(cls)}
+        kinds = {kind.__name__: kind for kind in _family(cls) if not inspect.isabstract(kind) and kind is not Configured}
         rest = dict(config)
-        kind = rest.pop("kind", cls.__name__)
+        kind = rest.pop("kind", cls.__name__ if cls.__name__ in kinds else None)
         if kind not in kinds:
-            raise unknown_name(cls.__name__.lower(), kind, kinds)
+            raise unknown_name(f'{cls.__name__.lower()} "kind"', kind, kinds)
         refuse_unknown(f"option of {kind}", rest, _arguments(kinds[kind]))
-        return kinds[kind](**{name: revive(value) for name, value in rest.items()})
+        try:
+            return kinds[kind](**{name: revive(value) for name, value in rest.items()})
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"{kind}: {error}") from error
 
     @property
     def key(self) -> str:
         """A hash of the value, the same in every process; 16 hexadecimal digits."""
-        return digest(self.to_config())
+        return digest(_canonical(self.to_config()))
 
 
 def digest(data: Any) -> str:
     """Hash JSON data to 16 hexadecimal digits, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _canonical(value: Any) -> Any:
+    # 5 and 5.0 are equal, so they shall hash alike.
+    if isinstance(value, dict):
+        return {name: _canonical(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _arguments(kind: type) -> list[str]:
@@ -96,7 +109,7 @@ def _plain(value: Any) -> Any:
         return value.to_config()
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
-    return value
+    return value.item() if hasattr(value, "item") else value  # NumPy's numbers are no JSON
 
 
 def revive(value: Any) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from audiozoo.datasets import Clip, Dataset, check_disjoint
 from audiozoo.features import Features, Frontend, extract
 from audiozoo.features.extract import load_clip
 from audiozoo.files import replacing
+from audiozoo.layers import keras
 from audiozoo.registry import model_info
 from audiozoo.training import (
     Examples,
@@ -34,6 +37,7 @@ from audiozoo.training import (
 )
 
 _TIMED_CLIPS = 20
+_FINGERPRINT = 2**15  # bytes of each end: two recordings may begin and end in silence, but not both and be as long
 
 Row = dict[str, Any]
 
@@ -68,10 +72,12 @@ class FoldJob:
 
     @property
     def key(self) -> str:
-        """A hash of the job, the same in every process: of the clips the names, spans and labels count, not the samples."""
+        """A hash of the job, the same in every process and wherever the files lie: of the clips content and labels count."""
         described = {
             "version": __version__,
-            **{name: getattr(self, name) for name in ("dataset", "metric", "labels", "fold", "model", "options")},
+            "backend": keras.config.backend(),
+            **{name: getattr(self, name) for name in ("dataset", "metric", "labels", "fold", "model")},
+            "options": {**model_info(self.model).options, **self.options},
             "frontend": self.frontend.to_config(),
             "recipe": self.recipe.to_config(),
             "train": [_identity(clip) for clip in self.train],
@@ -86,9 +92,22 @@ class FoldJob:
 
 
 def _identity(clip: Clip) -> list[Any]:
-    # The file's name and not its path: the same dataset elsewhere is the same job. Sounds in memory are told by content.
-    name = digest(clip.path.hex()) if isinstance(clip.path, bytes) else Path(clip.path).name
-    return [name, clip.labels, clip.group, clip.start, clip.end, clip.weight]
+    return [_fingerprint(clip.path), clip.labels, clip.group, clip.start, clip.end, clip.weight]
+
+
+@cache
+def _fingerprint(path: str | bytes) -> str:
+    """Tell a sound by its size and its ends: files of one name in two folders differ, a dataset elsewhere is the same."""
+    if isinstance(path, bytes):
+        return hashlib.sha256(path).hexdigest()
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_FINGERPRINT)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _FINGERPRINT))
+            return hashlib.sha256(b"%d" % size + head + file.read()).hexdigest()
+    except OSError:
+        return "unreadable"  # reading the clip will say why
 
 
 @dataclass(eq=False)
@@ -288,7 +307,7 @@ def read_row(path: Path) -> Row:
 
 
 @dataclass(frozen=True)
-class Standing:
+class LeaderboardEntry:
     """A model's place on the leaderboard: means and deviations over its folds.
 
     Args:
@@ -300,7 +319,7 @@ class Standing:
         map_at_3: Mean.
         train_seconds: Of all folds together.
         ms_per_clip: Median, from samples in memory to the answer.
-        confusion: Counts over all folds ``(true, recognised)``.
+        confusion: Counts over all folds ``(true, predicted)``.
         labels: The classes.
     """
 
@@ -316,16 +335,16 @@ class Standing:
     labels: tuple[str, ...]
 
 
-def leaderboard(rows: Sequence[Row]) -> list[Standing]:
+def leaderboard(rows: Sequence[Row]) -> list[LeaderboardEntry]:
     """Summarise rows by model, the best first by the dataset's own measure."""
     models = dict.fromkeys(row["model"] for row in rows)
-    standings = [_standing([row for row in rows if row["model"] == model]) for model in models]
-    return sorted(standings, key=lambda standing: -standing.score[0])
+    entries = [_entry([row for row in rows if row["model"] == model]) for model in models]
+    return sorted(entries, key=lambda entry: -entry.score[0])
 
 
-def _standing(rows: Sequence[Row]) -> Standing:
+def _entry(rows: Sequence[Row]) -> LeaderboardEntry:
     first = rows[0]
-    return Standing(
+    return LeaderboardEntry(
         model=first["model"],
         parameters=first["parameters"],
         folds=len(rows),

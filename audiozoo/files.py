@@ -9,6 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def check_target(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that no file can be written to, before hours of work are done for it.
+
+    Raises:
+        ValueError: It is a folder, or something else that is no file.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder; name a file to write, such as {path / 'result'}")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: is no ordinary file and would be replaced by one; name another")
+
+
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary file beside `path` to write to; it becomes `path` when the block ends without an error.
@@ -17,7 +30,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises:
         OSError: The folder cannot be written.
+        ValueError: The path is no file's, see `check_target`.
     """
+    check_target(path)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays: some writers choose their format by it.

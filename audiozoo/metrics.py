@@ -32,7 +32,7 @@ def accuracy(scores: np.ndarray, targets: np.ndarray) -> float:
 
 
 def macro_accuracy(scores: np.ndarray, targets: np.ndarray) -> float:
-    """Mean over classes of the share of the class's clips that are recognised, DCASE's class-wise accuracy.
+    """Mean over classes of the share of the class's clips that are right, DCASE's class-wise accuracy.
 
     A class without a clip in `targets` does not count.
 
@@ -61,7 +61,7 @@ def map_at_k(scores: np.ndarray, targets: np.ndarray, k: int = 3) -> float:
 
 
 def confusion_matrix(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Count clips by true class (row) and recognised class (column); integers ``(classes, classes)``."""
+    """Count clips by true class (row) and predicted class (column); integers ``(classes, classes)``."""
     scores, targets = _check(scores, targets)
     matrix = np.zeros((scores.shape[1],) * 2, dtype=int)
     np.add.at(matrix, (targets, scores.argmax(axis=1)), 1)

@@ -9,29 +9,29 @@ from typing import Any
 
 import numpy as np
 
-from audiozoo.crossval import Standing
+from audiozoo.crossval import LeaderboardEntry
 from audiozoo.files import replacing
 
 COLUMNS = ("model", "parameters", "accuracy", "MAP@3", "training", "per clip")
 """The leaderboard's columns, one cell each in `cells`."""
 
 
-def cells(standing: Standing) -> tuple[str, ...]:
-    """Write a standing as the leaderboard's cells."""
-    mean, deviation = standing.accuracy
+def cells(entry: LeaderboardEntry) -> tuple[str, ...]:
+    """Write a entry as the leaderboard's cells."""
+    mean, deviation = entry.accuracy
     return (
-        standing.model,
-        f"{standing.parameters:,}",
+        entry.model,
+        f"{entry.parameters:,}",
         f"{100 * mean:.1f} ± {100 * deviation:.1f} %",
-        f"{standing.map_at_3:.3f}",
-        f"{standing.train_seconds:.0f} s",
-        f"{standing.ms_per_clip:.1f} ms",
+        f"{entry.map_at_3:.3f}",
+        f"{entry.train_seconds:.0f} s",
+        f"{entry.ms_per_clip:.1f} ms",
     )
 
 
-def markdown(standings: Sequence[Standing]) -> str:
+def markdown(entries: Sequence[LeaderboardEntry]) -> str:
     """Write the leaderboard as a Markdown table."""
-    lines = [COLUMNS, ("---", *["---:"] * (len(COLUMNS) - 1)), *map(cells, standings)]
+    lines = [COLUMNS, ("---", *["---:"] * (len(COLUMNS) - 1)), *map(cells, entries)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
@@ -39,7 +39,7 @@ def confusion_picture(matrix: np.ndarray, labels: Sequence[str], path: str | os.
     """Draw a confusion matrix as shares of each true class, with the counts in the cells.
 
     Args:
-        matrix: Counts ``(true, recognised)``.
+        matrix: Counts ``(true, predicted)``.
         labels: The classes.
         path: Of the picture; its ending chooses the format.
         title: Above it.
@@ -58,7 +58,7 @@ def confusion_picture(matrix: np.ndarray, labels: Sequence[str], path: str | os.
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(labels)), labels)
-    axes.set(xlabel="recognised as", ylabel="true class", title=title)
+    axes.set(xlabel="predicted class", ylabel="true class", title=title)
     _write_counts(axes, matrix, shares)
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
     with replacing(path) as temporary:

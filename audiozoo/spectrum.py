@@ -39,7 +39,7 @@ def window(name: str, length: int) -> np.ndarray:
     Raises:
         ValueError: Another name.
 
-    >>> window("hann", 4).tolist()
+    >>> window("hann", 4).round(3).tolist()
     [0.0, 0.5, 1.0, 0.5]
     """
     if name not in _COSINE_WINDOWS:

@@ -1,4 +1,5 @@
 import io
+import os
 import shutil
 
 import numpy as np
@@ -32,6 +33,33 @@ def test_reads_every_format(write_sound, suffix, subtype, tolerance):
         read, rate = audio.read(source)
         assert (read.dtype, rate, read.ndim) == (np.float32, 16_000, 1)
         assert np.abs(read[2_000:12_000] - wave[2_000:12_000]).max() <= tolerance
+
+
+@pytest.mark.parametrize(("suffix", "subtype", "tolerance"), FORMATS)
+@pytest.mark.parametrize("start", [0.5, 1.5, 3.1])
+def test_a_span_of_any_format_is_that_part_of_the_whole(write_sound, suffix, subtype, tolerance, start):
+    seconds = np.arange(4 * 16_000) / 16_000
+    chirp = (0.5 * np.sin(2 * np.pi * (200 + 150 * seconds) * seconds)).astype(np.float32)
+    path = write_sound(chirp, 16_000, f"chirp.{suffix}", subtype=subtype)
+    whole, part = audio.read(path)[0], audio.read(path, start=start, end=start + 0.4)[0]
+    first = round(start * 16_000)
+    assert np.abs(part - whole[first : first + 6_400]).max() < 1e-4
+
+
+def test_a_file_that_claims_an_unknown_length_is_named(write_sound):
+    path = write_sound(tone(440, 1, 8_000), name="stream.flac")
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # the lower half of byte 21 and the next four are FLAC's number of samples; 0 means unknown
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"stream\.flac: .*Convert it"):
+        audio.read(path)
+
+
+def test_a_name_that_is_no_text_is_read(write_sound, tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/b\xe9ll.wav")
+    shutil.copy(write_sound(tone(440, 1, 8_000)), path)
+    assert len(audio.read(path)[0]) == 8_000
 
 
 def test_reads_a_span(write_sound):
@@ -110,6 +138,7 @@ def test_check_wave_gives_float32_without_a_copy():
         (np.zeros(0), 8_000, "shape"),
         (np.array([np.inf, 0]), 8_000, "infinity"),
         (np.array([np.nan, 0]), 8_000, "NaN"),
+        (np.array([1e300, 0]), 8_000, "magnitudes"),
     ],
 )
 def test_check_wave_refuses(wave, rate, reason):
@@ -181,7 +210,7 @@ def test_windows_refuse_a_hop_that_skips_sound():
         audio.window_starts(10, 4, 5)
 
 
-def test_reads_every_real_esc50_name(esc50_root):
+def test_reads_real_clips(esc50_root):
     for path in sorted((esc50_root / "audio").iterdir())[:20]:
         wave = audio.load(path, sample_rate=22_050, end=5.0)
         assert wave.ndim == 1

@@ -68,6 +68,7 @@ def test_windows_have_their_times(classifier):
     rows = classifier.predict_windows(tone(300, 1.3, 8_000), sample_rate=8_000)
     assert [row.start for row in rows] == pytest.approx([0, 0.25, 0.5, 0.75, 0.8])
     assert [row.end - row.start for row in rows] == pytest.approx([0.5] * 5)
+    assert classifier.predict_windows(tone(300, 0.1, 8_000), sample_rate=8_000)[0].end == pytest.approx(0.1)
     assert all(row.label in LABELS and 0 < row.score <= 1 for row in rows)
     assert len(classifier.predict_windows(tone(300, 1.3, 8_000), sample_rate=8_000, hop=0.5)) == 3
     with pytest.raises(ValueError, match="hop"):
@@ -83,6 +84,9 @@ def test_windows_have_their_times(classifier):
         (np.zeros(100, np.int16), 8_000, "floating point"),
         (b"nothing", None, "not a sound file"),
         ("a.wav", 8_000, "for arrays"),
+        ([0.0] * 800, 8_000, "NumPy array, got list"),
+        (None, None, "NumPy array, got NoneType"),
+        (np.full(100, 1e25), 8_000, "magnitudes"),
     ],
 )
 def test_refuses_with_the_way_out(classifier, source, rate, reason):
@@ -144,13 +148,15 @@ def test_a_saved_model_carries_no_optimizer(tmp_path):
     assert len(KerasScorer(model).to_files()["model.keras"]) < 1.1 * plain
 
 
-def rewritten(path, **changes):
+def rewritten(path, name, change):
+    """Write a saved classifier again with one of its files changed, or left out."""
     with zipfile.ZipFile(path) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
-    card = json.loads(files["card.json"]) | changes
+        files = {other: archive.read(other) for other in archive.namelist()}
+    files[name] = change(files[name])
     with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, json.dumps(card) if name == "card.json" else content)
+        for other, content in files.items():
+            if content is not None:
+                archive.writestr(other, content)
 
 
 def test_load_refuses_what_is_no_classifier(classifier, tmp_path):
@@ -167,20 +173,53 @@ def test_load_refuses_what_is_no_classifier(classifier, tmp_path):
         audiozoo.load_classifier(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "a ZIP from elsewhere")
-    with pytest.raises(ValueError, match=r"card\.json, scaler\.npz is not in it"):
+    with pytest.raises(ValueError, match=r"'card\.json' is not in it"):
         audiozoo.load_classifier(path)
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
-    [({"schema": 99}, "upgrade"), ({"scorer": "keraz"}, "did you mean 'keras'"), ({"frontend": {"kind": "Logmel"}}, "LogMel")],
+    [
+        ({"schema": 99}, "upgrade"),
+        ({"schema": "1"}, "not a classifier"),
+        ({"scorer": "keraz"}, "did you mean 'keras'"),
+        ({"frontend": {"kind": "Logmel"}}, "LogMel"),
+        ({"frontend": None}, "not a classifier"),
+        ({"frontend": {"kind": "LogMel"}}, "does not fit"),
+        ({"labels": ["a"]}, "3 outputs and there are 1 labels"),
+        ({"labels": "abc"}, "sequence of different names"),
+        ({"temperature": None}, "not a classifier"),
+        ({"history": None}, "not a classifier"),
+    ],
 )
 def test_load_refuses_a_card_it_cannot_read(classifier, tmp_path, changes, reason):
     path = tmp_path / "my.audiozoo"
     classifier.save(path)
-    rewritten(path, **changes)
-    with pytest.raises(ValueError, match=reason):
+    rewritten(path, "card.json", lambda content: json.dumps(json.loads(content) | changes))
+    with pytest.raises(ValueError, match=rf"my\.audiozoo: (.|\n)*{reason}"):
         audiozoo.load_classifier(path)
+
+
+@pytest.mark.parametrize("name", ["card.json", "scaler.npz", "model.keras"])
+@pytest.mark.parametrize("change", [lambda content: b"garbage", lambda content: None, lambda content: content[:40]])
+def test_load_names_a_damaged_file(classifier, tmp_path, name, change):
+    path = tmp_path / "my.audiozoo"
+    classifier.save(path)
+    rewritten(path, name, change)
+    with pytest.raises(ValueError, match=r"my\.audiozoo: (no saved classifier|not a classifier)"):
+        audiozoo.load_classifier(path)
+
+
+def test_what_is_no_probability_is_refused(classifier):
+    logits = audiozoo.build("house_cnn", 3, input_shape=FRONTEND.shape, seed=0, filters=(4, 8), activation=None)
+    mine = Classifier.from_keras(logits, FRONTEND, LABELS)
+    with pytest.raises(ValueError, match="no probabilities"):
+        mine.predict(tone(300, 0.5, 8_000), sample_rate=8_000)
+
+
+def test_labels_do_not_repeat(classifier):
+    with pytest.raises(ValueError, match="different names"):
+        Classifier(FRONTEND, classifier.scaler, classifier.scorer, ("a", "a", "b"))
 
 
 def test_from_keras_takes_your_own_model():

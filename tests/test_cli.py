@@ -3,6 +3,7 @@ import io
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,11 +143,13 @@ def test_training_leaves_out_bad_files_and_says_so(audiozoo, sound_folder, tmp_p
     [
         (["--model", "house_cn"], "did you mean 'house_cnn'"),
         (["--dataset", "fodler"], "did you mean 'folder'"),
-        (["--epochs", "0"], "epochs must be positive"),
+        (["--epochs", "0"], "epochs must be a whole number"),
         (["--recipe", "bad.json"], "no JSON"),
         (["--recipe", "list.json"], "JSON object"),
         (["--recipe", "typo.json"], "did you mean 'epochs'"),
-        (["--frontend", "typo.json"], "unknown option of Frontend 'epoch'"),
+        (["--frontend", "typo.json"], "unknown frontend"),
+        (["--seed", "-1"], "seed must be"),
+        (["-o", "."], "is a folder"),
     ],
 )
 def test_train_refuses(audiozoo, sound_folder, tmp_path, monkeypatch, words, reason):
@@ -156,6 +159,25 @@ def test_train_refuses(audiozoo, sound_folder, tmp_path, monkeypatch, words, rea
     status, _, err = audiozoo("train", sound_folder, "-o", tmp_path / "a.audiozoo", *words)
     assert status == 2
     assert reason in err
+
+
+def test_brackets_and_bytes_in_names_are_printed_as_they_are(audiozoo, classifier, sound_folder, tmp_path):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/[b]\xe9.wav")
+    shutil.copy(sound_folder / "low" / "0.wav", odd)
+    command = [
+        sys.executable,
+        "-c",
+        "from audiozoo.cli import main; main()",
+        "predict",
+        classifier,
+        odd,
+        tmp_path / "[gone].wav",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "[b]" in done.stdout.replace("\n", "")
+    assert "[gone].wav: no such file" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_benchmark_of_a_folder(audiozoo, sound_folder, tmp_path):
@@ -197,6 +219,8 @@ def test_another_front_end(audiozoo, sound_folder, tmp_path):
 def test_benchmark_refuses(audiozoo):
     assert "did you mean 'house_cnn'" in audiozoo("benchmark", "--models", "house_cn")[2]
     assert "no model matches 'x*'" in audiozoo("benchmark", "--models", "x*")[2]
+    assert "--models takes names" in audiozoo("benchmark", "--models", ",")[2]
+    assert "--folds takes numbers" in audiozoo("benchmark", "--folds", "1,x")[2]
     assert "has the folds" in audiozoo("benchmark", "--models", "feature_mlp", "--folds", "9")[2]
 
 

@@ -1,14 +1,20 @@
 import json
 import pickle
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from audiozoo import metrics
+from audiozoo.augment import Mixup, SpecAugment
 from audiozoo.crossval import FeatureBank, benchmark, evaluate, fold_jobs, leaderboard, read_row, run_fold
 from audiozoo.datasets import Clip, Dataset, load_dataset
+from audiozoo.features import Scaler
 from audiozoo.training import Recipe, train
+from audiozoo.training.examples import Batches
 
 QUICK = Recipe(epochs=15, batch_size=8, learning_rate=1e-2, validation=0.25)
 
@@ -51,8 +57,41 @@ def test_the_key_is_of_everything_the_result_depends_on(jobs, data, tmp_path):
     ]
     assert len({other.key for other in [job, *changed]}) == 8
     assert pickle.loads(pickle.dumps(job)).key == job.key
-    moved = replace(job, train=tuple(replace(clip, path=f"elsewhere/{clip.path}") for clip in job.train))
-    assert moved.key == job.key
+    named = replace(job, options={"dropout": 0.5})
+    assert named.key == job.key, "a default spelled out is the same job"
+
+
+def in_another_folder(job, root):
+    def moved(clip):
+        path = root / Path(clip.path).relative_to(Path(clip.path).parents[2])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clip.path, path)
+        return replace(clip, path=str(path))
+
+    return replace(job, train=tuple(map(moved, job.train)), test=tuple(map(moved, job.test)))
+
+
+def test_the_key_is_of_content_and_not_of_names(jobs, tmp_path):
+    elsewhere = in_another_folder(jobs[0], tmp_path / "elsewhere")
+    assert elsewhere.key == jobs[0].key
+    other = in_another_folder(jobs[0], tmp_path / "other")
+    wave, rate = soundfile.read(other.train[0].path)
+    soundfile.write(other.train[0].path, wave[::-1], rate)
+    assert other.key != jobs[0].key
+
+
+def test_a_fold_draws_the_same_whatever_else_was_read(data):
+    recipe = Recipe(batch_size=4, augment_features=SpecAugment(), mix=Mixup(), min_steps=1)
+    first, second, _ = fold_jobs(data, "dcase2018_baseline", recipe=recipe)
+
+    def batch(order):
+        bank = FeatureBank.of(order, second.frontend)
+        return next(
+            Batches(bank.examples(second.train, data.labels), recipe, Scaler.identity(), second.frontend, 3, 1).endless()
+        )
+
+    whole, resumed = batch([*first.train, *first.test]), batch([*second.test, *second.train])
+    assert all(np.array_equal(a, b) for a, b in zip(whole, resumed, strict=True))
 
 
 def test_a_finished_row_is_not_run_again(jobs, tmp_path):

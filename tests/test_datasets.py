@@ -82,7 +82,8 @@ def test_esc_refuses_what_is_not_there(miniature_esc50, tmp_path):
 def test_folder_of_classes(write_sound, tmp_path):
     for name in ("cat/a.wav", "cat/deeper/b.WAV", "dog/c.flac"):
         write_sound(tone(440, 0.1, 8_000), name=f"root/{name}", format=name[-4:].strip(".").upper())
-    for name in ("dog/notes.txt", "loose.wav", "dog/.hidden.wav"):
+    (tmp_path / "root" / ".trash").mkdir()
+    for name in ("dog/notes.txt", "loose.wav", "dog/.hidden.wav", ".trash/d.wav"):
         (tmp_path / "root" / name).touch()
     data = load_dataset("folder", root=tmp_path / "root")
     assert data.labels == ("cat", "dog")
@@ -119,7 +120,10 @@ def test_table_of_files(tmp_path):
 @pytest.mark.parametrize(
     ("header", "row", "reason"),
     [
-        ("file,class", "a.wav,dog", "columns file and label"),
+        ("file,class", "a.wav,dog", r"column\(s\) label are missing"),
+        ("file,label,Group", "a.wav,dog,x", "did you mean 'group'"),
+        ("file,label,fold", "a.wav,dog,1.5", "whole number, got 1.5"),
+        ("file,label,start,end", "a.wav,dog,3,2", "line 2: a clip needs"),
         ("file,label", "c.wav,dog", r"line 2: .*c\.wav is not there"),
         ("file,label", "a.wav,", "no label"),
         ("file,label,fold", "a.wav,dog,one", "fold must be a number, got 'one'"),
@@ -128,6 +132,20 @@ def test_table_of_files(tmp_path):
 def test_table_errors_name_the_line(tmp_path, header, row, reason):
     with pytest.raises((ValueError, FileNotFoundError), match=reason):
         load_dataset("folder", **make_table(tmp_path, header, row))
+
+
+def test_a_table_that_is_not_utf8_is_named(tmp_path):
+    where = make_table(tmp_path, "file,label", "a.wav,dog")
+    where["table"].write_bytes("file,label\na.wav,b\xe4r\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"table\.csv: not UTF-8"):
+        load_dataset("folder", **where)
+
+
+def test_another_table_than_esc50s_is_named(miniature_esc50):
+    root = miniature_esc50()
+    (root / "meta" / "esc50.csv").write_text("filename,fold\n1.wav,1\n")
+    with pytest.raises(ValueError, match="it lacks category, esc10"):
+        load_dataset("esc10", root=root)
 
 
 def test_missing_table(tmp_path):
@@ -168,6 +186,23 @@ def test_a_dataset_knows_its_labels():
         Dataset("mine", clips(1), ("a",))
     with pytest.raises(ValueError, match="no clips"):
         Dataset("mine", (), ("a",))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_hold_out_leaves_every_class_something_to_learn_from(seed):
+    shared = [Clip("cat.wav", ("cat",), group="g0"), Clip("dog.wav", ("dog",), group="g0")]
+    clips = [*shared, *(Clip(f"{i}.wav", ("dog",), group=f"g{i}") for i in range(1, 4))]
+    chosen = hold_out(clips, 0.5, seed=seed)
+    assert {clip.label for clip, held in zip(clips, chosen, strict=True) if not held} == {"cat", "dog"}
+    assert chosen.any()
+
+
+@pytest.mark.parametrize(
+    "facts", [{"labels": ()}, {"start": -1.0}, {"start": 2.0, "end": 1.0}, {"end": float("nan")}, {"weight": -1.0}]
+)
+def test_a_clip_refuses_what_it_cannot_be(facts):
+    with pytest.raises(ValueError, match="a clip needs"):
+        Clip(**{"path": "a.wav", "labels": ("a",), **facts})
 
 
 def test_hold_out_takes_whole_recordings_of_every_class():

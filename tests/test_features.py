@@ -76,6 +76,8 @@ def test_the_input_is_not_changed(frontend, rng):
 def test_keys_differ():
     assert len({frontend.key for frontend in FRONTENDS}) == len(FRONTENDS)
     assert LogMel().key != replace(LogMel(), hop_length=511).key
+    assert LogMel(duration=5).key == LogMel(duration=5.0).key
+    assert LogMel(n_mels=np.int64(40)).key == LogMel(n_mels=40).key
 
 
 @pytest.mark.parametrize(
@@ -189,6 +191,15 @@ def test_statistics_are_those_of_the_mean_spectrum(rng):
         (lambda: LogMel(n_mels=2_000), "hold no FFT bin"),
         (lambda: LogMel(window="hanning"), "window"),
         (lambda: LogMel(compression="decibel"), "compression"),
+        (lambda: LogMel(mel_scale="HTK"), "mel_scale"),
+        (lambda: LogMel(norm="l2"), "norm"),
+        (lambda: LogMel(n_mels=0), "n_mels"),
+        (lambda: LogMel(power=0), "power"),
+        (lambda: LogMel(frames=2.5), "frames"),
+        (lambda: LogMel(reference="min"), "reference"),
+        (lambda: Frontend.from_config({}), 'unknown frontend "kind" None'),
+        (lambda: Frontend.from_config({"kind": "Statistics"}), "of"),
+        (lambda: Frontend.from_config({"kind": "Statistics", "of": {"n_mels": 3}}), "Statistics"),
         (lambda: LogMel(duration=0.01, framing="window"), "no frame"),
         (lambda: LogMel(n_fft=256, win_length=512), "win_length"),
         (lambda: Statistics(of=Waveform()), "bands, frames, channels"),
@@ -245,6 +256,20 @@ def test_scaler_leaves_a_constant_band_at_zero_and_refuses_nothing():
         Scaler.fit(values[:0])
     with pytest.raises(ValueError, match="per must"):
         Scaler.fit(values, per="row")
+
+
+def test_scaler_standardises_quiet_features_too(rng):
+    quiet = (1e-8 * rng.uniform(1, 2, (50, 4, 9, 1))).astype(np.float32)
+    assert np.allclose(Scaler.fit(quiet)(quiet).std(axis=(0, 2)), 1, atol=1e-2)
+
+
+def test_scaler_knows_what_it_fits():
+    scaler = Scaler(np.zeros((4, 1, 1), np.float32), np.ones((4, 1, 1), np.float32))
+    scaler.check((4, 30, 2))
+    with pytest.raises(ValueError, match="does not fit"):
+        scaler.check((5, 30, 1))
+    with pytest.raises(ValueError, match="positive deviation"):
+        Scaler(np.zeros(3, np.float32), np.zeros(3, np.float32)).check((3,))
 
 
 def test_extract_keeps_order_and_all_windows(write_sound, rng):

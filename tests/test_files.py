@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from audiozoo.files import replacing
+from audiozoo.files import check_target, replacing
 
 
 def test_a_file_is_whole_or_the_old_one(tmp_path):
@@ -14,6 +14,13 @@ def test_a_file_is_whole_or_the_old_one(tmp_path):
         _fail_half_way(path)
     assert path.read_text() == "first"
     assert os.listdir(path.parent) == ["result.json"]
+
+
+def test_a_folder_or_a_device_is_no_target(tmp_path):
+    for path in (tmp_path, os.devnull):
+        with pytest.raises(ValueError, match="name"):
+            check_target(path)
+    check_target(tmp_path / "new.txt")
 
 
 def test_a_result_is_readable_like_any_other_new_file(tmp_path):

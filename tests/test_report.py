@@ -1,14 +1,14 @@
 import numpy as np
 
-from audiozoo.crossval import Standing
+from audiozoo.crossval import LeaderboardEntry
 from audiozoo.report import COLUMNS, cells, confusion_picture, markdown
 
-STANDING = Standing("house_cnn", 763_818, 5, (0.905, 0.042), (0.905, 0.042), 0.9512, 1_234.4, 7.25, np.eye(2), ("a", "b"))
+ENTRY = LeaderboardEntry("house_cnn", 763_818, 5, (0.905, 0.042), (0.905, 0.042), 0.9512, 1_234.4, 7.25, np.eye(2), ("a", "b"))
 
 
-def test_the_table_says_what_the_standing_says():
-    assert cells(STANDING) == ("house_cnn", "763,818", "90.5 ± 4.2 %", "0.951", "1234 s", "7.2 ms")
-    lines = markdown([STANDING, STANDING]).splitlines()
+def test_the_table_says_what_the_entry_says():
+    assert cells(ENTRY) == ("house_cnn", "763,818", "90.5 ± 4.2 %", "0.951", "1234 s", "7.2 ms")
+    lines = markdown([ENTRY, ENTRY]).splitlines()
     assert len(lines) == 4
     assert {line.count("|") for line in lines} == {len(COLUMNS) + 1}
 

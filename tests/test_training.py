@@ -165,7 +165,7 @@ def test_schedules():
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_optimizers(optimizer):
-    made = _optimizer(Recipe(optimizer=optimizer, weight_decay=0.1, learning_rate=0.02), 5, 5)
+    made = _optimizer(Recipe(optimizer=optimizer, learning_rate=0.02), 5, 5)
     assert type(made).__name__.lower() == optimizer
     assert float(made.learning_rate) == pytest.approx(0.02)
 
@@ -173,7 +173,13 @@ def test_optimizers(optimizer):
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"epochs": 0}, "epochs must be positive"),
+        ({"epochs": 0}, "epochs must be a whole number"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number"),
+        ({"seed": -1}, "seed"),
+        ({"patience": 0}, "patience"),
+        ({"label_smoothing": 2}, "label_smoothing"),
+        ({"mix": "Mixup"}, "mix must be None or a mix"),
+        ({"weight_decay": 0.1, "optimizer": "adam"}, "adamw"),
         ({"learning_rate": -1}, "learning_rate"),
         ({"validation": 1.0}, "validation"),
         ({"refit": True, "validation": 0}, "refit"),
@@ -210,6 +216,9 @@ def test_bad_clips_stop_training_or_are_named(clips, tmp_path):
     classifier = train("feature_mlp", spoilt, Recipe(epochs=1, validation=0), strict=False)
     assert "empty.wav" in classifier.about["failures"][0]
     assert classifier.about["training_clips"] == 18
+    only = [clip for clip in clips if clip.label != "low"] + spoilt[-1:]
+    with pytest.raises(ValueError, match=r"no clip to learn low from(.|\n)*empty\.wav"):
+        train("feature_mlp", only, Recipe(epochs=1), strict=False)
 
 
 def test_refuses_what_cannot_be_learnt(clips):

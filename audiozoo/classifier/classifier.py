@@ -91,7 +91,8 @@ class Classifier:
         about: Facts to keep with it, as JSON data: the model's name, its recipe, its training data.
 
     Raises:
-        ValueError: An unknown pooling, or a temperature that is not positive.
+        ValueError: An unknown pooling, a temperature that is not positive, labels that repeat, or parts that do not fit
+            together.
     """
 
     frontend: Frontend
@@ -104,7 +105,11 @@ class Classifier:
     about: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if isinstance(self.labels, str) or len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels must be a sequence of different names, got {self.labels!r}")
         self.labels = tuple(self.labels)
+        self.scaler.check(self.frontend.shape)
+        self.scorer.check(self.frontend.shape, len(self.labels))
         if self.pooling not in _POOLINGS:
             raise unknown_name("pooling", self.pooling, _POOLINGS)
         if self.temperature <= 0:
@@ -126,14 +131,6 @@ class Classifier:
         Raises:
             ValueError: The model's shapes do not agree with the frontend and the labels.
         """
-        expected, classes = tuple(model.inputs[0].shape[1:]), model.outputs[0].shape[-1]
-        agree = len(expected) == len(frontend.shape) and all(
-            size in (None, given) for size, given in zip(expected, frontend.shape, strict=True)
-        )
-        if not agree:
-            raise ValueError(f"the model takes {expected}, the frontend gives {frontend.shape}: adapt one to the other")
-        if classes != len(labels):
-            raise ValueError(f"the model has {classes} outputs and there are {len(labels)} labels")
         return cls(frontend, scaler or Scaler.identity(), KerasScorer(model), tuple(labels), **rest)
 
     def predict(
@@ -154,7 +151,7 @@ class Classifier:
             FileNotFoundError: There is no such file.
             ValueError: The file or the array cannot be used; the message says why.
         """
-        scores = [scores for _, scores in self._window_scores(source, sample_rate, hop)]
+        scores = [scores for _, scores in self._window_scores(self._wave(source, sample_rate), hop)]
         name = "" if isinstance(source, np.ndarray) else audio.describe(source)
         return Prediction(self.labels, self.pool(np.concatenate(scores)), name)
 
@@ -166,12 +163,12 @@ class Classifier:
         Returns:
             Rows ``(start, end, label, score)`` in seconds of the sound; the last window ends with it.
         """
-        rate, length = self.frontend.sample_rate, self.frontend.duration
+        wave, rate = self._wave(source, sample_rate), self.frontend.sample_rate
         rows = []
-        for starts, scores in self._window_scores(source, sample_rate, hop):
+        for starts, scores in self._window_scores(wave, hop):
             for start, row in zip(starts, scores, strict=True):
-                best = int(row.argmax())
-                rows.append(WindowScore(start / rate, start / rate + length, self.labels[best], float(row[best])))
+                best, end = int(row.argmax()), min(start + self.frontend.samples, len(wave))
+                rows.append(WindowScore(start / rate, end / rate, self.labels[best], float(row[best])))
         return rows
 
     def embed(
@@ -182,26 +179,25 @@ class Classifier:
         vectors = [self.scorer.embed(windows) for _, windows in self._standardised(wave, hop)]
         return np.concatenate(vectors).mean(axis=0)
 
-    def window_scores(self, features: np.ndarray) -> np.ndarray:
+    def window_scores(self, features: np.ndarray, *, rows: np.ndarray | None = None) -> np.ndarray:
         """Classify windows that the frontend has computed already.
 
         Args:
             features: ``(windows, *frontend.shape)``, not standardised.
+            rows: Which of the windows; `None` is all.
 
         Returns:
             Probabilities ``(windows, classes)``; `pool` makes one answer of those of a clip.
         """
-        scores = [self.scorer.scores(self.scaler(batch)) for batch in batched(features)]
-        return self._tempered(np.concatenate(scores))
+        chosen = np.arange(len(features)) if rows is None else rows
+        scores = [self._tempered(self.scorer.scores(self.scaler(features[part]))) for part in batched(chosen)]
+        return np.concatenate(scores)
 
     def pool(self, scores: np.ndarray) -> np.ndarray:
         """Make one answer ``(classes,)`` of the windows' ``(windows, classes)``."""
         return _POOLINGS[self.pooling](scores, axis=0)
 
-    def _window_scores(
-        self, source: audio.Source | np.ndarray, sample_rate: float | None, hop: float | None
-    ) -> Iterator[tuple[list[int], np.ndarray]]:
-        wave = self._wave(source, sample_rate)
+    def _window_scores(self, wave: np.ndarray, hop: float | None) -> Iterator[tuple[list[int], np.ndarray]]:
         for starts, windows in self._standardised(wave, hop):
             yield starts, self._tempered(self.scorer.scores(windows))
 
@@ -210,6 +206,11 @@ class Classifier:
         if isinstance(source, np.ndarray):
             wave, orig_rate = audio.check_wave(source, sample_rate)
             return audio.conform(wave, orig_rate, sample_rate=rate, channels=channels)
+        if source is None or isinstance(source, (list, tuple)):
+            raise ValueError(
+                f"expected a path, bytes, an open file or a NumPy array, got {type(source).__name__}: "
+                "make an array of samples with numpy.asarray(samples, numpy.float32)"
+            )
         if sample_rate is not None:
             raise ValueError(f"{audio.describe(source)}: a file states its own sample rate; sample_rate= is for arrays")
         return audio.load(source, sample_rate=rate, channels=channels)
@@ -221,10 +222,17 @@ class Classifier:
             yield [start for start, _ in batch], self.scaler(np.stack([array for _, array in batch]))
 
     def _tempered(self, scores: np.ndarray) -> np.ndarray:
+        if not (scores.min() >= -1e-3 and scores.max() <= 1 + 1e-3):
+            raise ValueError(
+                f"the model gives scores from {scores.min():.3g} to {scores.max():.3g}, which are no probabilities: "
+                "end it in a softmax or sigmoid, and feed it finite features"
+            )
         if self.temperature == 1:
             return scores
-        cooled = np.power(np.maximum(scores, 1e-12), 1 / self.temperature)
-        return cooled / cooled.sum(axis=-1, keepdims=True)
+        cooled, rest = (np.power(np.maximum(p, 1e-12), 1 / self.temperature) for p in (scores, 1 - scores))
+        exclusive = np.allclose(scores.sum(axis=-1), 1, atol=1e-3)
+        # One class of many (softmax) shares the weight with the others, one of several (sigmoid) with its own absence.
+        return cooled / (cooled.sum(axis=-1, keepdims=True) if exclusive else cooled + rest)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save everything as one file, a ZIP of `card.json`, `scaler.npz` and the model; whole or not at all.
@@ -276,10 +284,21 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier:
         raise FileNotFoundError(f"{path}: no such file; a classifier is saved by `audiozoo train DIR -o FILE`")
     try:
         with zipfile.ZipFile(path) as archive:
-            files = {name: archive.read(name) for name in archive.namelist()}
+            return _from_files({name: archive.read(name) for name in archive.namelist()})
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path}: no saved classifier, or cut short ({error}); save or copy it again") from error
-    card = _read_card(path, files)
+    except KeyError as error:
+        raise ValueError(f"{path}: no saved classifier, or one cut short: {error} is not in it") from error
+    except (ValueError, TypeError, AttributeError, OSError, EOFError) as error:
+        raise ValueError(f"{path}: not a classifier that this version reads: {error}") from error
+
+
+def _from_files(files: Mapping[str, bytes]) -> Classifier:
+    card = json.loads(files["card.json"])
+    if card["schema"] > SCHEMA:
+        raise ValueError(f"saved in schema {card['schema']}, and this version reads up to {SCHEMA}: upgrade audiozoo")
+    if card["scorer"] not in SCORERS:
+        raise unknown_name("kind of model", card["scorer"], SCORERS)
     with np.load(io.BytesIO(files["scaler.npz"]), allow_pickle=False) as arrays:
         scaler = Scaler(arrays["mean"], arrays["deviation"])
     return Classifier(
@@ -289,26 +308,9 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier:
         labels=card["labels"],
         pooling=card["pooling"],
         temperature=card["temperature"],
-        history=card["history"],
-        about=card["about"],
+        history=dict(card["history"]),
+        about=dict(card["about"]),
     )
-
-
-def _read_card(path: str | os.PathLike[str], files: Mapping[str, bytes]) -> dict[str, Any]:
-    missing = {"card.json", "scaler.npz"} - set(files)
-    if missing:
-        raise ValueError(
-            f"{path}: a ZIP file, but no saved classifier, or one cut short: {', '.join(sorted(missing))} is not in it"
-        )
-    card = json.loads(files["card.json"])
-    if card["schema"] > SCHEMA:
-        raise ValueError(
-            f"{path}: saved in schema {card['schema']} by audiozoo {card['versions']['audiozoo']}, this version reads up to "
-            f"{SCHEMA}: upgrade audiozoo"
-        )
-    if card["scorer"] not in SCORERS:
-        raise unknown_name(f"kind of model in {path}:", card["scorer"], SCORERS)
-    return card
 
 
 class Failure(NamedTuple):

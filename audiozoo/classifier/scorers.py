@@ -26,6 +26,9 @@ class Scorer(Protocol):
     def embed(self, windows: np.ndarray) -> np.ndarray:
         """Return vectors ``(windows, width)``."""
 
+    def check(self, shape: tuple[int, ...], classes: int) -> None:
+        """Refuse windows or a number of classes that the model is not made for, with a ValueError."""
+
     def to_files(self) -> dict[str, bytes]:
         """Return what is saved, by file name."""
 
@@ -47,6 +50,19 @@ class KerasScorer:
         self.model = model
         self._embedder: Any = None
 
+    def check(self, shape: tuple[int, ...], classes: int) -> None:
+        """Refuse windows or a number of classes that the model is not made for.
+
+        Raises:
+            ValueError: With both shapes, or both numbers.
+        """
+        expected, outputs = tuple(self.model.inputs[0].shape[1:]), self.model.outputs[0].shape[-1]
+        agree = len(expected) == len(shape) and all(size in (None, given) for size, given in zip(expected, shape, strict=True))
+        if not agree:
+            raise ValueError(f"the model takes {expected}, the frontend gives {shape}: adapt one to the other")
+        if outputs != classes:
+            raise ValueError(f"the model has {outputs} outputs and there are {classes} labels")
+
     def scores(self, windows: np.ndarray) -> np.ndarray:
         """Return probabilities ``(windows, classes)``."""
         return np.concatenate([self._predict(self.model, batch) for batch in batched(windows)])
@@ -64,10 +80,10 @@ class KerasScorer:
 
     @staticmethod
     def _predict(model: Any, batch: np.ndarray) -> np.ndarray:
-        # A new batch size means a new trace of the graph, so there are two: one window, and a padded full batch.
+        # A new batch size means a new trace of the graph, so sizes are powers of two, padded: six traces at most.
         count = len(batch)
-        if 1 < count < BATCH:
-            batch = np.concatenate([batch, np.zeros((BATCH - count, *batch.shape[1:]), batch.dtype)])
+        if missing := (1 << (count - 1).bit_length()) - count:
+            batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)])
         outputs = model.predict_on_batch(batch)
         first = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
         return np.asarray(first)[:count]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import typer
 
 from audiozoo.cli import benchmark, evaluate, info, list_, predict, train
@@ -29,5 +32,7 @@ for verb, module in (
 
 def main() -> None:
     """Run the command line; an error of the user's becomes one message and an exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name need not be text
     with reported():
         app()

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiozoo.cli.console import err, out, progress_bar, quiet_backend, read_frontend, recipe_changes
+from audiozoo.cli.console import err, out, progress_bar, quiet_backend, read_frontend, recipe_changes, show_notes
 
 if TYPE_CHECKING:
-    from audiozoo.crossval import FoldJob, Row, Standing
+    from audiozoo.crossval import FoldJob, LeaderboardEntry, Row
     from audiozoo.datasets import Dataset
 
 EXAMPLE = "audiozoo benchmark --dataset esc10 --root ESC-50/ --models 'feature_mlp,*cnn*'"
@@ -40,14 +40,16 @@ def run(
 ) -> None:
     """Train and test models on all official folds; ends with a table and a confusion matrix.
 
-    Each finished fold is kept as a file: a run that was stopped goes on where it was when it is started again.
+    Each finished fold is kept as a file: a run that was stopped goes on where it was when it is started again. A sound that
+    cannot be read stops the benchmark before anything is trained: models are compared on the same clips.
     """
     from audiozoo.crossval import fold_jobs, leaderboard
     from audiozoo.training import recipe_for
 
     data = _dataset(dataset, root, table, seed)
+    show_notes(data)
     changes = (_QUICK if dataset == "synthetic" else {}) | recipe_changes(recipe, epochs=epochs, seed=seed)
-    chosen = [int(fold) for fold in folds.split(",") if fold.strip()]
+    chosen = _fold_numbers(folds)
     other = read_frontend(frontend)
     jobs: list[FoldJob] = []
     for model in _chosen_models(models):
@@ -55,7 +57,11 @@ def run(
     names = list(dict.fromkeys(job.model for job in jobs))
     out.print(f"{data.name}: {len(data)} clips, {len(data.labels)} classes; {', '.join(names)} on {len(jobs)} folds in all")
     quiet_backend()
-    rows = _run_all(jobs, output)
+    try:
+        rows = _run_all(jobs, output)
+    except KeyboardInterrupt:
+        err.print("interrupted; finished folds are kept, and the same command goes on from them", style="yellow")
+        raise
     _finish(leaderboard(rows), data, output)
 
 
@@ -65,6 +71,13 @@ def _dataset(name: str, root: Path | None, table: Path | None, seed: int) -> Dat
     options: dict[str, Any] = {"table": table} if table else {}
     data = load_dataset(name, root=root, **options)
     return data if data.folds else data.with_folds(5, seed=seed)
+
+
+def _fold_numbers(text: str) -> list[int]:
+    try:
+        return [int(fold) for fold in text.split(",") if fold.strip()]
+    except ValueError:
+        raise ValueError(f"--folds takes numbers separated by commas, such as 1,2; got {text!r}") from None
 
 
 def _chosen_models(patterns: str) -> list[str]:
@@ -77,6 +90,8 @@ def _chosen_models(patterns: str) -> list[str]:
         if not found:
             raise ValueError(f"no model matches {pattern!r}; see `audiozoo list`")
         names += found
+    if not names:
+        raise ValueError(f"--models takes names and globs separated by commas, got {patterns!r}; see `audiozoo list`")
     return list(dict.fromkeys(names))
 
 
@@ -103,21 +118,21 @@ def _run_all(jobs: Sequence[FoldJob], output: Path) -> list[Row]:
     return rows
 
 
-def _finish(standings: Sequence[Standing], data: Dataset, output: Path) -> None:
+def _finish(entries: Sequence[LeaderboardEntry], data: Dataset, output: Path) -> None:
     from rich.table import Table
 
     from audiozoo.files import replacing
     from audiozoo.report import COLUMNS, cells, confusion_picture, markdown
 
-    table = Table(title=f"{data.name}, {standings[0].folds} folds")
+    table = Table(title=f"{data.name}, {entries[0].folds} folds")
     for index, column in enumerate(COLUMNS):
         table.add_column(column, justify="right" if index else "left")
-    for standing in standings:
-        table.add_row(*cells(standing))
+    for entry in entries:
+        table.add_row(*cells(entry))
     out.print(table)
     with replacing(output / f"{data.name}.md") as temporary:
-        temporary.write_text(markdown(standings), encoding="utf-8")
-    best = standings[0]
+        temporary.write_text(markdown(entries), encoding="utf-8")
+    best = entries[0]
     title = f"{best.model} on {data.name}: {100 * best.accuracy[0]:.1f} %"
     picture = confusion_picture(best.confusion, best.labels, output / f"{data.name}-{best.model}.png", title=title)
-    out.print(f"confusion matrix of {best.model}: [bold]{picture}[/]\nrows and table: [bold]{output}[/]", soft_wrap=True)
+    out.print(f"confusion matrix of {best.model}: {picture}\nrows and table: {output}", soft_wrap=True)

@@ -14,31 +14,30 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from audiozoo.config import revive
 
 if TYPE_CHECKING:
+    from audiozoo.datasets import Dataset
     from audiozoo.features import Frontend
     from audiozoo.training import Progress
 
 EXAMPLE_STYLE = "bold"
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# No markup: file names and labels may hold brackets.
+out = Console(highlight=False, markup=False)
+err = Console(stderr=True, highlight=False, markup=False)
 
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn an expected error into a message and exit status 2, and Ctrl-C into 130."""
+    """Turn an expected error into a message and exit status 2."""
     try:
         yield
     except (ValueError, OSError) as error:
-        err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        err.print("error:", style="bold red", end=" ")
+        err.print(str(error), soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        err.print("\n[yellow]interrupted[/]; finished results are kept")
-        sys.exit(130)
 
 
 @contextmanager
@@ -48,11 +47,11 @@ def progress_bar(title: str = "") -> Iterator[Progress]:
     from rich.progress import Progress as Bar
 
     columns = (
-        TextColumn("{task.description:<32}"),
+        TextColumn("{task.description:<32}", markup=False),
         BarColumn(30),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[figures]}"),
+        TextColumn("{task.fields[figures]}", markup=False),
     )
     with Bar(*columns, console=err, transient=True) as bar:
         task = bar.add_task(title, figures="")
@@ -71,7 +70,7 @@ def quiet_backend() -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if sys.stderr is not sys.__stderr__ or sys.stderr is None:
         return  # captured by somebody else, who shall have it
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     faulthandler.enable(sys.stderr)  # a crash below Python must still be seen
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
@@ -113,11 +112,17 @@ def _read_object(file: Path, what: str, example: str) -> dict[str, Any]:
     return content
 
 
+def show_notes(data: Dataset) -> None:
+    """Say what a dataset's loader passed over."""
+    for note in data.notes:
+        err.print(f"note: {note}", soft_wrap=True)
+
+
 def report_failures(failures: Sequence[str], *, used: int) -> None:
     """Name the files that could not be used, and leave with status 1 if there are any."""
     if not failures:
         return
-    err.print(f"[bold yellow]{len(failures)} file(s) could not be used[/] ({used} could):")
+    err.print(f"{len(failures)} file(s) could not be used ({used} could):", style="bold yellow")
     for failure in failures:
-        err.print(f"  {escape(failure)}", soft_wrap=True)
+        err.print(f"  {failure}", soft_wrap=True)
     raise typer.Exit(1)

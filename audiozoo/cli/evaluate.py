@@ -9,7 +9,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from audiozoo.cli.console import out, progress_bar, quiet_backend, report_failures
+from audiozoo.cli.console import out, progress_bar, quiet_backend, report_failures, show_notes
+from audiozoo.files import check_target
 
 EXAMPLE = "audiozoo evaluate my.audiozoo more-sounds/ --picture confusion.png"
 
@@ -24,6 +25,8 @@ def run(
     strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read instead of leaving it out.")] = False,
 ) -> None:
     """Measure a classifier on sounds that it has not learnt from."""
+    if picture:
+        check_target(picture)
     quiet_backend()
     from audiozoo.classifier import load_classifier
     from audiozoo.crossval import evaluate
@@ -32,6 +35,7 @@ def run(
 
     loaded = load_classifier(classifier)
     data = load_dataset(dataset, root=folder, **({"table": table} if table else {}))
+    show_notes(data)
     with progress_bar("evaluating") as show:
         measures, failures = evaluate(loaded, data.clips, progress=show)
     if strict and failures:
@@ -53,7 +57,7 @@ def _print(measures: dict[str, float], matrix: np.ndarray, labels: tuple[str, ..
         f"{matrix.sum()} clips: accuracy {100 * measures['accuracy']:.1f} %, "
         f"macro accuracy {100 * measures['macro_accuracy']:.1f} %, MAP@3 {measures['map@3']:.3f}"
     )
-    table = Table("class", "clips", "recognised", "most often taken for", box=None, header_style="bold", pad_edge=False)
+    table = Table("class", "clips", "correct", "most often taken for", box=None, header_style="bold", pad_edge=False)
     for index, label in enumerate(labels):
         wrong = matrix[index].copy()
         right, wrong[index] = wrong[index], 0

@@ -68,10 +68,10 @@ def _print_csv(results: Sequence[Prediction], top: int) -> None:
 
 
 def _print_table(results: Sequence[Prediction], top: int) -> None:
-    from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("file", *[f"{rank}." for rank in range(1, top + 1)], box=None, header_style="bold", pad_edge=False)
+    ranks = [f"{rank}." for rank in range(1, top + 1)]
+    table = Table(Column("file", overflow="fold"), *ranks, box=None, header_style="bold", pad_edge=False)
     for result in results:
-        table.add_row(escape(result.source), *[f"{escape(label)} {100 * score:.1f} %" for label, score in result.top(top)])
+        table.add_row(result.source, *[f"{label} {100 * score:.1f} %" for label, score in result.top(top)])
     out.print(table)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiozoo.cli.console import err, out, progress_bar, quiet_backend, read_frontend, recipe_changes, report_failures
+from audiozoo.cli.console import out, progress_bar, quiet_backend, read_frontend, recipe_changes, report_failures, show_notes
+from audiozoo.files import check_target
 
 if TYPE_CHECKING:
     from audiozoo.classifier import Classifier
@@ -32,12 +33,12 @@ def run(
     from audiozoo.training import adapted, recipe_for, train
 
     other = read_frontend(frontend)
+    check_target(output)
     changes = recipe_changes(recipe, epochs=epochs, seed=seed)
     chosen = recipe_for(model, **changes)
     data = load_dataset(dataset, root=folder, **({"table": table} if table else {}))
-    for note in data.notes:
-        err.print(f"[yellow]note:[/] {note}", markup=True, soft_wrap=True)
-    out.print(f"{len(data)} clips of {len(data.labels)} classes: {', '.join(data.labels)}")
+    show_notes(data)
+    out.print(f"{len(data)} clips of {len(data.labels)} classes: {', '.join(data.labels)}", soft_wrap=True)
     quiet_backend()
     with progress_bar(model) as show:
         classifier = train(
@@ -50,7 +51,7 @@ def run(
             progress=show,
         )
     classifier.save(output)
-    out.print(_summary(classifier, output))
+    out.print(_summary(classifier, output), soft_wrap=True)
     report_failures(classifier.about["failures"], used=classifier.about["training_clips"])
 
 
@@ -59,4 +60,6 @@ def _summary(classifier: Classifier, output: Path) -> str:
     judged = "no recordings to spare for validation"
     if validation:
         judged = f"{100 * validation['val_accuracy']:.1f} % on held-out recordings"
-    return f"saved [bold]{output}[/] ({classifier.about['model']}, {classifier.about['parameters']:,} parameters, {judged})"
+        if classifier.about["recipe"]["refit"]:
+            judged += " before it was trained again with them"
+    return f"saved {output} ({classifier.about['model']}, {classifier.about['parameters']:,} parameters, {judged})"

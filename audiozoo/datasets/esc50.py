@@ -11,6 +11,7 @@ from pathlib import Path
 
 from audiozoo.datasets.table import Clip, Dataset, register_dataset
 
+_COLUMNS = {"filename", "fold", "target", "category", "esc10", "src_file"}
 _SECONDS = 5.0  # the first release, in Ogg, has a few longer clips; the WAV release is the same sound cut to 5 s
 
 
@@ -43,7 +44,10 @@ def _table(root: str | os.PathLike[str] | None) -> tuple[list[dict[str, str]], P
     for folder in (Path(root), Path(root) / "ESC-50-master", Path(root) / "ESC-50"):
         if (table := folder / "meta" / "esc50.csv").is_file():
             with table.open(newline="", encoding="utf-8") as file:
-                return list(csv.DictReader(file)), folder / "audio"
+                rows = list(csv.DictReader(file))
+            if missing := _COLUMNS - set(rows[0] if rows else ()):
+                raise ValueError(f"{table}: not the table of ESC-50, it lacks {', '.join(sorted(missing))}")
+            return rows, folder / "audio"
     raise FileNotFoundError(
         f"{os.fspath(root)}: no meta/esc50.csv here; root= is the folder into which the ESC-50 archive was unpacked"
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from audiozoo.datasets.table import Clip, Dataset, register_dataset
@@ -56,9 +58,9 @@ def is_sound(path: Path) -> bool:
 def _from_folders(base: Path) -> tuple[list[Clip], tuple[str, ...]]:
     clips, passed = [], []
     for path in sorted(base.rglob("*")):
-        if path.is_dir() or path.name.startswith("."):
-            continue
         inside = path.relative_to(base).parts
+        if path.is_dir() or any(part.startswith(".") for part in inside):
+            continue
         if is_sound(path) and len(inside) > 1:
             clips.append(Clip(path=str(path), labels=(inside[0],)))
         else:
@@ -75,14 +77,25 @@ def _from_folders(base: Path) -> tuple[list[Clip], tuple[str, ...]]:
 def _from_table(base: Path, table: Path) -> list[Clip]:
     if not table.is_file():
         raise FileNotFoundError(f"{table}: no such table")
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = {"file", "label"} - set(reader.fieldnames or ())
-        if missing:
-            raise ValueError(
-                f"{table}: the columns file and label are needed, got {reader.fieldnames}; known are {', '.join(_COLUMNS)}"
-            )
-        return [_clip(base, row, f"{table}, line {reader.line_num}") for row in reader]
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            _check_columns(table, reader.fieldnames or ())
+            return [_clip(base, row, f"{table}, line {reader.line_num}") for row in reader]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{table}: not UTF-8 text ({error}); save the table as UTF-8") from error
+
+
+def _check_columns(table: Path, names: Sequence[str]) -> None:
+    if missing := {"file", "label"} - set(names):
+        raise ValueError(
+            f"{table}: the column(s) {', '.join(sorted(missing))} are missing, there are {', '.join(names)}; "
+            f"known are {', '.join(_COLUMNS)}"
+        )
+    for name in set(names) - set(_COLUMNS):
+        # A column may be the user's own, but a fold or a group that is passed over by its spelling ruins a split.
+        if near := difflib.get_close_matches(name.strip().lower(), _COLUMNS, n=1, cutoff=0.75):
+            raise ValueError(f"{table}: the column {name!r} is not known; did you mean {near[0]!r}?")
 
 
 def _clip(base: Path, row: dict[str, str], where: str) -> Clip:
@@ -93,15 +106,20 @@ def _clip(base: Path, row: dict[str, str], where: str) -> Clip:
     if not labels:
         raise ValueError(f"{where}: {row['file']} has no label")
     fold, start, end, weight = (_number(row, name, where) for name in ("fold", "start", "end", "weight"))
-    return Clip(
-        path=str(path),
-        labels=labels,
-        fold=None if fold is None else int(fold),
-        group=row.get("group") or None,
-        start=start or 0.0,
-        end=end,
-        weight=1.0 if weight is None else weight,
-    )
+    if fold is not None and not fold.is_integer():
+        raise ValueError(f"{where}: fold must be a whole number, got {fold}")
+    try:
+        return Clip(
+            path=str(path),
+            labels=labels,
+            fold=None if fold is None else int(fold),
+            group=row.get("group") or None,
+            start=start or 0.0,
+            end=end,
+            weight=1.0 if weight is None else weight,
+        )
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _number(row: dict[str, str], name: str, where: str) -> float | None:

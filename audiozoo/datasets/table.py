@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -23,6 +24,9 @@ class Clip:
         start: Where in the file it begins, seconds.
         end: Where it ends, seconds; `None`, or beyond the file, is the file's end.
         weight: Weight in training.
+
+    Raises:
+        ValueError: No label, a span that is none, or a negative weight.
     """
 
     path: str | bytes
@@ -32,6 +36,12 @@ class Clip:
     start: float = 0.0
     end: float | None = None
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.start < math.inf and (self.end is None or self.start < self.end)):
+            raise ValueError(f"a clip needs 0 <= start < end in seconds, got start={self.start} and end={self.end}")
+        if not self.labels or not 0 <= self.weight < math.inf:
+            raise ValueError(f"a clip needs a label and a weight of at least 0, got {self.labels} and {self.weight}")
 
     @property
     def label(self) -> str:
@@ -70,7 +80,7 @@ class Dataset:
             raise ValueError(f"the dataset {self.name!r} has no clips")
         known = set(self.labels)
         for clip in self.clips:
-            if not set(clip.labels) <= known or not clip.labels:
+            if not set(clip.labels) <= known:
                 raise ValueError(f"{self.name}: a clip is labelled {clip.labels}; the labels are {', '.join(self.labels)}")
 
     def __len__(self) -> int:
@@ -161,10 +171,16 @@ def hold_out(clips: Sequence[Clip], share: float, *, seed: int) -> np.ndarray:
     if not 0 < share < 1:
         raise ValueError(f"the share held out must lie between 0 and 1, got {share}")
     rng = np.random.default_rng(seed)
+    by_label = {label: set(recordings) for label, recordings in recordings_by_label(clips).items()}
     chosen: set[str | bytes] = set()
     for recordings in recordings_by_label(clips).values():
-        count = min(max(1, round(share * len(recordings))), len(recordings) - 1)
-        chosen.update(recordings[i] for i in rng.permutation(len(recordings))[:count])
+        wanted = max(1, round(share * len(recordings)))
+        for place in rng.permutation(len(recordings)):
+            if len(chosen & set(recordings)) >= wanted:
+                break
+            # A recording may hold several classes: none of them may lose its last one.
+            if all(recordings[place] not in left or len(left - chosen) > 1 for left in by_label.values()):
+                chosen.add(recordings[place])
     return np.array([recording_of(clip) in chosen for clip in clips])
 
 

@@ -142,6 +142,10 @@ class _TimeFrequency(Frontend):
     def __post_init__(self) -> None:
         super().__post_init__()
         spectrum.window(self.window, 1)
+        if self.power <= 0 or not (self.frames is None or (isinstance(self.frames, int) and self.frames > 0)):
+            raise ValueError(
+                f"power must be positive and frames None or a whole number of at least 1, got {self.power} and {self.frames}"
+            )
         if self._frame_count < 1:
             raise ValueError(
                 f"a window of {self.duration} s holds no frame of n_fft={self.n_fft}: use a longer duration, "
@@ -230,8 +234,20 @@ class LogMel(_TimeFrequency):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.compression not in ("db", "log", None):
-            raise ValueError(f"compression must be 'db', 'log' or None, got {self.compression!r}")
+        for name, choices in (
+            ("compression", ("db", "log", None)),
+            ("mel_scale", ("slaney", "htk")),
+            ("norm", ("slaney", None)),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+        if self.n_mels < 1 or self.offset <= 0 or (self.top_db is not None and self.top_db <= 0):
+            raise ValueError(
+                "n_mels must be at least 1, offset and top_db positive, got "
+                f"n_mels={self.n_mels}, offset={self.offset}, top_db={self.top_db}"
+            )
+        if self.reference != "max" and not (isinstance(self.reference, (int, float)) and self.reference > 0):
+            raise ValueError(f"reference must be a positive number or 'max', got {self.reference!r}")
         self._bank  # noqa: B018  an impossible filterbank shall fail here, not at the first sound
 
     @property

@@ -57,7 +57,20 @@ class Scaler:
         variance = _mean(features, rows, axes, lambda block: np.square(block - mean))
         deviation = np.sqrt(variance)
         # A band that never changes carries nothing; leave it at zero instead of dividing by (nearly) nothing.
-        return cls(mean.astype(np.float32), np.where(deviation > 1e-5, deviation, 1).astype(np.float32))
+        varies = deviation > 1e-6 * np.abs(mean)
+        return cls(mean.astype(np.float32), np.where(varies, deviation, 1).astype(np.float32))
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Refuse a frontend's shape that this mean and deviation were not measured on, or a deviation that is none.
+
+        Raises:
+            ValueError: With the shapes, or the deviation's range.
+        """
+        for array in (self.mean, self.deviation):
+            if array.ndim > len(shape) or any(a not in (1, b) for a, b in zip(array.shape[::-1], shape[::-1], strict=False)):
+                raise ValueError(f"a scaler of shape {array.shape} does not fit the frontend's {shape}")
+        if not (np.isfinite(self.mean).all() and np.isfinite(self.deviation).all() and (self.deviation > 0).all()):
+            raise ValueError("a scaler needs a finite mean and a finite positive deviation")
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Standardise ``(..., *shape)``; float32."""

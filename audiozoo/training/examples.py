@@ -53,16 +53,24 @@ class Examples:
         features: Their windows.
         targets: Class indices ``(clips,)``.
         index: Which of the clips count here.
+        numbers: A number for each of these, which its random draws depend on; `None` counts them from 0. It is not the
+            position among all clips, so that a job draws the same whatever else was read with it.
     """
 
     clips: Sequence[Clip]
     features: Features
     targets: np.ndarray
     index: np.ndarray
+    numbers: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.numbers is None:
+            self.numbers = np.arange(len(self.index))
 
     def subset(self, chosen: np.ndarray) -> Examples:
         """Return the chosen ones of the examples that count here; booleans or positions."""
-        return replace(self, index=self.index[chosen])
+        assert self.numbers is not None
+        return replace(self, index=self.index[chosen], numbers=self.numbers[chosen])
 
     @property
     def rows(self) -> np.ndarray:
@@ -80,7 +88,8 @@ def target_indices(clips: Sequence[Clip], labels: Sequence[str]) -> np.ndarray:
     for clip in clips:
         if clip.label not in numbers:
             raise ValueError(
-                f"{audio.describe(clip.path)}: the label {clip.label!r} is none of those trained: {', '.join(labels)}"
+                f"{audio.describe(clip.path)}: the label {clip.label!r} is none of those trained: {', '.join(labels)}. "
+                "Correct the label, leave the clip out, or train with it"
             )
         if len(clip.labels) > 1:
             raise ValueError(
@@ -103,17 +112,19 @@ class Batches:
     def endless(self) -> Iterator[tuple[Any, ...]]:
         """Yield ``(x, y, weights)``, epoch after epoch; y once for each output."""
         for epoch in itertools.count():
-            order = np.random.default_rng([self.recipe.seed, epoch]).permutation(self.examples.index)
+            order = np.random.default_rng([self.recipe.seed, epoch]).permutation(len(self.examples.index))
             for start in range(0, len(order), self.recipe.batch_size):
                 yield self._batch(epoch, order[start : start + self.recipe.batch_size])
 
-    def _batch(self, epoch: int, clips: np.ndarray) -> tuple[Any, ...]:
+    def _batch(self, epoch: int, places: np.ndarray) -> tuple[Any, ...]:
+        assert self.examples.numbers is not None
+        clips, numbers = self.examples.index[places], self.examples.numbers[places].tolist()
         # One generator for each clip of each epoch, whatever the batch it falls into.
-        generators = [np.random.default_rng([self.recipe.seed, epoch, int(clip)]) for clip in clips]
+        generators = [np.random.default_rng([self.recipe.seed, epoch, number]) for number in numbers]
         x = np.stack([self._window(int(clip), rng) for clip, rng in zip(clips, generators, strict=True)])
         y = self.hot[clips]
         if self.recipe.mix:
-            x, y = self.recipe.mix(x, y, rng=np.random.default_rng([self.recipe.seed, epoch, *clips.tolist()]))
+            x, y = self.recipe.mix(x, y, rng=np.random.default_rng([self.recipe.seed, epoch, *numbers]))
         if change := self.recipe.augment_features:
             rate = self.frontend.sample_rate
             x = np.stack([change(one, sample_rate=rate, rng=rng) for one, rng in zip(x, generators, strict=True)])

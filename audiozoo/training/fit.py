@@ -57,6 +57,7 @@ def train(
     frontend = frontend or frontend_for(name, clips)
     classes = tuple(sorted({clip.label for clip in clips})) if labels is None else tuple(labels)
     targets = target_indices(clips, classes)
+    _check_classes(classes, targets)
     features = extract(clips, frontend, progress=stage_of(progress, "features"))
     if strict:
         features.raise_failures()
@@ -85,14 +86,20 @@ def train_examples(
     progress: Progress | None = None,
 ) -> Classifier:
     """Train on examples whose features are computed already; see `train`."""
-    if len(classes) < 2:
-        raise ValueError(f"a classifier needs at least two classes, got {', '.join(classes) or 'none'}")
-    present = set(examples.targets[examples.index])
-    if missing := [label for number, label in enumerate(classes) if number not in present]:
-        raise ValueError(f"no clip to learn {', '.join(missing)} from: add clips, or leave the class out of the labels")
+    try:
+        _check_classes(classes, examples.targets[examples.index])
+    except ValueError as error:
+        raise ValueError("\n".join([str(error), *examples.features.failures.values()])) from error
     spec = model_info(name)
     run = _Run(spec, recipe, frontend, tuple(classes), {**_auxiliary(spec), **(options or {})}, progress)
     return run.fit(examples)
+
+
+def _check_classes(classes: Sequence[str], targets: np.ndarray) -> None:
+    if len(classes) < 2:
+        raise ValueError(f"a classifier needs at least two classes, got {', '.join(classes) or 'none'}")
+    if missing := [label for number, label in enumerate(classes) if number not in set(targets.tolist())]:
+        raise ValueError(f"no clip to learn {', '.join(missing)} from: add clips, or leave the class out of the labels")
 
 
 def _auxiliary(spec: ModelSpec) -> dict[str, Any]:
@@ -145,7 +152,7 @@ class _Run:
         steps = self._steps(examples)
         model = self._compiled(steps, epochs)
         classifier = Classifier(self.frontend, scaler, KerasScorer(model), self.classes)
-        watch = _Watch(classifier, validation, self.recipe.patience, epochs, stage, self.progress)
+        watch = _Watch(model, classifier, validation, self.recipe.patience, epochs, stage, self.progress)
         batches = Batches(examples, self.recipe, scaler, self.frontend, len(self.classes), len(model.outputs))
         with _seeded_dropout(self.recipe.seed):
             model.fit(
@@ -179,7 +186,7 @@ class _Run:
         return {
             "model": self.spec.name,
             "options": self.options,
-            "parameters": watch.classifier.scorer.model.count_params(),  # type: ignore[attr-defined]
+            "parameters": watch.model.count_params(),
             "recipe": self.recipe.to_config(),
             "training_clips": clips,
             "best_epoch": watch.best_epoch,
@@ -241,6 +248,7 @@ class _Watch:
 
     def __init__(
         self,
+        model: Any,
         classifier: Classifier,
         validation: Examples | None,
         patience: int | None,
@@ -250,7 +258,7 @@ class _Watch:
     ) -> None:
         self.classifier, self.validation, self.patience = classifier, validation, patience
         self.epochs, self.stage, self.progress = epochs, stage, progress
-        self.model = classifier.scorer.model  # type: ignore[attr-defined]
+        self.model = model
         self.history: dict[str, list[float]] = {}
         self.best: dict[str, float] | None = None
         self.best_epoch = epochs
@@ -264,7 +272,7 @@ class _Watch:
                 f"training broke down in epoch {epoch + 1}: the loss is {figures['loss']}. Use a smaller learning_rate"
             )
         if self.validation is not None:
-            figures |= evaluate_examples(self.classifier, self.validation)
+            figures |= _validation_figures(self.classifier, self.validation)
             self._judge(epoch + 1, figures)
         for key, value in figures.items():
             self.history.setdefault(key, []).append(value)
@@ -284,8 +292,7 @@ class _Watch:
             self.model.set_weights(self._best_weights)
 
 
-def evaluate_examples(classifier: Classifier, examples: Examples) -> dict[str, float]:
-    """Return the validation loss (nats) and accuracy of a classifier."""
+def _validation_figures(classifier: Classifier, examples: Examples) -> dict[str, float]:
     scores = pooled_scores(classifier, examples)
     targets = examples.targets[examples.index]
     return {"val_loss": metrics.log_loss(scores, targets), "val_accuracy": metrics.accuracy(scores, targets)}
@@ -294,6 +301,6 @@ def evaluate_examples(classifier: Classifier, examples: Examples) -> dict[str, f
 def pooled_scores(classifier: Classifier, examples: Examples) -> np.ndarray:
     """Return each example's probabilities ``(examples, classes)``, pooled over its windows."""
     features = examples.features
-    scores = classifier.window_scores(features.values[examples.rows])
+    scores = classifier.window_scores(features.values, rows=examples.rows)
     ends = np.cumsum([features.offsets[i + 1] - features.offsets[i] for i in examples.index])
     return np.stack([classifier.pool(part) for part in np.split(scores, ends[:-1])])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from types import NoneType
 from typing import Any, Literal
 
 from audiozoo.augment import Mix, Transform
 from audiozoo.config import Configured, refuse_unknown
 from audiozoo.registry import model_info
-
-_OPTIMIZERS = ("adam", "adamw", "sgd")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Recipe(Configured):
         label_smoothing: Share of a label's weight spread over all classes.
         patience: Epochs without a better validation loss before training stops; `None` never stops early.
         validation: Share of each class's recordings held out for choosing the epoch; 0 holds out none and keeps the last epoch.
-        refit: Train once more on all clips, for as many epochs as were best on the held-out ones.
+        refit: Train once more on all clips, for as many epochs as were best on the held-out ones; the schedule then ends there.
         standardize: "band", "all" or `None`, see `Scaler.fit`.
         augment_wave: Changes a clip's waveform before the frontend, anew in each epoch.
         mix: Mixes the examples of a batch and their labels, as sounds heard together.
@@ -64,21 +65,39 @@ class Recipe(Configured):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if not 0 <= self.validation < 1:
-            raise ValueError(f"validation must be a share from 0 to below 1, got {self.validation}")
-        if self.refit and not self.validation:
-            raise ValueError("refit needs a validation share above 0, which tells it how many epochs are best")
-        for name, choices in (
-            ("optimizer", _OPTIMIZERS),
-            ("schedule", ("constant", "cosine")),
-            ("standardize", ("band", "all", None)),
-            ("class_weight", ("balanced", None)),
-        ):
+        for names, kind, rule, holds in _RULES:
+            for name in names:
+                value = getattr(self, name)
+                if not (isinstance(value, kind) and not isinstance(value, bool) and holds(value)):
+                    raise ValueError(f"{name} must be {rule}, got {value!r}")
+        for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+        if self.refit and not self.validation:
+            raise ValueError("refit needs a validation share above 0, which tells it how many epochs are best")
+        if self.weight_decay and self.optimizer != "adamw":
+            raise ValueError(f"weight_decay is for the optimizer 'adamw', got {self.weight_decay} with {self.optimizer!r}")
+
+
+_NUMBER = (int, float)
+_RULES: tuple[tuple[tuple[str, ...], Any, str, Callable[[Any], bool]], ...] = (
+    (("epochs", "batch_size"), int, "a whole number of at least 1", lambda value: value >= 1),
+    (("min_steps", "warmup", "seed"), int, "a whole number of at least 0", lambda value: value >= 0),
+    (("patience",), (int, NoneType), "None or a whole number of at least 1", lambda value: value is None or value >= 1),
+    (("learning_rate",), _NUMBER, "positive", lambda value: 0 < value < math.inf),
+    (("weight_decay", "auxiliary_weight"), _NUMBER, "at least 0", lambda value: 0 <= value < math.inf),
+    (("validation", "label_smoothing"), _NUMBER, "a share from 0 to below 1", lambda value: 0 <= value < 1),
+    (("augment_wave", "augment_features"), (Transform, NoneType), "None or a transform", lambda value: True),
+    (("mix",), (Mix, NoneType), "None or a mix such as Mixup()", lambda value: True),
+)
+_CHOICES = {
+    "optimizer": ("adam", "adamw", "sgd"),
+    "schedule": ("constant", "cosine"),
+    "standardize": ("band", "all", None),
+    "class_weight": ("balanced", None),
+    "refit": (True, False),
+    "mixed_precision": (True, False),
+}
 
 
 def recipe_for(name: str, **changes: Any) -> Recipe:
