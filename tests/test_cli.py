@@ -244,7 +244,7 @@ def test_killed_and_started_again_a_benchmark_ends_as_if_never_killed(tmp_path):
         "--folds",
         "1,2,3",
     ]
-    command = [sys.executable, "-c", "from audiozoo.cli import main; main()", *words, "-o"]
+    command = [sys.executable, "-m", "audiozoo", *words, "-o"]
     rows = tmp_path / "killed" / "rows"
     with subprocess.Popen([*command, str(tmp_path / "killed")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as run:
         while run.poll() is None and not list(rows.glob("[!.]*.json")):

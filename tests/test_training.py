@@ -101,6 +101,16 @@ def test_deep_supervision_is_used_and_only_the_first_output_answers(clips):
     assert classifier.about["options"] == {"auxiliary": True, "sub_band_size": 10}
 
 
+def test_a_sigmoid_is_trained_as_such_and_logits_are_refused(clips):
+    recipe = Recipe(epochs=1, batch_size=6, validation=0)
+    classifier = train("feature_mlp", clips, recipe, activation="sigmoid")
+    sums = [classifier.predict(clip.path).scores.sum() for clip in clips]
+    assert max(abs(total - 1) for total in sums) > 0.05
+    assert classifier.history["loss"][0] == pytest.approx(np.log(2), abs=0.15)
+    with pytest.raises(ValueError, match="activation"):
+        train("feature_mlp", clips, recipe, activation=None)
+
+
 def test_every_clip_gives_one_window_an_epoch(examples):
     recipe = Recipe(batch_size=5)
     epoch = list(itertools.islice(batches(examples, recipe), 4))

@@ -91,6 +91,8 @@ def train_examples(
     except ValueError as error:
         raise ValueError("\n".join([str(error), *examples.features.failures.values()])) from error
     spec = model_info(name)
+    if (options or {}).get("activation", "softmax") not in _LOSSES:
+        raise ValueError(f"training needs activation='softmax' or 'sigmoid', got {(options or {})['activation']!r}")
     run = _Run(spec, recipe, frontend, tuple(classes), {**_auxiliary(spec), **(options or {})}, progress)
     return run.fit(examples)
 
@@ -174,7 +176,7 @@ class _Run:
                 self.spec.name, len(self.classes), input_shape=self.frontend.shape, seed=self.recipe.seed, **self.options
             )
         auxiliaries = len(model.outputs) - 1
-        loss = keras.losses.CategoricalCrossentropy(label_smoothing=self.recipe.label_smoothing)
+        loss = _LOSSES[self.options.get("activation", "softmax")](self.recipe.label_smoothing)
         model.compile(
             optimizer=_optimizer(self.recipe, steps, epochs),
             loss=[loss] * (auxiliaries + 1) if auxiliaries else loss,
@@ -192,6 +194,12 @@ class _Run:
             "best_epoch": watch.best_epoch,
             "validation": watch.best,
         }
+
+
+_LOSSES: dict[str, Callable[[float], Any]] = {
+    "softmax": lambda smoothing: keras.losses.CategoricalCrossentropy(label_smoothing=smoothing),
+    "sigmoid": lambda smoothing: keras.losses.BinaryCrossentropy(label_smoothing=smoothing),
+}
 
 
 @contextmanager
