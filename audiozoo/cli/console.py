@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 EXAMPLE_STYLE = "bold"
 
 # No markup: file names and labels may hold brackets.
-out = Console(highlight=False, markup=False)
+# Where the output goes to a file or a pipe, 80 columns would fold the paths that somebody means to read from it.
+_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
+out = Console(highlight=False, markup=False, width=_WIDTH)
 err = Console(stderr=True, highlight=False, markup=False)
 
 
