@@ -369,7 +369,7 @@ def evaluate(classifier: Classifier, clips: Sequence[Clip], *, progress: Progres
     """
     targets = target_indices(clips, classifier.labels)
     features = extract(clips, classifier.frontend, progress=stage_of(progress, "features"))
-    index = np.array([i for i in range(len(clips)) if i not in features.failures], int)
+    index = features.readable
     if not len(index):
         features.raise_failures()
     scores = pooled_scores(classifier, Examples(clips, features, targets, index))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiozoo.cli.console import err, out, progress_bar, quiet_backend, read_frontend, recipe_changes, show_notes
+from audiozoo.cli.console import err, open_dataset, out, progress_bar, quiet_backend, read_frontend, recipe_changes
 
 if TYPE_CHECKING:
     from audiozoo.crossval import FoldJob, LeaderboardEntry, Row
@@ -47,7 +47,6 @@ def run(
     from audiozoo.training import recipe_for
 
     data = _dataset(dataset, root, table, seed)
-    show_notes(data)
     changes = (_QUICK if dataset == "synthetic" else {}) | recipe_changes(recipe, epochs=epochs, seed=seed)
     chosen = _fold_numbers(folds)
     other = read_frontend(frontend)
@@ -66,10 +65,7 @@ def run(
 
 
 def _dataset(name: str, root: Path | None, table: Path | None, seed: int) -> Dataset:
-    from audiozoo.datasets import load_dataset
-
-    options: dict[str, Any] = {"table": table} if table else {}
-    data = load_dataset(name, root=root, **options)
+    data = open_dataset(name, root, table)
     return data if data.folds else data.with_folds(5, seed=seed)
 
 

@@ -114,10 +114,14 @@ def _read_object(file: Path, what: str, example: str) -> dict[str, Any]:
     return content
 
 
-def show_notes(data: Dataset) -> None:
-    """Say what a dataset's loader passed over."""
+def open_dataset(name: str, root: Path | None, table: Path | None) -> Dataset:
+    """Load a dataset, with its table if one is given, and say what its loader passed over."""
+    from audiozoo.datasets import load_dataset
+
+    data = load_dataset(name, root=root, **({"table": table} if table else {}))
     for note in data.notes:
         err.print(f"note: {note}", soft_wrap=True)
+    return data
 
 
 def report_failures(failures: Sequence[str], *, used: int) -> None:

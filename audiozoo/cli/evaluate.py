@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from audiozoo.cli.console import out, progress_bar, quiet_backend, report_failures, show_notes
+from audiozoo.cli.console import open_dataset, out, progress_bar, quiet_backend, report_failures
 from audiozoo.files import check_target
 
 EXAMPLE = "audiozoo evaluate my.audiozoo more-sounds/ --picture confusion.png"
@@ -30,12 +30,10 @@ def run(
     quiet_backend()
     from audiozoo.classifier import load_classifier
     from audiozoo.crossval import evaluate
-    from audiozoo.datasets import load_dataset
     from audiozoo.report import confusion_picture
 
     loaded = load_classifier(classifier)
-    data = load_dataset(dataset, root=folder, **({"table": table} if table else {}))
-    show_notes(data)
+    data = open_dataset(dataset, folder, table)
     with progress_bar("evaluating") as show:
         measures, failures = evaluate(loaded, data.clips, progress=show)
     if strict and failures:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiozoo.cli.console import out, progress_bar, quiet_backend, read_frontend, recipe_changes, report_failures, show_notes
+from audiozoo.cli.console import open_dataset, out, progress_bar, quiet_backend, read_frontend, recipe_changes, report_failures
 from audiozoo.files import check_target
 
 if TYPE_CHECKING:
@@ -29,15 +29,13 @@ def run(
     strict: Annotated[bool, typer.Option(help="Stop at files that cannot be read instead of leaving them out.")] = False,
 ) -> None:
     """Train a classifier on your own sounds."""
-    from audiozoo.datasets import load_dataset
     from audiozoo.training import adapted, recipe_for, train
 
     other = read_frontend(frontend)
     check_target(output)
     changes = recipe_changes(recipe, epochs=epochs, seed=seed)
     chosen = recipe_for(model, **changes)
-    data = load_dataset(dataset, root=folder, **({"table": table} if table else {}))
-    show_notes(data)
+    data = open_dataset(dataset, folder, table)
     out.print(f"{len(data)} clips of {len(data.labels)} classes: {', '.join(data.labels)}", soft_wrap=True)
     quiet_backend()
     with progress_bar(model) as show:

@@ -46,6 +46,11 @@ class Features:
         """Where a clip's windows stand in `values`."""
         return slice(int(self.offsets[clip]), int(self.offsets[clip + 1]))
 
+    @property
+    def readable(self) -> np.ndarray:
+        """Positions of the clips that could be read."""
+        return np.array([clip for clip in range(len(self.offsets) - 1) if clip not in self.failures], int)
+
     def raise_failures(self) -> None:
         """Raise a ValueError that names every clip that could not be read, if there is one."""
         if self.failures:

@@ -61,10 +61,9 @@ def train(
     features = extract(clips, frontend, progress=stage_of(progress, "features"))
     if strict:
         features.raise_failures()
-    index = np.array([i for i in range(len(clips)) if i not in features.failures], int)
     classifier = train_examples(
         name,
-        Examples(clips, features, targets, index),
+        Examples(clips, features, targets, features.readable),
         classes,
         recipe or recipe_for(name),
         frontend,
@@ -100,7 +99,8 @@ def train_examples(
 def _check_classes(classes: Sequence[str], targets: np.ndarray) -> None:
     if len(classes) < 2:
         raise ValueError(f"a classifier needs at least two classes, got {', '.join(classes) or 'none'}")
-    if missing := [label for number, label in enumerate(classes) if number not in set(targets.tolist())]:
+    present = set(targets.tolist())
+    if missing := [label for number, label in enumerate(classes) if number not in present]:
         raise ValueError(f"no clip to learn {', '.join(missing)} from: add clips, or leave the class out of the labels")
 
 
