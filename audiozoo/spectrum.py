@@ -122,16 +122,32 @@ def _refuse_empty(filters: np.ndarray, edges: np.ndarray, sample_rate: float, n_
         )
 
 
-def frame_count(samples: int, n_fft: int, hop_length: int, framing: Framing = "center") -> int:
-    """Count the frames of a wave: "center" pads half a frame of zeros on both sides, "window" stays inside the wave."""
+def frame_count(samples: int, length: int, hop_length: int, framing: Framing = "center") -> int:
+    """Count the frames of `length` samples in a wave.
+
+    "center" pads half a frame of zeros on both sides, "window" stays inside the wave.
+    """
     if framing == "center":
-        return 1 + (samples + 2 * (n_fft // 2) - n_fft) // hop_length
-    return max(0, 1 + (samples - n_fft) // hop_length)
+        samples += 2 * (length // 2)
+    return max(0, 1 + (samples - length) // hop_length)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stft:
-    """What makes a short-time Fourier transform: sizes in samples, window, and where frames lie."""
+    """What makes a short-time Fourier transform: sizes in samples, window, and where frames lie.
+
+    Args:
+        n_fft: Length of the FFT.
+        hop_length: From one frame to the next.
+        win_length: Length of the window.
+        window: Name for `window`.
+        framing: "center" frames are `n_fft` samples around multiples of the hop, zeros beyond the wave's ends, with the
+            window in their middle (librosa). "window" frames are `win_length` samples inside the wave, the first at its
+            start, with zeros behind them up to `n_fft` (TensorFlow, Kaldi, HTK).
+
+    Raises:
+        ValueError: Sizes that make no transform, or another framing.
+    """
 
     n_fft: int
     hop_length: int
@@ -150,7 +166,18 @@ class Stft:
 
     def frames_of(self, samples: int) -> int:
         """Count the frames of a wave."""
-        return frame_count(samples, self.n_fft, self.hop_length, self.framing)
+        length = self.n_fft if self.framing == "center" else self.win_length
+        return frame_count(samples, length, self.hop_length, self.framing)
+
+    def times(self, samples: int, sample_rate: float) -> np.ndarray:
+        """Return the middle of each frame of a wave in seconds, float64 ``(frames,)``."""
+        first = 0 if self.framing == "center" else self.win_length / 2
+        return (first + self.hop_length * np.arange(self.frames_of(samples))) / sample_rate
+
+    @property
+    def margin(self) -> int:
+        """Zeros in the FFT's input before the window."""
+        return (self.n_fft - self.win_length) // 2 if self.framing == "center" else 0
 
 
 def spectrogram(wave: np.ndarray, stft: Stft, *, power: float = 2.0) -> np.ndarray:
@@ -214,16 +241,13 @@ def _window32(name: str, length: int) -> np.ndarray:
 
 def _frames(wave: np.ndarray, stft: Stft) -> np.ndarray:
     """View a wave as ``(frames, win_length)``, each row the part of a frame that the window does not blank."""
-    skip = (stft.n_fft - stft.win_length) // 2
-    if stft.framing == "center":
-        padded = np.zeros(len(wave) + 2 * (stft.n_fft // 2), np.float32)
-        padded[stft.n_fft // 2 : stft.n_fft // 2 + len(wave)] = wave
-        wave = padded
-    if len(wave) < stft.n_fft:
+    count = stft.frames_of(len(wave))
+    if not count:
         return np.empty((0, stft.win_length), np.float32)
-    last = len(wave) - stft.n_fft
+    if stft.framing == "center":
+        wave = np.pad(wave, stft.n_fft // 2)
     views = np.lib.stride_tricks.sliding_window_view(wave, stft.win_length)
-    return views[skip : skip + last + 1 : stft.hop_length]
+    return views[stft.margin :: stft.hop_length][:count]
 
 
 def _power_blocks(wave: np.ndarray, stft: Stft) -> Iterator[tuple[slice, np.ndarray]]:
@@ -231,14 +255,14 @@ def _power_blocks(wave: np.ndarray, stft: Stft) -> Iterator[tuple[slice, np.ndar
     from scipy.fft import rfft
 
     frames, taper = _frames(wave, stft), _window32(stft.window, stft.win_length)
-    skip = (stft.n_fft - stft.win_length) // 2
+    used = slice(stft.margin, stft.margin + stft.win_length)
     size = max(8, _BLOCK_SAMPLES // stft.n_fft)
     buffer = np.zeros((size, stft.n_fft), np.float32)
     power = np.empty((size, stft.n_fft // 2 + 1), np.float32)
     for start in range(0, len(frames), size):
         rows = slice(start, min(start + size, len(frames)))
         count = rows.stop - rows.start
-        np.multiply(frames[rows], taper, out=buffer[:count, skip : skip + stft.win_length])
+        np.multiply(frames[rows], taper, out=buffer[:count, used])
         parts = rfft(buffer[:count]).view(np.float32)
         np.multiply(parts, parts, out=parts)
         yield rows, np.add(parts[:, 0::2], parts[:, 1::2], out=power[:count])

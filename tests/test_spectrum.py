@@ -64,11 +64,31 @@ def test_spectrogram_equals_librosa(samples, n_fft, shorter, hop, power, seed):
     assert np.allclose(ours, theirs**power, rtol=1e-3, atol=1e-4 * theirs.max() ** power)
 
 
-@pytest.mark.parametrize("samples", [100, 511, 512, 513, 2_000])
-def test_window_framing_stays_inside(samples):
+@pytest.mark.parametrize("samples", [100, 399, 400, 511, 512, 2_000])
+def test_window_frames_stay_inside_and_start_with_the_wave(samples, rng):
+    wave = rng.standard_normal(samples).astype(np.float32)
     stft = Stft(n_fft=512, hop_length=100, win_length=400, framing="window")
-    frames = spectrum.spectrogram(np.ones(samples, np.float32), stft).shape[0]
-    assert frames == stft.frames_of(samples) == max(0, 1 + (samples - 512) // 100)
+    cuts = [wave[start : start + 400] for start in range(0, samples - 399, 100)]
+    expected = np.array([np.abs(np.fft.rfft(cut * spectrum.window("hann", 400), 512)) for cut in cuts]).reshape(-1, 257)
+    assert stft.frames_of(samples) == len(cuts)
+    assert np.allclose(spectrum.spectrogram(wave, stft, power=1.0), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("framing", ["center", "window"])
+def test_times_are_the_middle_of_the_frames(framing):
+    stft = Stft(n_fft=512, hop_length=80, win_length=200, framing=framing)
+    times = stft.times(4_000, 8_000)
+    clicks = np.zeros(4_000, np.float32)
+    clicks[2_000] = 1
+    energy = spectrum.spectrogram(clicks, stft).sum(axis=1)
+    assert len(times) == stft.frames_of(4_000) == len(energy)
+    assert times[energy.argmax()] == pytest.approx(2_000 / 8_000, abs=40 / 8_000)
+    assert np.allclose(np.diff(times), 0.01)
+
+
+def test_centred_times_equal_librosas():
+    stft = Stft(n_fft=512, hop_length=160, win_length=400)
+    assert np.allclose(stft.times(3_000, 16_000), librosa.times_like(stft.frames_of(3_000), sr=16_000, hop_length=160))
 
 
 @pytest.mark.parametrize(
