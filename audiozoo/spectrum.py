@@ -197,6 +197,23 @@ def spectrogram(wave: np.ndarray, stft: Stft, *, power: float = 2.0) -> np.ndarr
     return out
 
 
+def complex_spectrogram(wave: np.ndarray, stft: Stft) -> np.ndarray:
+    """Short-time Fourier transform with its phase.
+
+    Args:
+        wave: float32 ``(samples,)``.
+        stft: The transform. "center" equals ``librosa.stft`` with zero padding; with "window" a frame's first sample is
+            the FFT's first.
+
+    Returns:
+        complex64 ``(frames, 1 + n_fft // 2)``.
+    """
+    out = np.empty((stft.frames_of(len(wave)), stft.n_fft // 2 + 1), np.complex64)
+    for rows, block in _spectra(wave, stft):
+        out[rows] = block
+    return out
+
+
 def filtered_spectrogram(wave: np.ndarray, stft: Stft, bank: Filterbank, *, power: float = 2.0) -> np.ndarray:
     """Spectrogram through a filterbank, never holding the whole spectrogram.
 
@@ -250,22 +267,29 @@ def _frames(wave: np.ndarray, stft: Stft) -> np.ndarray:
     return views[stft.margin :: stft.hop_length][:count]
 
 
-def _power_blocks(wave: np.ndarray, stft: Stft) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield power spectra ``(some frames, bins)``; each block is overwritten by the next."""
+def _spectra(wave: np.ndarray, stft: Stft) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield complex64 spectra ``(some frames, bins)``, which the caller may overwrite."""
     from scipy.fft import rfft
 
     frames, taper = _frames(wave, stft), _window32(stft.window, stft.win_length)
     used = slice(stft.margin, stft.margin + stft.win_length)
     size = max(8, _BLOCK_SAMPLES // stft.n_fft)
     buffer = np.zeros((size, stft.n_fft), np.float32)
-    power = np.empty((size, stft.n_fft // 2 + 1), np.float32)
     for start in range(0, len(frames), size):
         rows = slice(start, min(start + size, len(frames)))
-        count = rows.stop - rows.start
-        np.multiply(frames[rows], taper, out=buffer[:count, used])
-        parts = rfft(buffer[:count]).view(np.float32)
+        block = buffer[: rows.stop - rows.start]
+        np.multiply(frames[rows], taper, out=block[:, used])
+        yield rows, rfft(block)
+
+
+def _power_blocks(wave: np.ndarray, stft: Stft) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield power spectra ``(some frames, bins)``; each block is overwritten by the next."""
+    power = np.empty((0, 0), np.float32)
+    for rows, spectra in _spectra(wave, stft):
+        parts = spectra.view(np.float32)
         np.multiply(parts, parts, out=parts)
-        yield rows, np.add(parts[:, 0::2], parts[:, 1::2], out=power[:count])
+        power = power if len(power) else np.empty(spectra.shape, np.float32)
+        yield rows, np.add(parts[:, 0::2], parts[:, 1::2], out=power[: len(parts)])
 
 
 def _to_power(block: np.ndarray, power: float) -> np.ndarray:

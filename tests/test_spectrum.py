@@ -64,6 +64,30 @@ def test_spectrogram_equals_librosa(samples, n_fft, shorter, hop, power, seed):
     assert np.allclose(ours, theirs**power, rtol=1e-3, atol=1e-4 * theirs.max() ** power)
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    samples=st.integers(1, 6_000),
+    n_fft=st.sampled_from([64, 255, 512, 1_024]),
+    shorter=st.integers(0, 40),
+    hop=st.integers(10, 600),
+    seed=st.integers(0, 99),
+)
+def test_complex_spectrogram_equals_librosa(samples, n_fft, shorter, hop, seed):
+    wave = np.random.default_rng(seed).standard_normal(samples).astype(np.float32)
+    ours = spectrum.complex_spectrogram(wave, Stft(n_fft=n_fft, hop_length=hop, win_length=n_fft - shorter)).T
+    theirs = librosa.stft(np.pad(wave, n_fft // 2), n_fft=n_fft, hop_length=hop, win_length=n_fft - shorter, center=False)
+    assert ours.dtype == np.complex64
+    assert ours.shape == theirs.shape
+    assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()
+
+
+def test_phase_counts_from_the_start_of_a_window_frame(rng):
+    wave = rng.standard_normal(1_000).astype(np.float32)
+    ours = spectrum.complex_spectrogram(wave, Stft(n_fft=512, hop_length=300, win_length=400, framing="window"))
+    expected = np.fft.rfft([wave[start : start + 400] * spectrum.window("hann", 400) for start in (0, 300, 600)], 512)
+    assert np.abs(ours - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
 @pytest.mark.parametrize("samples", [100, 399, 400, 511, 512, 2_000])
 def test_window_frames_stay_inside_and_start_with_the_wave(samples, rng):
     wave = rng.standard_normal(samples).astype(np.float32)
