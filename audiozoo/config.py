@@ -50,22 +50,22 @@ class Configured:
     """
 
     def to_config(self) -> dict[str, Any]:
-        """Return the value as JSON data: its class under "kind", then its fields."""
+        """Return the value as JSON data: its class under "class", then its fields."""
         values = {name: _plain(getattr(self, name)) for name in _arguments(type(self))}
-        return {"kind": type(self).__name__, **values}
+        return {"class": type(self).__name__, **values}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Build the value that `to_config` described; fields left out take their defaults.
 
         Raises:
-            ValueError: The kind is no such class, or a field is unknown; the nearest name is proposed.
+            ValueError: There is no such class, or a field is unknown; the nearest name is proposed.
         """
         kinds = {kind.__name__: kind for kind in _family(cls) if not inspect.isabstract(kind) and kind is not Configured}
         rest = dict(config)
-        kind = rest.pop("kind", cls.__name__ if cls.__name__ in kinds else None)
+        kind = rest.pop("class", cls.__name__ if cls.__name__ in kinds else None)
         if kind not in kinds:
-            raise unknown_name(f'{cls.__name__.lower()} "kind"', kind, kinds)
+            raise unknown_name(f'{cls.__name__.lower()} "class"', kind, kinds)
         refuse_unknown(f"option of {kind}", rest, _arguments(kinds[kind]))
         try:
             return kinds[kind](**{name: revive(value) for name, value in rest.items()})
@@ -114,7 +114,7 @@ def _plain(value: Any) -> Any:
 
 def revive(value: Any) -> Any:
     """Turn JSON data back into values: lists into tuples, and what `to_config` made into the value it described."""
-    if isinstance(value, dict) and "kind" in value:
+    if isinstance(value, dict) and "class" in value:
         return Configured.from_config(value)
     if isinstance(value, list):
         return tuple(revive(item) for item in value)

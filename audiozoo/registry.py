@@ -250,6 +250,9 @@ def _seeded(seed: int | None) -> Iterator[None]:
         yield
         return
     state = random.getstate()
+    import keras
+
+    keras.backend  # noqa: B018  loading Keras draws numbers too: it shall not happen between the seed and the weights
     random.seed(seed)
     try:
         yield

@@ -106,8 +106,7 @@ def mel_filterbank(
     """
     if triangles not in ("hertz", "mel"):
         raise ValueError(f"triangles must be 'hertz' or 'mel', got {triangles!r}")
-    fmax = _highest(sample_rate, fmin, fmax)
-    corners = np.linspace(hz_to_mel(fmin, mel_scale), hz_to_mel(fmax, mel_scale), n_mels + 2)
+    corners = _mel_corners(sample_rate, n_mels, fmin, fmax, mel_scale)
     edges = mel_to_hz(corners, mel_scale)
     bins = np.fft.rfftfreq(n_fft, 1 / sample_rate)
     straight = (bins, edges) if triangles == "hertz" else (hz_to_mel(bins, mel_scale), corners)
@@ -116,6 +115,18 @@ def mel_filterbank(
     if norm == "slaney":
         filters *= 2 / (edges[2:] - edges[:-2])[:, None]
     return filters.astype(np.float32)
+
+
+def _mel_corners(sample_rate: float, n_mels: int, fmin: float, fmax: float | None, mel_scale: MelScale) -> np.ndarray:
+    fmax = _highest(sample_rate, fmin, fmax)
+    return np.linspace(hz_to_mel(fmin, mel_scale), hz_to_mel(fmax, mel_scale), n_mels + 2)
+
+
+def mel_centres(
+    sample_rate: float, n_mels: int, *, fmin: float = 0.0, fmax: float | None = None, mel_scale: MelScale = "slaney"
+) -> np.ndarray:
+    """Return the frequency in Hz at which each band of `mel_filterbank` is largest, float64 ``(n_mels,)``."""
+    return mel_to_hz(_mel_corners(sample_rate, n_mels, fmin, fmax, mel_scale)[1:-1], mel_scale)
 
 
 def _highest(sample_rate: float, fmin: float, fmax: float | None) -> float:

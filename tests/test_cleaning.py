@@ -138,8 +138,8 @@ def test_the_wave_is_checked(step):
         (lambda: NormalizePeak(peak=0), "peak"),
         (lambda: PreEmphasis(coefficient=1.5), "coefficient"),
         (lambda: loudness(HISS, 3_999), "at least 4000 Hz.*resample"),
-        (lambda: Step.from_config({"kind": "TrimSilense"}), "did you mean 'TrimSilence'"),
-        (lambda: Step.from_config({"kind": "TrimSilence", "topdb": 3}), "did you mean 'top_db'"),
+        (lambda: Step.from_config({"class": "TrimSilense"}), "did you mean 'TrimSilence'"),
+        (lambda: Step.from_config({"class": "TrimSilence", "topdb": 3}), "did you mean 'top_db'"),
     ],
 )
 def test_refuses_impossible_settings(make, reason):
@@ -178,7 +178,7 @@ def test_channels_are_cut_together():
     assert 11_000 <= len(trimmed) <= 11_000 + 2 * 256
 
 
-@pytest.mark.parametrize("kind", CUTS)
+@pytest.mark.parametrize("class", CUTS)
 def test_what_is_left_is_still_a_wave(kind):
     wave = np.zeros((50, 2), np.float32)
     wave[-1] = 1

@@ -208,7 +208,7 @@ def test_benchmark_of_a_folder(audiozoo, sound_folder, tmp_path):
 
 
 def test_another_front_end(audiozoo, sound_folder, tmp_path):
-    (tmp_path / "frontend.json").write_text('{"kind": "LogMel", "sample_rate": 8000, "n_mels": 20, "n_fft": 512}')
+    (tmp_path / "frontend.json").write_text('{"class": "LogMel", "sample_rate": 8000, "n_mels": 20, "n_fft": 512}')
     words = ["--frontend", tmp_path / "frontend.json", "--model", "dcase2018_baseline", "--epochs", 1]
     status, _, err = audiozoo("train", sound_folder, "-o", tmp_path / "a.audiozoo", *words)
     assert status == 0, err

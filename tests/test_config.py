@@ -25,7 +25,7 @@ def test_nested_values_survive_json():
 
 
 def test_a_value_of_another_family_is_refused():
-    with pytest.raises(ValueError, match=r"unknown recipe .kind. 'Mixup'"):
+    with pytest.raises(ValueError, match=r"unknown recipe .class. 'Mixup'"):
         Recipe.from_config(Mixup().to_config())
     assert isinstance(Configured.from_config(Mixup().to_config()), Mixup)
 

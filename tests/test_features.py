@@ -10,9 +10,32 @@ from hypothesis import strategies as st
 
 from audiozoo import audio
 from audiozoo.datasets import Clip
-from audiozoo.features import Features, Frontend, LogMel, Scaler, Spectrogram, Statistics, Waveform, extract
+from audiozoo.features import (
+    CQT,
+    GFCC,
+    MFCC,
+    Chroma,
+    Descriptors,
+    Features,
+    Frontend,
+    LogMel,
+    Pcen,
+    PreEmphasis,
+    Scale,
+    Scaler,
+    Spectrogram,
+    Stack,
+    Statistics,
+    TrimSilence,
+    Waveform,
+    extract,
+    list_presets,
+    preset,
+)
+from audiozoo.spectrum import gammatone_filterbank
 
 SMALL = {"sample_rate": 8_000, "duration": 0.5}
+FRAMED = {**SMALL, "n_fft": 256, "hop_length": 128}
 FRONTENDS = [
     Waveform(**SMALL),
     Waveform(**SMALL, channels=2),
@@ -22,6 +45,20 @@ FRONTENDS = [
     LogMel(**SMALL, n_fft=256, hop_length=100, win_length=200, n_mels=20, frames=10, compression=None, framing="window"),
     LogMel(**SMALL, n_fft=256, hop_length=128, n_mels=20, power=1.0, reference="max", top_db=None, pad="repeat"),
     Statistics(of=Spectrogram(**SMALL, n_fft=256, hop_length=128, power=1.0), reduce=("mean", "deviation"), scale="max"),
+    *(Waveform(**SMALL, channels=2, scaling=scaling) for scaling in ("peak", "rms", "minmax")),
+    Spectrogram(**FRAMED, channels=2, representation="magnitude_phase", compression="db", first_bin=1),
+    Spectrogram(**FRAMED, representation="real_imaginary", layout="mid_side", channels=2, frames=7),
+    LogMel(**FRAMED, n_mels=20, compression="pcen", power=1.0, channels=2, pcen=Pcen(gain=0.9)),
+    LogMel(**FRAMED, n_mels=20, deltas=2, channels=2, triangles="mel", mel_scale="htk", norm=None),
+    LogMel(**FRAMED, n_mels=20, prepare=(TrimSilence(top_db=40.0), PreEmphasis()), hop=0.2, last="pad"),
+    MFCC(**FRAMED, n_mels=20, n_mfcc=13, deltas=1, lifter=22.0),
+    GFCC(**FRAMED, n_bands=20, n_gfcc=13, framing="window", win_length=200, window="hamming"),
+    CQT(**SMALL, n_bins=24, fmin=220.0, hop_length=64),
+    *(Chroma(**SMALL, kind=kind, n_octaves=3, fmin=220.0, n_fft=512, hop_length=128) for kind in ("stft", "cqt", "cens")),
+    Descriptors(sample_rate=16_000, duration=0.25, n_fft=512, hop_length=128, channels=2),
+    Stack(of=(MFCC(**FRAMED, n_mels=20, n_mfcc=13), GFCC(**FRAMED, n_bands=20, framing="window"))),
+    Scale(of=LogMel(**FRAMED, n_mels=20), by="minmax", gain=2.0, offset=-1.0),
+    Statistics(of=(MFCC(**FRAMED, n_mels=20, n_mfcc=12), Chroma(**FRAMED)), reduce=("mean", "maximum"), form="table"),
 ]
 EACH = pytest.mark.parametrize("frontend", FRONTENDS, ids=lambda frontend: type(frontend).__name__)
 
@@ -61,7 +98,7 @@ def test_adapt_changes_duration_and_channels_only(frontend):
     adapted = frontend.adapt(duration=1.0, channels=2)
     assert (adapted.duration, adapted.channels) == (1.0, 2)
     assert frontend.adapt() == frontend
-    assert adapted.adapt(duration=0.5, channels=frontend.channels) == frontend
+    assert adapted.adapt(duration=frontend.duration, channels=frontend.channels) == frontend
 
 
 @EACH
@@ -78,6 +115,12 @@ def test_keys_differ():
     assert LogMel().key != replace(LogMel(), hop_length=511).key
     assert LogMel(duration=5).key == LogMel(duration=5.0).key
     assert LogMel(n_mels=np.int64(40)).key == LogMel(n_mels=40).key
+
+
+@pytest.fixture
+def real_waves(esc50_root):
+    paths = sorted((esc50_root / "audio").iterdir())[::250]
+    return [(audio.fit(audio.load(path, sample_rate=44_100), 5 * 44_100), 44_100) for path in paths]
 
 
 @pytest.mark.parametrize(
@@ -132,11 +175,10 @@ def test_logmel_equals_librosa_whatever_the_settings(hop, n_mels, htk, norm, fmi
     assert np.abs(frontend(wave)[..., 0] - librosa.power_to_db(theirs)).max() < 1e-3
 
 
-def test_logmel_equals_librosa_on_real_sounds(esc50_root):
+def test_logmel_equals_librosa_on_real_sounds(real_waves):
     frontend = LogMel(sample_rate=44_100, duration=5.0, n_fft=2_048, hop_length=1_024, n_mels=128)
-    for path in sorted((esc50_root / "audio").iterdir())[::250]:
-        wave = audio.fit(audio.load(path, sample_rate=44_100), frontend.samples)
-        theirs = librosa.feature.melspectrogram(y=wave, sr=44_100, n_fft=2_048, hop_length=1_024, n_mels=128)
+    for wave, rate in real_waves:
+        theirs = librosa.feature.melspectrogram(y=wave, sr=rate, n_fft=2_048, hop_length=1_024, n_mels=128)
         assert np.abs(frontend(wave)[..., 0] - librosa.power_to_db(theirs)).max() < 1e-3
 
 
@@ -164,6 +206,281 @@ def test_a_window_does_not_depend_on_its_neighbours(rng):
     arrays = [array for _, array in frontend.windows(np.concatenate([quiet, loud]), hop=0.5)]
     assert np.array_equal(arrays[0], frontend(quiet))
     assert np.array_equal(arrays[1], frontend(loud))
+
+
+def librosas(wave, frontend, feature, **more):
+    return feature(y=wave, sr=frontend.sample_rate, hop_length=frontend.hop_length, **more)
+
+
+@settings(deadline=None, max_examples=20)
+@given(hop=st.integers(64, 400), n_mels=st.integers(13, 30), n_mfcc=st.integers(1, 13), lifter=st.sampled_from([0, 22]))
+def test_mfcc_equals_librosa(hop, n_mels, n_mfcc, lifter):
+    wave = np.random.default_rng(hop).uniform(-1, 1, 4_000).astype(np.float32)
+    frontend = MFCC(**SMALL, n_fft=512, hop_length=hop, n_mels=n_mels, n_mfcc=n_mfcc, lifter=lifter)
+    theirs = librosas(wave, frontend, librosa.feature.mfcc, n_mfcc=n_mfcc, n_mels=n_mels, n_fft=512, lifter=lifter)
+    assert np.abs(frontend(wave)[..., 0] - theirs).max() < 1e-3 * (1 + lifter / 2)
+
+
+def test_mfcc_equals_librosa_on_real_sounds(real_waves):
+    for wave, rate in real_waves:
+        frontend = MFCC(sample_rate=rate, duration=len(wave) / rate, n_mfcc=40)
+        theirs = librosas(wave, frontend, librosa.feature.mfcc, n_mfcc=40)
+        assert np.abs(frontend(wave)[..., 0] - theirs).max() < 1e-3
+
+
+@pytest.mark.parametrize("kind", ["noise", "tone", "click"])
+def test_spectrogram_equals_librosa_within_80_db_of_the_peak(kind, rng):
+    wave = {"noise": rng.uniform(-1, 1, 4_000), "tone": tone(997, 0.5, 8_000), "click": np.eye(1, 4_000, 2_000)[0]}[kind]
+    wave = wave.astype(np.float32)
+    theirs = np.abs(librosa.stft(wave, n_fft=256, hop_length=128))
+    near = theirs > theirs.max() * 1e-4
+    assert np.abs(20 * np.log10(Spectrogram(**FRAMED, power=1.0)(wave)[..., 0][near] / theirs[near])).max() < 1e-2
+    decibels = Spectrogram(**FRAMED, compression="db")(wave)[..., 0]
+    assert np.abs(decibels - librosa.amplitude_to_db(theirs, top_db=80))[near].max() < 1e-2
+
+
+def test_complex_spectrogram_is_librosas_stft(rng):
+    wave = rng.uniform(-1, 1, 4_000).astype(np.float32)
+    theirs = librosa.stft(wave, n_fft=256, hop_length=128)
+    rectangular = Spectrogram(**FRAMED, representation="real_imaginary")(wave)
+    assert np.allclose(rectangular[..., 0], theirs.real, atol=1e-4)
+    assert np.allclose(rectangular[..., 1], theirs.imag, atol=1e-4)
+    polar = Spectrogram(**FRAMED, representation="magnitude_phase", power=1.0, first_bin=3)(wave)
+    assert np.allclose(polar[..., 0] * np.exp(1j * polar[..., 1]), theirs[3:], atol=1e-4)
+
+
+def test_phase_is_atan2_of_imaginary_and_real():
+    # A cosine that begins at its crest has phase 0 in a frame whose window begins with it; a sine a quarter less.
+    settings = {**FRAMED, "framing": "window", "window": "rectangular", "frames": 1, "representation": "magnitude_phase"}
+    angle = 2 * np.pi * 16 * np.arange(4_000) / 256
+    crest, rise = (Spectrogram(**settings)(wave.astype(np.float32))[16, 0, 1] for wave in (np.cos(angle), np.sin(angle)))
+    assert crest == pytest.approx(0, abs=1e-3)
+    assert rise == pytest.approx(-np.pi / 2, abs=1e-3)
+
+
+def test_pcen_is_librosas(rng):
+    wave = rng.uniform(-1, 1, 4_000).astype(np.float32)
+    frontend = LogMel(**FRAMED, n_mels=20, compression="pcen", power=1.0)
+    mel = librosas(wave, frontend, librosa.feature.melspectrogram, n_fft=256, n_mels=20, power=1.0)
+    theirs = librosa.pcen(mel * 2**31, sr=8_000, hop_length=128)
+    assert np.allclose(frontend(wave)[..., 0], theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_deltas_are_librosas(rng):
+    wave = rng.uniform(-1, 1, 4_000).astype(np.float32)
+    frontend = LogMel(**FRAMED, n_mels=20, deltas=2, delta_width=5)
+    values = frontend(wave)
+    for order in (1, 2):
+        theirs = librosa.feature.delta(values[..., 0], width=5, order=order)
+        assert np.allclose(values[..., order], theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("bands", [20, 64])
+def test_gfcc_agrees_with_spafe(bands, rng):
+    gfcc = pytest.importorskip("spafe.features.gfcc", reason="spafe is installed by the extra test")
+    from spafe.utils.preprocessing import SlidingWindow
+
+    wave = rng.uniform(-0.5, 0.5, 8_000).astype(np.float32)
+    frontend = GFCC(
+        sample_rate=8_000, duration=1.0, n_fft=256, hop_length=100, framing="window", window="hamming", n_bands=bands, n_gfcc=13
+    )
+    theirs = gfcc.gfcc(
+        wave,
+        fs=8_000,
+        num_ceps=13,
+        window=SlidingWindow(256 / 8_000, 100 / 8_000, "hamming"),
+        nfilts=bands,
+        nfft=256,
+        fbanks=gammatone_filterbank(8_000, 256, bands),
+    )
+    # spafe's window is symmetric and ours periodic, one sample in 256.
+    assert np.abs(frontend(wave)[..., 0] - theirs.T).max() < 5e-3 * np.abs(theirs).max()
+
+
+def test_cqt_is_librosas(rng):
+    frontend = CQT(sample_rate=16_000, duration=1.0, n_bins=60, bins_per_octave=12, fmin=110.0, compression=None)
+    wave = (tone(440, 1, 16_000) + 0.1 * rng.standard_normal(16_000)).astype(np.float32)
+    theirs = np.abs(librosas(wave, frontend, librosa.cqt, n_bins=60, fmin=110.0, tuning=0.0))
+    assert np.allclose(frontend(wave)[..., 0], theirs, atol=1e-4)
+    assert frontend(wave)[24, 16, 0] > 2 * frontend(wave)[21:23, 16, 0].max()
+
+
+@pytest.mark.parametrize("kind", ["stft", "cqt", "cens"])
+@pytest.mark.parametrize("classes", [12, 40])
+def test_chroma_is_librosas(kind, classes, rng):
+    wave = (tone(440, 2, 22_050) + 0.01 * rng.standard_normal(44_100)).astype(np.float32)
+    frontend = Chroma(sample_rate=22_050, duration=2.0, kind=kind, n_chroma=classes, n_octaves=5, fmin=110.0)
+    more = {"n_chroma": classes, "tuning": 0.0}
+    if kind != "stft":
+        more |= {"n_octaves": 5, "fmin": 110.0, "bins_per_octave": 36 if classes == 12 else 40}
+    theirs = librosas(wave, frontend, getattr(librosa.feature, f"chroma_{kind}"), **more)
+    assert np.allclose(frontend(wave)[..., 0], theirs, atol=1e-4)
+    if classes == 12:
+        assert frontend(wave)[:, 40, 0].argmax() == 9  # A
+
+
+def test_descriptors_are_librosas(rng):
+    wave = rng.uniform(-1, 1, 16_000).astype(np.float32)
+    frontend = Descriptors(sample_rate=16_000, duration=1.0, n_fft=512, hop_length=128)
+    theirs = [
+        librosa.feature.zero_crossing_rate(wave, frame_length=512, hop_length=128),
+        librosa.feature.rms(y=wave, frame_length=512, hop_length=128),
+        *(
+            librosas(wave, frontend, getattr(librosa.feature, f"spectral_{name}"), n_fft=512)
+            for name in ("centroid", "bandwidth", "rolloff")
+        ),
+        librosa.feature.spectral_flatness(y=wave, n_fft=512, hop_length=128),
+        librosas(wave, frontend, librosa.feature.spectral_contrast, n_fft=512),
+    ]
+    assert np.allclose(frontend(wave)[..., 0], np.concatenate(theirs), rtol=1e-3, atol=1e-5)
+
+
+def yamnets(wave):
+    """Compute a patch in float64 as YAMNet's description says: (96, 64)."""
+    taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
+    frames = np.stack([wave[start : start + 400] * taper for start in range(0, 160 * 96, 160)])
+    magnitude = np.abs(np.fft.rfft(frames, 512))
+    mel = lambda hertz: 1127 * np.log(1 + hertz / 700)  # noqa: E731
+    bins, edges = mel(np.arange(257) * 16_000 / 512), np.linspace(mel(125), mel(7_500), 66)
+    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    bank = np.clip(np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)), 0, None)
+    return np.log(magnitude @ bank.T + 0.001)
+
+
+def test_yamnets_front_end_is_as_described(rng):
+    frontend = preset("yamnet")
+    assert frontend.samples == 15_600
+    for wave in (rng.uniform(-1, 1, 15_600), 1e-3 * rng.standard_normal(15_600), tone(440, 0.975, 16_000)):
+        wave = wave.astype(np.float32)
+        assert np.abs(frontend(wave)[..., 0].T - yamnets(wave.astype(float))).max() < 5e-3
+    noisy = wave + 0.1 * rng.standard_normal(15_600).astype(np.float32)
+    assert np.abs(frontend(noisy)[..., 0].T - yamnets(noisy.astype(float))).max() < 1e-4
+    assert [start for start, _ in frontend.windows(np.zeros(16_000 * 2, np.float32))] == [0, 7_680, 15_360, 23_040]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("audio_classification_models", (128, 256, 4)),
+        ("dcase2018", (40, 500, 1)),
+        ("freesound2018", (64, 25, 1)),
+        ("piczak", (60, 41, 2)),
+        ("sharma", (128, 256, 4)),
+        ("yamnet", (64, 96, 1)),
+    ],
+)
+def test_presets_give_their_networks_input(name, shape, rng):
+    frontend = preset(name)
+    assert frontend.shape == frontend(noise(frontend, rng)).shape == shape
+
+
+def test_presets_are_listed():
+    assert list_presets() == ["audio_classification_models", "dcase2018", "freesound2018", "piczak", "sharma", "yamnet"]
+
+
+def test_statistics_of_several_frontends(rng):
+    wave = rng.uniform(-1, 1, 4_000).astype(np.float32)
+    mfcc, chroma = MFCC(**FRAMED, n_mels=20, n_mfcc=12), Chroma(**FRAMED)
+    vector = Statistics(of=(mfcc, chroma), reduce=("mean", "median"))
+    assert vector.shape == (48,)
+    assert np.allclose(vector(wave)[:12], mfcc(wave).mean(axis=1)[:, 0], atol=1e-4)
+    table = Statistics(of=(mfcc, chroma), form="table")
+    assert table.shape == (12, 2, 1)
+    assert np.allclose(table(wave)[:, 1, 0], chroma(wave).mean(axis=1)[:, 0], atol=1e-6)
+
+
+def test_stack_puts_frontends_beside_each_other(rng):
+    wave = rng.uniform(-1, 1, 4_000).astype(np.float32)
+    mfcc, gfcc = MFCC(**FRAMED, n_mels=20, n_mfcc=13), GFCC(**FRAMED, n_bands=20, framing="window")
+    both = Stack(of=(mfcc, gfcc))
+    assert both.shape == (13, 30, 2)
+    assert np.array_equal(both(wave)[..., :1], mfcc(wave)[:, :30])
+    assert np.array_equal(both(wave)[..., 1:], gfcc(wave))
+
+
+def test_scale(rng):
+    wave = rng.uniform(-1, 1, 4_000).astype(np.float32)
+    inner = LogMel(**FRAMED, n_mels=20, reference="max")
+    assert np.allclose(Scale(of=inner, gain=1 / 40, offset=1.0)(wave), (inner(wave) + 40) / 40, atol=1e-6)
+    values = Scale(of=inner, by="minmax")(wave)
+    assert (values.min(), values.max()) == (0, 1)
+    assert not Scale(of=inner, by="minmax")(np.zeros(4_000, np.float32)).any()
+
+
+def test_waveform_scaling(rng):
+    wave = (0.1 + 0.2 * rng.standard_normal((4_000, 2))).astype(np.float32)
+    peak, rms, minmax = (Waveform(**SMALL, channels=2, scaling=scaling)(wave) for scaling in ("peak", "rms", "minmax"))
+    assert np.abs(peak).max() == pytest.approx(1)
+    assert np.sqrt(np.mean(rms**2)) == pytest.approx(1, abs=1e-5)
+    assert (minmax.min(), minmax.max()) == (-0.5, 0.5)
+
+
+def test_mid_and_side(rng):
+    wave = rng.uniform(-0.5, 0.5, (4_000, 2)).astype(np.float32)
+    frontend = Waveform(**SMALL, channels=2, layout="mid_side")
+    assert np.allclose(frontend(wave), np.stack([wave.mean(axis=1), (wave[:, 0] - wave[:, 1]) / 2], axis=-1), atol=1e-7)
+    mono = frontend.adapt(channels=1)
+    assert np.array_equal(mono(wave.mean(axis=1))[:, 0], wave.mean(axis=1))
+
+
+def test_prepared_windows_are_cleaned_before_they_are_framed(rng):
+    wave = np.concatenate([np.zeros(1_024, np.float32), rng.uniform(-0.5, 0.5, 2_976).astype(np.float32)])
+    step = TrimSilence(top_db=40.0, frame_length=256, hop_length=64)
+    plain, prepared = LogMel(**FRAMED, n_mels=20), LogMel(**FRAMED, n_mels=20, prepare=(step,))
+    trimmed = step(wave, 8_000)
+    assert len(trimmed) < 3_300
+    assert np.array_equal(prepared(wave), plain(trimmed))
+    assert not np.array_equal(prepared(wave), plain(wave))
+
+
+@EACH
+def test_axis_and_times_fit_the_shape(frontend):
+    if len(frontend.shape) == 1 or isinstance(frontend, Statistics):
+        with pytest.raises(ValueError, match="no time series"):
+            frontend.times  # noqa: B018
+        assert frontend.axis is None
+        return
+    time_axis = 0 if len(frontend.shape) == 2 else 1
+    assert frontend.times.shape == (frontend.shape[time_axis],)
+    assert (np.diff(frontend.times) > 0).all()
+    if frontend.axis is not None:
+        assert frontend.axis.values.shape == frontend.shape[:1]
+        assert (np.diff(frontend.axis.values) > 0).all()
+
+
+def test_the_axis_says_where_a_tone_lies():
+    wave = tone(997, 0.5, 8_000)
+    for frontend in (LogMel(**FRAMED, n_mels=40), Spectrogram(**FRAMED, first_bin=2), CQT(**SMALL, n_bins=36, fmin=220.0)):
+        row = frontend(wave).mean(axis=1)[:, 0].argmax()
+        assert frontend.axis.values[row] == pytest.approx(997, rel=0.05)
+
+
+def test_windows_from_pieces_are_those_of_the_whole(rng):
+    frontend = FRONTENDS[3]
+    wave = noise(frontend, rng, 20_011)
+    whole = list(frontend.windows(wave))
+    for size in (1, 700, 4_000, 9_999):
+        pieces = list(frontend.windows(wave[i : i + size] for i in range(0, len(wave), size)))
+        assert [start for start, _ in pieces] == [start for start, _ in whole]
+        assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(pieces, whole, strict=True))
+
+
+@pytest.mark.parametrize(("last", "starts"), [("align", [0, 3_000, 5_001]), ("pad", [0, 3_000, 6_000]), ("drop", [0, 3_000])])
+def test_the_last_window(last, starts, rng):
+    frontend = Waveform(**SMALL, hop=0.375, last=last)
+    wave = noise(frontend, rng, 9_001)
+    windows = list(frontend.windows(wave))
+    assert [start for start, _ in windows] == starts
+    assert all(array.shape == frontend.shape for _, array in windows)
+    assert np.array_equal(windows[-1][1][:3_000, 0], wave[starts[-1] : starts[-1] + 3_000])
+    assert len(list(frontend.windows(wave[:100]))) == 1
+
+
+def test_windows_of_hours_do_not_drift():
+    hop = 0.1
+    starts = audio.window_starts(3 * 3_600 * 44_100, 44_100, round(hop * 44_100))
+    assert starts[100_000] == 100_000 * 4_410
+    assert starts[-1] == 3 * 3_600 * 44_100 - 44_100
 
 
 def test_windows_default_to_half_overlap_and_end_with_the_clip(rng):
@@ -197,16 +514,49 @@ def test_statistics_are_those_of_the_mean_spectrum(rng):
         (lambda: LogMel(power=0), "power"),
         (lambda: LogMel(frames=2.5), "frames"),
         (lambda: LogMel(reference="min"), "reference"),
-        (lambda: Frontend.from_config({}), 'unknown frontend "kind" None'),
-        (lambda: Frontend.from_config({"kind": "Statistics"}), "of"),
-        (lambda: Frontend.from_config({"kind": "Statistics", "of": {"n_mels": 3}}), "Statistics"),
+        (lambda: Frontend.from_config({}), 'unknown frontend "class" None'),
+        (lambda: Frontend.from_config({"class": "Statistics"}), "of"),
+        (lambda: Frontend.from_config({"class": "Statistics", "of": {"n_mels": 3}}), "Statistics"),
         (lambda: LogMel(duration=0.01, framing="window"), "no frame"),
         (lambda: LogMel(n_fft=256, win_length=512), "win_length"),
         (lambda: Statistics(of=Waveform()), "bands, frames, channels"),
         (lambda: Statistics(of=LogMel(), reduce=("average",)), "average"),
         (lambda: Statistics(of=LogMel(), scale="min"), "scale"),
-        (lambda: Frontend.from_config({"kind": "LogMell"}), "did you mean 'LogMel'"),
-        (lambda: Frontend.from_config({"kind": "LogMel", "n_mel": 3}), "did you mean 'n_mels'"),
+        (lambda: Statistics(of=()), "takes a frontend"),
+        (lambda: Statistics(of=(LogMel(), MFCC()), form="table"), "as many bands"),
+        (lambda: Stack(of=(LogMel(), LogMel(n_mels=40))), "as many bands"),
+        (lambda: Stack(of=(LogMel(), LogMel(sample_rate=44_100))), "agree in sample_rate"),
+        (lambda: Stack(of=(Waveform(), Waveform())), "bands, frames, channels"),
+        (lambda: Scale(of=LogMel(), by="max"), "by must be"),
+        (lambda: Waveform(scaling="max"), "scaling"),
+        (lambda: Waveform(layout="mid_side", channels=3), "mid_side"),
+        (lambda: Waveform(layout="surround"), "layout"),
+        (lambda: Waveform(last="cut"), "last"),
+        (lambda: Waveform(hop=0.0), "hop must be positive"),
+        (lambda: Waveform(hop=6.0), "at most the window"),
+        (lambda: Waveform(prepare=("trim",)), "cleaning steps"),
+        (lambda: LogMel(hop_length=0), "hop_length"),
+        (lambda: LogMel(triangles="bark"), "triangles"),
+        (lambda: LogMel(deltas=3), "deltas"),
+        (lambda: LogMel(duration=0.1, deltas=1), "delta_width"),
+        (lambda: LogMel(deltas=1, delta_width=4), "delta_width"),
+        (lambda: Spectrogram(compression="pcen"), "compression"),
+        (lambda: Spectrogram(representation="phase"), "representation"),
+        (lambda: Spectrogram(first_bin=2_000), "first_bin"),
+        (lambda: MFCC(n_mfcc=129), "n_mfcc"),
+        (lambda: GFCC(n_gfcc=65), "n_gfcc"),
+        (lambda: GFCC(fmax=20_000.0), "fmax"),
+        (lambda: CQT(n_bins=120), "half the sample rate"),
+        (lambda: CQT(n_bins=0), "positive n_bins"),
+        (lambda: Chroma(kind="vqt"), "kind"),
+        (lambda: Chroma(n_chroma=0), "n_chroma"),
+        (lambda: Chroma(kind="cqt", sample_rate=4_000), "half the sample rate"),
+        (lambda: Descriptors(kinds=("centroide",)), "did you mean 'centroid'"),
+        (lambda: Descriptors(kinds=()), "each once"),
+        (lambda: Descriptors(sample_rate=8_000), "spectral contrast"),
+        (lambda: preset("yamnett"), "did you mean 'yamnet'"),
+        (lambda: Frontend.from_config({"class": "LogMell"}), "did you mean 'LogMel'"),
+        (lambda: Frontend.from_config({"class": "LogMel", "n_mel": 3}), "did you mean 'n_mels'"),
     ],
 )
 def test_refuses_impossible_settings(make, reason):

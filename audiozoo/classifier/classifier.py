@@ -23,8 +23,8 @@ from audiozoo.features import Frontend, Scaler
 from audiozoo.files import replacing
 from audiozoo.layers import keras
 
-SCHEMA = 1
-"""Version of the saved form; older ones load."""
+SCHEMA = 2
+"""Version of the saved form; older ones load. In the first the class of a value stood under "kind"."""
 
 Pooling = Literal["mean", "max"]
 
@@ -74,6 +74,18 @@ class WindowScore(NamedTuple):
 
 
 _POOLINGS: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "max": np.max}
+
+
+class _Counted:
+    """The pieces of a sound, and how many samples of it have been heard so far."""
+
+    def __init__(self, pieces: Iterable[np.ndarray]) -> None:
+        self.pieces, self.samples = pieces, 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for piece in self.pieces:
+            self.samples += len(piece)
+            yield piece
 
 
 @dataclass(eq=False)
@@ -151,7 +163,7 @@ class Classifier:
             FileNotFoundError: There is no such file.
             ValueError: The file or the array cannot be used; the message says why.
         """
-        scores = [scores for _, scores in self._window_scores(self._wave(source, sample_rate), hop)]
+        scores = [scores for _, scores in self._window_scores(self._pieces(source, sample_rate), hop)]
         name = "" if isinstance(source, np.ndarray) else audio.describe(source)
         return Prediction(self.labels, self.pool(np.concatenate(scores)), name)
 
@@ -163,11 +175,11 @@ class Classifier:
         Returns:
             Rows ``(start, end, label, score)`` in seconds of the sound; the last window ends with it.
         """
-        wave, rate = self._wave(source, sample_rate), self.frontend.sample_rate
+        pieces, rate = _Counted(self._pieces(source, sample_rate)), self.frontend.sample_rate
         rows = []
-        for starts, scores in self._window_scores(wave, hop):
+        for starts, scores in self._window_scores(pieces, hop):
             for start, row in zip(starts, scores, strict=True):
-                best, end = int(row.argmax()), min(start + self.frontend.samples, len(wave))
+                best, end = int(row.argmax()), min(start + self.frontend.samples, pieces.samples)
                 rows.append(WindowScore(start / rate, end / rate, self.labels[best], float(row[best])))
         return rows
 
@@ -175,8 +187,8 @@ class Classifier:
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
     ) -> np.ndarray:
         """Return the mean over windows of the model's embedding, ``(width,)``; arguments and errors as for `predict`."""
-        wave = self._wave(source, sample_rate)
-        vectors = [self.scorer.embed(windows) for _, windows in self._standardised(wave, hop)]
+        pieces = self._pieces(source, sample_rate)
+        vectors = [self.scorer.embed(windows) for _, windows in self._standardised(pieces, hop)]
         return np.concatenate(vectors).mean(axis=0)
 
     def window_scores(self, features: np.ndarray, *, rows: np.ndarray | None = None) -> np.ndarray:
@@ -197,15 +209,15 @@ class Classifier:
         """Make one answer ``(classes,)`` of the windows' ``(windows, classes)``."""
         return _POOLINGS[self.pooling](scores, axis=0)
 
-    def _window_scores(self, wave: np.ndarray, hop: float | None) -> Iterator[tuple[list[int], np.ndarray]]:
-        for starts, windows in self._standardised(wave, hop):
+    def _window_scores(self, pieces: Iterable[np.ndarray], hop: float | None) -> Iterator[tuple[list[int], np.ndarray]]:
+        for starts, windows in self._standardised(pieces, hop):
             yield starts, self._tempered(self.scorer.scores(windows))
 
-    def _wave(self, source: audio.Source | np.ndarray, sample_rate: float | None) -> np.ndarray:
+    def _pieces(self, source: audio.Source | np.ndarray, sample_rate: float | None) -> Iterable[np.ndarray]:
         rate, channels = self.frontend.sample_rate, self.frontend.channels
         if isinstance(source, np.ndarray):
             wave, orig_rate = audio.check_wave(source, sample_rate)
-            return audio.conform(wave, orig_rate, sample_rate=rate, channels=channels)
+            return [audio.conform(wave, orig_rate, sample_rate=rate, channels=channels)]
         if source is None or isinstance(source, (list, tuple)):
             raise ValueError(
                 f"expected a path, bytes, an open file or a NumPy array, got {type(source).__name__}: "
@@ -213,11 +225,11 @@ class Classifier:
             )
         if sample_rate is not None:
             raise ValueError(f"{audio.describe(source)}: a file states its own sample rate; sample_rate= is for arrays")
-        return audio.load(source, sample_rate=rate, channels=channels)
+        return audio.stream(source, sample_rate=rate, channels=channels)
 
-    def _standardised(self, wave: np.ndarray, hop: float | None) -> Iterator[tuple[list[int], np.ndarray]]:
+    def _standardised(self, pieces: Iterable[np.ndarray], hop: float | None) -> Iterator[tuple[list[int], np.ndarray]]:
         # A batch at a time: an hour of sound has thousands of windows.
-        windows = self.frontend.windows(wave, hop=hop)
+        windows = self.frontend.windows(pieces, hop=hop)
         while batch := list(islice(windows, BATCH)):
             yield [start for start, _ in batch], self.scaler(np.stack([array for _, array in batch]))
 
@@ -302,7 +314,7 @@ def _from_files(files: Mapping[str, bytes]) -> Classifier:
     with np.load(io.BytesIO(files["scaler.npz"]), allow_pickle=False) as arrays:
         scaler = Scaler(arrays["mean"], arrays["deviation"])
     return Classifier(
-        frontend=Frontend.from_config(card["frontend"]),
+        frontend=Frontend.from_config(_renamed(card["frontend"]) if card["schema"] == 1 else card["frontend"]),
         scaler=scaler,
         scorer=SCORERS[card["scorer"]].from_files(files),
         labels=card["labels"],
@@ -311,6 +323,12 @@ def _from_files(files: Mapping[str, bytes]) -> Classifier:
         history=dict(card["history"]),
         about=dict(card["about"]),
     )
+
+
+def _renamed(config: Any) -> Any:
+    if not isinstance(config, dict):
+        return config
+    return {"class" if name == "kind" else name: _renamed(value) for name, value in config.items()}
 
 
 class Failure(NamedTuple):

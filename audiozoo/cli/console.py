@@ -86,7 +86,7 @@ def recipe_changes(file: Path | None, **given: Any) -> dict[str, Any]:
         OSError: It cannot be read.
     """
     changes = _read_object(file, "recipe", '{"epochs": 40}') if file else {}
-    changes = {name: revive(value) for name, value in changes.items() if name != "kind"}
+    changes = {name: revive(value) for name, value in changes.items() if name != "class"}
     if given.get("epochs") is not None:
         changes["min_steps"] = 0  # so many epochs, said on the command line, are exactly so many
     return changes | {name: value for name, value in given.items() if value is not None}
@@ -101,7 +101,7 @@ def read_frontend(file: Path | None) -> Frontend | None:
     """
     from audiozoo.features import Frontend
 
-    return Frontend.from_config(_read_object(file, "front end", '{"kind": "LogMel", "n_mels": 40}')) if file else None
+    return Frontend.from_config(_read_object(file, "front end", '{"class": "LogMel", "n_mels": 40}')) if file else None
 
 
 def _read_object(file: Path, what: str, example: str) -> dict[str, Any]:

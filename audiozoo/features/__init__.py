@@ -1,4 +1,4 @@
-"""Frontends, which turn one window of sound into an array, the steps that clean it first, and the scaler fitted on it."""
+"""Frontends, which turn one window of sound into an array, and the scaler fitted on what they give."""
 
 from audiozoo.features.cleaning import (
     NoiseClip,
@@ -11,29 +11,43 @@ from audiozoo.features.cleaning import (
     TrimSilence,
     non_silent,
 )
+from audiozoo.features.combined import Scale, Stack, Statistics
 from audiozoo.features.extract import Features, extract
-from audiozoo.features.frontends import Frontend, LogMel, Spectrogram, Statistics, Waveform
+from audiozoo.features.frontends import Frontend, Waveform
 from audiozoo.features.loudness import NormalizeLoudness, loudness
+from audiozoo.features.pitch import CQT, Chroma
+from audiozoo.features.presets import list_presets, preset
 from audiozoo.features.scaler import Scaler
+from audiozoo.features.spectral import GFCC, MFCC, Descriptors, LogMel, Pcen, Spectrogram
 
 __all__ = [
+    "CQT",
+    "GFCC",
+    "MFCC",
+    "Chroma",
+    "Descriptors",
     "Features",
     "Frontend",
     "LogMel",
     "NoiseClip",
     "NormalizeLoudness",
     "NormalizePeak",
+    "Pcen",
     "PreEmphasis",
     "ReduceNoise",
     "RemoveDC",
     "RemoveSilence",
+    "Scale",
     "Scaler",
     "Spectrogram",
+    "Stack",
     "Statistics",
     "Step",
     "TrimSilence",
     "Waveform",
     "extract",
+    "list_presets",
     "loudness",
     "non_silent",
+    "preset",
 ]

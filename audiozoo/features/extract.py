@@ -63,7 +63,10 @@ def windows_of(clip: Span, frontend: Frontend, *, hop: float | None = None) -> l
     Raises:
         OSError, ValueError: The clip cannot be read or used; the message names the file.
     """
-    return [array for _, array in frontend.windows(load_clip(clip, frontend), hop=hop)]
+    pieces = audio.stream(
+        clip.path, sample_rate=frontend.sample_rate, channels=frontend.channels, start=clip.start, end=clip.end
+    )
+    return [array for _, array in frontend.windows(pieces, hop=hop)]
 
 
 def load_clip(clip: Span, frontend: Frontend) -> np.ndarray:

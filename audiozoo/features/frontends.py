@@ -7,14 +7,22 @@ trained with it, and its result for a window depends on that window alone.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
-from audiozoo import audio, spectrum
+from audiozoo import audio
 from audiozoo.config import Configured
+from audiozoo.features.cleaning import Step
+
+
+class Axis(NamedTuple):
+    """What the rows of a feature are: a label with its unit, and a value for each row."""
+
+    label: str
+    values: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,16 +33,26 @@ class Frontend(Configured, ABC):
         sample_rate: Rate of the sound it expects, Hz.
         duration: Length of a window, seconds.
         channels: 1 (mono) or more.
+        layout: What the channels are: "left_right" as they come, or "mid_side" (half the sum and half the difference of two;
+            of one channel, the mix, only mid).
         pad: What fills a clip shorter than a window: "zero", or "repeat" for the clip again and again.
+        hop: Seconds from one window to the next in a longer clip; `None` is half a window.
+        last: What becomes of a clip's end that no window covers: "align" adds a window that ends with the clip, "pad" one
+            that is padded, "drop" leaves the end out.
+        prepare: Cleaning steps that every window goes through first, in this order.
 
     Raises:
-        ValueError: A rate, a duration or a number of channels that is not positive.
+        ValueError: A rate, a duration or a number of channels that is not positive, or an option that is none of these.
     """
 
     sample_rate: int = 22_050
     duration: float = 5.0
     channels: int = 1
+    layout: audio.Layout = "left_right"
     pad: audio.Pad = "zero"
+    hop: float | None = None
+    last: audio.Last = "align"
+    prepare: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
         if self.sample_rate <= 0 or self.channels <= 0 or self.samples <= 0:
@@ -42,8 +60,20 @@ class Frontend(Configured, ABC):
                 "a frontend needs a positive sample_rate (Hz), duration (s) and channels, got "
                 f"sample_rate={self.sample_rate}, duration={self.duration}, channels={self.channels}"
             )
-        if self.pad not in ("zero", "repeat"):
-            raise ValueError(f"pad must be 'zero' or 'repeat', got {self.pad!r}")
+        require_choice("pad", self.pad, ("zero", "repeat"))
+        require_choice("last", self.last, ("align", "pad", "drop"))
+        require_choice("layout", self.layout, ("left_right", "mid_side"))
+        if self.layout == "mid_side" and self.channels > 2:
+            raise ValueError(f"layout='mid_side' is of two channels (or of their mix), got channels={self.channels}")
+        self._check_hop(self.hop)
+        if not all(isinstance(step, Step) for step in self.prepare):
+            raise ValueError(f"prepare takes cleaning steps such as audiozoo.features.TrimSilence(), got {self.prepare!r}")
+
+    def _check_hop(self, hop: float | None) -> int:
+        step = max(1, self.samples // 2) if hop is None else round(hop * self.sample_rate)
+        if not 0 < step <= self.samples:
+            raise ValueError(f"hop must be positive and at most the window's {self.duration} s, got {hop} s")
+        return step
 
     @property
     def samples(self) -> int:
@@ -55,10 +85,21 @@ class Frontend(Configured, ABC):
     def shape(self) -> tuple[int, ...]:
         """Shape of the array for one window, known without running."""
 
+    @property
+    def axis(self) -> Axis | None:
+        """What the rows of ``(bands, frames, channels)`` are; `None` where there are no rows."""
+        return None
+
+    @property
+    def times(self) -> np.ndarray:
+        """Seconds, from the window's start, of each frame's centre, ``(frames,)``; of each sample for a waveform."""
+        raise ValueError(f"{type(self).__name__} gives no time series")
+
     def adapt(self, *, duration: float | None = None, channels: int | None = None) -> Self:
-        """Return the same frontend for other data; a fixed number of frames follows the duration in proportion."""
+        """Return the same frontend for other data; fixed frames and the hop follow the duration in proportion."""
         duration = self.duration if duration is None else duration
-        return replace(self, duration=duration, channels=self.channels if channels is None else channels)
+        hop = None if self.hop is None else self.hop * duration / self.duration
+        return replace(self, duration=duration, channels=self.channels if channels is None else channels, hop=hop)
 
     def __call__(self, wave: np.ndarray) -> np.ndarray:
         """Compute the array for one window.
@@ -81,23 +122,31 @@ class Frontend(Configured, ABC):
             )
         return self._window(wave)
 
-    def windows(self, wave: np.ndarray, *, hop: float | None = None) -> Iterator[tuple[int, np.ndarray]]:
-        """Cut a wave of any length into windows and compute each.
+    def windows(self, wave: np.ndarray | Iterable[np.ndarray], *, hop: float | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """Cut a sound of any length into windows and compute each.
 
         Args:
-            wave: As for a call, but of any length.
-            hop: Seconds from one window to the next; `None` is half a window. The last is aligned to the end of the wave.
+            wave: As for a call, but of any length; or the pieces of one as `audiozoo.audio.stream` yields them, for sounds
+                that shall not be held whole.
+            hop: Seconds from one window to the next; `None` is the frontend's own.
 
         Yields:
             The window's start in samples, and its array.
+
+        Raises:
+            ValueError: As for a call, or a hop that is not positive or longer than a window.
         """
-        wave, _ = audio.check_wave(wave, self.sample_rate)
-        step = max(1, self.samples // 2) if hop is None else round(hop * self.sample_rate)
-        for start in audio.window_starts(len(wave), self.samples, step):
-            yield start, self._window(wave[start : start + self.samples])
+        pieces = [wave] if isinstance(wave, np.ndarray) else wave
+        step = self._check_hop(self.hop if hop is None else hop)
+        checked = (audio.check_wave(piece, self.sample_rate)[0] for piece in pieces)
+        for start, window in audio.cut(checked, self.samples, step, last=self.last):
+            yield start, self._window(window)
 
     def _window(self, wave: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(self._compute(self._columns(audio.fit(wave, self.samples, pad=self.pad))))
+        for step in self.prepare:
+            wave = step(wave, self.sample_rate)
+        fitted = audio.fit(wave, self.samples, pad=self.pad, crop="start")
+        return np.ascontiguousarray(self._compute(self._columns(fitted)))
 
     def _columns(self, wave: np.ndarray) -> list[np.ndarray]:
         """Return the channels as contiguous one-dimensional arrays."""
@@ -107,6 +156,9 @@ class Frontend(Configured, ABC):
                 f"this frontend takes {self.channels} channel(s), got {len(columns)}: "
                 f"use audiozoo.audio.set_channels(wave, {self.channels})"
             )
+        if self.layout == "mid_side" and self.channels == 2:
+            left, right = columns
+            return [(left + right) / 2, (left - right) / 2]
         return columns
 
     @abstractmethod
@@ -114,223 +166,48 @@ class Frontend(Configured, ABC):
         """Compute the array from the channels of one window, each ``(samples,)``."""
 
 
+def require_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    """Raise a ValueError for a value that is none of the choices."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Waveform(Frontend):
-    """The samples themselves, ``(samples, channels)``."""
+    """The samples themselves, ``(samples, channels)``.
+
+    Args:
+        scaling: "peak" divides by the largest magnitude, "rms" by the root mean square, "minmax" maps the least sample to
+            -0.5 and the largest to 0.5; all channels of a window alike. Silence becomes zeros. `None` changes nothing.
+    """
+
+    scaling: Literal["peak", "rms", "minmax"] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("scaling", self.scaling, ("peak", "rms", "minmax", None))
 
     @property
     def shape(self) -> tuple[int, ...]:
         """``(samples, channels)``."""
         return (self.samples, self.channels)
 
-    def _compute(self, columns: list[np.ndarray]) -> np.ndarray:
-        return np.stack(columns, axis=-1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _TimeFrequency(Frontend):
-    """What frontends built on a short-time Fourier transform share; sizes in samples."""
-
-    frames: int | None = None
-    framing: spectrum.Framing = "center"
-    n_fft: int = 2_048
-    win_length: int | None = None
-    hop_length: int = 512
-    window: str = "hann"
-    power: float = 2.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        spectrum.window(self.window, 1)
-        if self.power <= 0 or not (self.frames is None or (isinstance(self.frames, int) and self.frames > 0)):
-            raise ValueError(
-                f"power must be positive and frames None or a whole number of at least 1, got {self.power} and {self.frames}"
-            )
-        if self._frame_count < 1:
-            raise ValueError(
-                f"a window of {self.duration} s holds no frame of n_fft={self.n_fft}: use a longer duration, "
-                "a smaller n_fft or framing='center'"
-            )
-
     @property
-    def _stft(self) -> spectrum.Stft:
-        length = self.n_fft if self.win_length is None else self.win_length
-        return spectrum.Stft(
-            n_fft=self.n_fft,
-            hop_length=self.hop_length,
-            win_length=length,
-            window=self.window,
-            framing=self.framing,
-        )
-
-    @property
-    def _frame_count(self) -> int:
-        return self._stft.frames_of(self.samples) if self.frames is None else self.frames
-
-    def adapt(self, *, duration: float | None = None, channels: int | None = None) -> Self:
-        adapted = super().adapt(duration=duration, channels=channels)
-        if self.frames is None:
-            return adapted
-        return replace(adapted, frames=max(1, round(self.frames * adapted.duration / self.duration)))
-
-    def _fit_frames(self, spectrogram: np.ndarray) -> np.ndarray:
-        """Cut or pad ``(frames, ...)`` to the frames asked for; what is added is silence."""
-        missing = self._frame_count - len(spectrogram)
-        if missing <= 0:
-            return spectrogram[: self._frame_count]
-        return np.pad(spectrogram, ((0, missing), (0, 0)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spectrogram(_TimeFrequency):
-    """Magnitude (``power=1``) or power (``power=2``) of the short-time Fourier transform, linear.
-
-    Args:
-        frames: Exact number of frames, cut or padded; `None` for what framing gives.
-        framing: "center" pads half a frame of zeros on both sides; "window" takes frames inside the window only.
-        n_fft, win_length, hop_length: Samples; ``win_length=None`` is `n_fft`.
-        window: "hann", "hamming", "blackman" or "rectangular", periodic.
-        power: Exponent of the magnitude.
-    """
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """``(1 + n_fft // 2, frames, channels)``."""
-        return (1 + self.n_fft // 2, self._frame_count, self.channels)
+    def times(self) -> np.ndarray:
+        """Seconds of each sample."""
+        return np.arange(self.samples) / self.sample_rate
 
     def _compute(self, columns: list[np.ndarray]) -> np.ndarray:
-        parts = [spectrum.spectrogram(column, self._stft, power=self.power) for column in columns]
-        return np.stack([self._fit_frames(part) for part in parts], axis=-1).swapaxes(0, 1)
+        wave = np.stack(columns, axis=-1)
+        if self.scaling == "minmax":
+            return min_max(wave) - np.float32(0.5) if wave.min() < wave.max() else np.zeros_like(wave)
+        if self.scaling is None:
+            return wave
+        size = np.abs(wave).max() if self.scaling == "peak" else np.sqrt(np.mean(np.square(wave, dtype=np.float64)))
+        return wave / np.float32(size or 1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LogMel(_TimeFrequency):
-    """Logarithm of mel bands, equal to librosa's ``power_to_db(melspectrogram(...))`` with the same settings.
-
-    Args:
-        frames, framing, n_fft, win_length, hop_length, window, power: As for `Spectrogram`.
-        n_mels: Bands.
-        fmin: Lower edge of the lowest band, Hz.
-        fmax: Upper edge of the highest band, Hz; `None` is half the sample rate.
-        mel_scale: "slaney" or "htk".
-        norm: "slaney" (unit area) or `None` (unit height).
-        compression: "db", "log" (natural, of the value plus `offset`), or `None` for linear mel bands.
-        reference: The value that is 0 dB, or "max" for the window's own largest.
-        top_db: With "db", the floor below the window's largest value; `None` for none.
-        offset: With "log", what is added first.
-
-    Source: librosa 0.11; HTK Book (Young et al.) for the "htk" scale; Slaney's Auditory Toolbox for the other.
-    """
-
-    n_mels: int = 64
-    fmin: float = 0.0
-    fmax: float | None = None
-    mel_scale: spectrum.MelScale = "slaney"
-    norm: spectrum.MelNorm = "slaney"
-    compression: Literal["db", "log"] | None = "db"
-    reference: float | Literal["max"] = 1.0
-    top_db: float | None = 80.0
-    offset: float = 1e-6
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, choices in (
-            ("compression", ("db", "log", None)),
-            ("mel_scale", ("slaney", "htk")),
-            ("norm", ("slaney", None)),
-        ):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
-        if self.n_mels < 1 or self.offset <= 0 or (self.top_db is not None and self.top_db <= 0):
-            raise ValueError(
-                "n_mels must be at least 1, offset and top_db positive, got "
-                f"n_mels={self.n_mels}, offset={self.offset}, top_db={self.top_db}"
-            )
-        if self.reference != "max" and not (isinstance(self.reference, (int, float)) and self.reference > 0):
-            raise ValueError(f"reference must be a positive number or 'max', got {self.reference!r}")
-        self._bank  # noqa: B018  an impossible filterbank shall fail here, not at the first sound
-
-    @property
-    def _bank(self) -> spectrum.Filterbank:
-        return spectrum.mel_bank(self.sample_rate, self.n_fft, self.n_mels, self.fmin, self.fmax, self.mel_scale, self.norm)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """``(n_mels, frames, channels)``."""
-        return (self.n_mels, self._frame_count, self.channels)
-
-    def _compute(self, columns: list[np.ndarray]) -> np.ndarray:
-        parts = [spectrum.filtered_spectrogram(column, self._stft, self._bank, power=self.power) for column in columns]
-        mel = np.stack([self._fit_frames(part) for part in parts], axis=-1)
-        return self._compressed(mel).swapaxes(0, 1)
-
-    def _compressed(self, mel: np.ndarray) -> np.ndarray:
-        if self.compression == "db":
-            # A decibel is a tenth of a power ratio, whatever power the bands were summed at.
-            mel = mel if self.power == 2 else np.power(mel, 2 / self.power, out=mel)
-            return spectrum.to_decibels(mel, reference=self.reference, top_db=self.top_db)
-        if self.compression == "log":
-            mel += np.float32(self.offset)
-            return np.log(mel, out=mel)
-        return mel
-
-
-_REDUCTIONS: dict[str, Callable[..., np.ndarray]] = {
-    "mean": np.mean,
-    "deviation": np.std,
-    "minimum": np.min,
-    "maximum": np.max,
-    "median": np.median,
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Statistics(Frontend):
-    """Statistics over time of another frontend: a vector for models that take one.
-
-    The sample rate, duration, channels and padding are those of the inner frontend.
-
-    Args:
-        of: A frontend of shape ``(bands, frames, channels)``.
-        reduce: Of "mean", "deviation", "minimum", "maximum", "median", in the vector's order.
-        scale: "max" divides the vector by its largest magnitude, as the published feature MLP does; silence stays zero.
-
-    Raises:
-        ValueError: An unknown statistic or scale, no statistic, or an inner frontend without a time axis.
-    """
-
-    sample_rate: int = field(init=False)
-    duration: float = field(init=False)
-    channels: int = field(init=False)
-    pad: audio.Pad = field(init=False)
-    of: Frontend
-    reduce: tuple[str, ...] = ("mean",)
-    scale: Literal["max"] | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("sample_rate", "duration", "channels", "pad"):
-            object.__setattr__(self, name, getattr(self.of, name))
-        super().__post_init__()
-        if len(self.of.shape) != 3:
-            raise ValueError(f"Statistics needs a frontend (bands, frames, channels), got shape {self.of.shape}")
-        if self.scale not in ("max", None):
-            raise ValueError(f"scale must be 'max' or None, got {self.scale!r}")
-        if not self.reduce or not set(self.reduce) <= set(_REDUCTIONS):
-            raise ValueError(f"reduce takes some of {', '.join(_REDUCTIONS)}, got {self.reduce!r}")
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """``(statistics x bands x channels,)``."""
-        bands, _, channels = self.of.shape
-        return (len(self.reduce) * bands * channels,)
-
-    def adapt(self, *, duration: float | None = None, channels: int | None = None) -> Self:
-        """Adapt the inner frontend."""
-        return replace(self, of=self.of.adapt(duration=duration, channels=channels))
-
-    def _compute(self, columns: list[np.ndarray]) -> np.ndarray:
-        inner = self.of._compute(columns)
-        vector = np.concatenate([_REDUCTIONS[name](inner, axis=1).ravel() for name in self.reduce])
-        if self.scale == "max":
-            vector = vector / (np.abs(vector).max() or 1)
-        return vector.astype(np.float32)
+def min_max(values: np.ndarray) -> np.ndarray:
+    """Map the least value to 0 and the largest to 1; all alike become zeros."""
+    low, high = values.min(), values.max()
+    return (values - low) / ((high - low) or np.float32(1))

@@ -6,31 +6,13 @@ arXiv:1807.09840, and the table of layers published with the baseline.
 
 from __future__ import annotations
 
-from audiozoo.features import LogMel
+from audiozoo.features.presets import DCASE2018
 from audiozoo.layers import Activation, NormalizationAxis, axis_of, classify, keras, require_size
 from audiozoo.registry import Reference, Score, register
 
-DCASE2018_LOGMEL = LogMel(
-    sample_rate=48_000,
-    duration=10.0,
-    frames=500,
-    n_fft=2_048,
-    win_length=1_920,
-    hop_length=960,
-    window="hamming",
-    power=1.0,
-    n_mels=40,
-    compression="log",
-)
-"""The front end of the DCASE 2018 baseline: 40 mel bands of the magnitude, 40 ms every 20 ms, natural logarithm.
-
-The original adds 2.2e-16 before the logarithm, which puts digital silence, rare in its recordings, at -36; the 1e-6 here puts
-it at -14, next to the quietest sounds.
-"""
-
 
 @register(
-    frontend=DCASE2018_LOGMEL,
+    frontend=DCASE2018,
     reference=Reference(input_shape=(40, 500, 1), num_classes=10, parameters=116_118),
     paper="arXiv:1807.09840",
     year=2018,

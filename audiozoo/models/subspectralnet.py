@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from audiozoo.features.presets import DCASE2018
 from audiozoo.layers import Activation, NormalizationAxis, axis_of, classify, keras, require_size
-from audiozoo.models.dcase2018 import DCASE2018_LOGMEL
 from audiozoo.registry import Reference, Score, register
 
 
 @register(
-    frontend=replace(DCASE2018_LOGMEL, channels=2),
+    frontend=replace(DCASE2018, channels=2),
     reference=Reference((40, 500, 2), num_classes=10, parameters=331_344, options={"auxiliary": True}),
     paper="arXiv:1810.12642",
     year=2019,

@@ -1,0 +1,42 @@
+"""Read, resample, mix down, fit to a length, and cut sound into windows.
+
+A waveform is float32, nominally in [-1, 1], shaped ``(samples,)`` or ``(samples, channels)`` as soundfile gives it, and
+never travels without its sample rate in hertz.
+"""
+
+from audiozoo.audio.files import Source, describe, load, measure, read, stream
+from audiozoo.audio.waves import (
+    LOUDEST,
+    Crop,
+    Last,
+    Layout,
+    Pad,
+    check_wave,
+    conform,
+    cut,
+    fit,
+    resample,
+    set_channels,
+    window_starts,
+)
+
+__all__ = [
+    "LOUDEST",
+    "Crop",
+    "Last",
+    "Layout",
+    "Pad",
+    "Source",
+    "check_wave",
+    "conform",
+    "cut",
+    "describe",
+    "fit",
+    "load",
+    "measure",
+    "read",
+    "resample",
+    "set_channels",
+    "stream",
+    "window_starts",
+]
