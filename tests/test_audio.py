@@ -221,3 +221,56 @@ def test_soundfile_agrees_with_the_copy_of_a_file(write_sound, tmp_path):
     path = write_sound(tone(440, 1, 8_000))
     shutil.copy(path, tmp_path / "LOUD.WAV")
     assert np.array_equal(audio.read(tmp_path / "LOUD.WAV")[0], soundfile.read(path, dtype="float32")[0])
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr("audiozoo.audio.files._BLOCK", 3_001)
+
+
+@pytest.mark.parametrize(("extension", "channels"), [("wav", 2), ("flac", 1), ("ogg", 2), ("mp3", 1)])
+@pytest.mark.parametrize("rate", [16_000, 11_025])
+def test_pieces_are_the_whole(write_sound, rng, monkeypatch, extension, channels, rate):
+    shape = (20_000, channels) if channels > 1 else (20_000,)
+    path = write_sound(0.3 * rng.standard_normal(shape), rate=16_000, name=f"a.{extension}")
+    for span in ({}, {"start": 0.2, "end": 0.9}):
+        monkeypatch.setattr("audiozoo.audio.files._BLOCK", 2**20)
+        whole = audio.load(path, sample_rate=rate, channels=channels, **span)
+        monkeypatch.setattr("audiozoo.audio.files._BLOCK", 3_001)
+        pieces = list(audio.stream(path, sample_rate=rate, channels=channels, **span))
+        assert len(pieces) > 3
+        assert np.array_equal(np.concatenate(pieces), whole)
+
+
+def test_a_bad_sample_late_in_a_file_is_found(write_sound, small_blocks):
+    wave = np.zeros(20_000, np.float32)
+    wave[15_000] = np.nan
+    path = write_sound(wave, subtype="FLOAT")
+    with pytest.raises(ValueError, match=r"sound\.wav: holds NaN"):
+        list(audio.stream(path, sample_rate=8_000))
+
+
+def test_pieces_that_cannot_be_mixed_are_told_with_the_file(write_sound, small_blocks):
+    path = write_sound(np.zeros((20_000, 3)))
+    with pytest.raises(ValueError, match=r"sound\.wav: cannot turn 3 channels into 2"):
+        list(audio.stream(path, sample_rate=8_000, channels=2))
+
+
+def test_cut_holds_no_more_than_a_window_and_a_piece(rng):
+    wave = rng.uniform(-1, 1, 50_000).astype(np.float32)
+    held = []
+
+    def pieces():
+        for start in range(0, len(wave), 500):
+            yield wave[start : start + 500]
+
+    for start, window in audio.cut(pieces(), 1_000, 300):
+        assert np.array_equal(window, wave[start : start + 1_000])
+        held.append(len(window.base) if window.base is not None else len(window))
+    assert max(held) <= 2_000
+
+
+@pytest.mark.parametrize(("hop", "last", "reason"), [(0, "align", "hop"), (11, "align", "hop"), (5, "cut", "last")])
+def test_cut_refuses(hop, last, reason):
+    with pytest.raises(ValueError, match=reason):
+        list(audio.cut([np.zeros(20)], 10, hop, last=last))

@@ -177,6 +177,23 @@ def test_load_refuses_what_is_no_classifier(classifier, tmp_path):
         audiozoo.load_classifier(path)
 
 
+def test_a_classifier_of_the_first_schema_loads(classifier, tmp_path):
+    path = tmp_path / "my.audiozoo"
+    classifier.save(path)
+    older = lambda content: content.replace('"class": ', '"kind": ').replace('"schema": 2', '"schema": 1')  # noqa: E731
+    rewritten(path, "card.json", lambda content: older(content.decode() if isinstance(content, bytes) else content))
+    assert audiozoo.load_classifier(path).frontend == classifier.frontend
+
+
+def test_a_long_file_is_answered_piece_by_piece(classifier, write_sound, monkeypatch):
+    path = write_sound(np.concatenate([tone(300, 2, 8_000), tone(2_000, 1.3, 8_000)]), rate=8_000)
+    whole = classifier.predict_windows(path), classifier.predict(path).scores
+    monkeypatch.setattr("audiozoo.audio.files._BLOCK", 1_234)
+    assert classifier.predict_windows(path) == whole[0]
+    assert whole[0][-1].end == pytest.approx(3.3)
+    assert np.array_equal(classifier.predict(path).scores, whole[1])
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -178,7 +178,7 @@ def test_channels_are_cut_together():
     assert 11_000 <= len(trimmed) <= 11_000 + 2 * 256
 
 
-@pytest.mark.parametrize("class", CUTS)
+@pytest.mark.parametrize("kind", CUTS)
 def test_what_is_left_is_still_a_wave(kind):
     wave = np.zeros((50, 2), np.float32)
     wave[-1] = 1
