@@ -271,8 +271,8 @@ def spectrogram(wave: np.ndarray, stft: Stft, *, power: float = 2.0) -> np.ndarr
         float32 ``(frames, 1 + n_fft // 2)``, frames first because that is how it is computed.
     """
     out = np.empty((stft.frames_of(len(wave)), stft.n_fft // 2 + 1), np.float32)
-    for rows, block in _power_blocks(wave, stft):
-        out[rows] = _to_power(block, power)
+    for rows, squares in _squares(wave, stft):
+        _magnitudes(squares, power, out=out[rows])
     return out
 
 
@@ -300,26 +300,38 @@ def filtered_spectrogram(wave: np.ndarray, stft: Stft, bank: Filterbank, *, powe
         float32 ``(frames, bands)``.
     """
     out = np.empty((stft.frames_of(len(wave)), bank.bands), np.float32)
-    for rows, block in _power_blocks(wave, stft):
-        block = _to_power(block, power)
-        for bands, bins, weights in bank.parts:
-            np.matmul(block[:, bins], weights, out=out[rows, bands])
+    for rows, block in _squares(wave, stft):
+        parts = bank.of_squares
+        if power != 2:
+            block, parts = _magnitudes(block, power), bank.of_bins
+        for bands, columns, weights in parts:
+            np.matmul(block[:, columns], weights, out=out[rows, bands])
     return out
 
 
 class Filterbank:
-    """A banded matrix ``(bands, bins)`` kept as a few small dense products."""
+    """A matrix ``(bands, bins)`` kept as a few small dense products, which skip most zeros of a banded one.
+
+    Attributes:
+        bands: Rows.
+        of_bins: For each product its bands, the columns it takes and the weights ``(columns, bands)``.
+        of_squares: The same for the squares of real and imaginary parts side by side: a product adds the two in passing.
+    """
 
     def __init__(self, filters: np.ndarray) -> None:
         self.bands = len(filters)
+        self.of_bins = self._products(filters)
+        self.of_squares = self._products(np.repeat(filters, 2, axis=1))
+
+    def _products(self, filters: np.ndarray) -> list[tuple[slice, slice, np.ndarray]]:
         starts = range(0, self.bands, _BANDS_PER_PRODUCT)
-        self.parts = [self._part(filters, slice(i, min(i + _BANDS_PER_PRODUCT, self.bands))) for i in starts]
+        return [self._product(filters, slice(i, min(i + _BANDS_PER_PRODUCT, self.bands))) for i in starts]
 
     @staticmethod
-    def _part(filters: np.ndarray, bands: slice) -> tuple[slice, slice, np.ndarray]:
+    def _product(filters: np.ndarray, bands: slice) -> tuple[slice, slice, np.ndarray]:
         used = np.flatnonzero(filters[bands].any(axis=0))
-        bins = slice(int(used[0]), int(used[-1]) + 1)
-        return bands, bins, np.ascontiguousarray(filters[bands, bins].T)
+        columns = slice(int(used[0]), int(used[-1]) + 1)
+        return bands, columns, np.ascontiguousarray(filters[bands, columns].T)
 
 
 @lru_cache(maxsize=32)
@@ -350,43 +362,45 @@ def _window32(name: str, length: int) -> np.ndarray:
     return window(name, length).astype(np.float32)
 
 
-def _frames(wave: np.ndarray, stft: Stft) -> np.ndarray:
-    """View a wave as ``(frames, win_length)``, each row the part of a frame that the window does not blank."""
-    count = stft.frames_of(len(wave))
-    if not count:
-        return np.empty((0, stft.win_length), np.float32)
-    if stft.framing == "center":
-        wave = np.pad(wave, stft.n_fft // 2)
-    views = np.lib.stride_tricks.sliding_window_view(wave, stft.win_length)
-    return views[stft.margin :: stft.hop_length][:count]
+def _stretch(wave: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Cut samples out of a wave, with zeros where they lie beyond its ends."""
+    if start >= 0 and stop <= len(wave):
+        return wave[start:stop]
+    inside = wave[max(0, start) : max(0, stop)]
+    stretch = np.zeros(stop - start, np.float32)
+    stretch[max(0, -start) :][: len(inside)] = inside
+    return stretch
 
 
 def _spectra(wave: np.ndarray, stft: Stft) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield complex64 spectra ``(some frames, bins)``, which the caller may overwrite."""
     from scipy.fft import rfft
 
-    frames, taper = _frames(wave, stft), _window32(stft.window, stft.win_length)
-    used = slice(stft.margin, stft.margin + stft.win_length)
+    wave, taper = np.ascontiguousarray(wave, np.float32), _window32(stft.window, stft.win_length)
+    frames, hop, length = stft.frames_of(len(wave)), stft.hop_length, stft.win_length
+    first = stft.margin - (stft.n_fft // 2 if stft.framing == "center" else 0)
     size = max(8, _BLOCK_SAMPLES // stft.n_fft)
     buffer = np.zeros((size, stft.n_fft), np.float32)
-    for start in range(0, len(frames), size):
-        rows = slice(start, min(start + size, len(frames)))
-        block = buffer[: rows.stop - rows.start]
-        np.multiply(frames[rows], taper, out=block[:, used])
+    for start in range(0, frames, size):
+        rows = slice(start, min(start + size, frames))
+        samples = _stretch(wave, first + start * hop, first + (rows.stop - 1) * hop + length)
+        block = buffer[: rows.stop - start]
+        tapered = block[:, stft.margin : stft.margin + length]
+        # copying the overlapping frames before the product is faster than a product that reads them where they lie
+        tapered[...] = np.ndarray((len(block), length), np.float32, samples, strides=(4 * hop, 4))
+        tapered *= taper
         yield rows, rfft(block)
 
 
-def _power_blocks(wave: np.ndarray, stft: Stft) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield power spectra ``(some frames, bins)``; each block is overwritten by the next."""
-    power = np.empty((0, 0), np.float32)
+def _squares(wave: np.ndarray, stft: Stft) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield squares of real and imaginary parts side by side, ``(some frames, 2 x bins)``."""
     for rows, spectra in _spectra(wave, stft):
         parts = spectra.view(np.float32)
-        np.multiply(parts, parts, out=parts)
-        power = power if len(power) else np.empty(spectra.shape, np.float32)
-        yield rows, np.add(parts[:, 0::2], parts[:, 1::2], out=power[: len(parts)])
+        yield rows, np.multiply(parts, parts, out=parts)
 
 
-def _to_power(block: np.ndarray, power: float) -> np.ndarray:
+def _magnitudes(squares: np.ndarray, power: float, out: np.ndarray | None = None) -> np.ndarray:
+    block = np.add(squares[:, 0::2], squares[:, 1::2], out=out)
     if power == 2:
         return block
     np.sqrt(block, out=block)
