@@ -248,10 +248,10 @@ class Stft:
         length = self.n_fft if self.framing == "center" else self.win_length
         return frame_count(samples, length, self.hop_length, self.framing)
 
-    def times(self, samples: int, sample_rate: float) -> np.ndarray:
-        """Return the middle of each frame of a wave in seconds, float64 ``(frames,)``."""
+    def times(self, frames: int, sample_rate: float) -> np.ndarray:
+        """Return the middle of each of so many frames in seconds, float64 ``(frames,)``."""
         first = 0 if self.framing == "center" else self.win_length / 2
-        return (first + self.hop_length * np.arange(self.frames_of(samples))) / sample_rate
+        return (first + self.hop_length * np.arange(frames)) / sample_rate
 
     @property
     def margin(self) -> int:

@@ -175,7 +175,7 @@ def test_window_frames_stay_inside_and_start_with_the_wave(samples, rng):
 @pytest.mark.parametrize("framing", ["center", "window"])
 def test_times_are_the_middle_of_the_frames(framing):
     stft = Stft(n_fft=512, hop_length=80, win_length=200, framing=framing)
-    times = stft.times(4_000, 8_000)
+    times = stft.times(stft.frames_of(4_000), 8_000)
     clicks = np.zeros(4_000, np.float32)
     clicks[2_000] = 1
     energy = spectrum.spectrogram(clicks, stft).sum(axis=1)
@@ -186,7 +186,7 @@ def test_times_are_the_middle_of_the_frames(framing):
 
 def test_centred_times_equal_librosas():
     stft = Stft(n_fft=512, hop_length=160, win_length=400)
-    assert np.allclose(stft.times(3_000, 16_000), librosa.times_like(stft.frames_of(3_000), sr=16_000, hop_length=160))
+    assert np.allclose(stft.times(stft.frames_of(3_000), 16_000), librosa.times_like(stft.frames_of(3_000), sr=16_000, hop_length=160))
 
 
 @pytest.mark.parametrize(

@@ -111,8 +111,7 @@ class TimeFrequency(Framed):
     @property
     def times(self) -> np.ndarray:
         """Seconds of each frame's centre."""
-        first = 0.0 if self.framing == "center" else self._stft.win_length / 2
-        return (first + np.arange(self._frame_count) * self.hop_length) / self.sample_rate
+        return self._stft.times(self._frame_count, self.sample_rate)
 
 
 @dataclass(frozen=True, kw_only=True)
