@@ -61,7 +61,7 @@ class Configured:
         Raises:
             ValueError: There is no such class, or a field is unknown; the nearest name is proposed.
         """
-        kinds = {kind.__name__: kind for kind in _family(cls) if not inspect.isabstract(kind) and kind is not Configured}
+        kinds = cls._kinds()
         rest = dict(config)
         kind = rest.pop("class", cls.__name__ if cls.__name__ in kinds else None)
         if kind not in kinds:
@@ -71,6 +71,27 @@ class Configured:
             return kinds[kind](**{name: revive(value) for name, value in rest.items()})
         except (TypeError, AttributeError) as error:
             raise ValueError(f"{kind}: {error}") from error
+
+    @classmethod
+    def named(cls, name: str, **options: Any) -> Self:
+        """Build the value of a class by its name in any spelling, such as "logmel" or "trim_silence".
+
+        Raises:
+            ValueError: There is no such class or option; the nearest name is proposed.
+        """
+        spellings = cls.names()
+        if _spelling(name) not in spellings:
+            raise unknown_name(cls.__name__.lower(), name, spellings)
+        return cls.from_config({"class": spellings[_spelling(name)], **options})
+
+    @classmethod
+    def names(cls) -> dict[str, str]:
+        """Map what `named` takes, in small letters, to the names of the classes."""
+        return {_spelling(kind): kind for kind in cls._kinds()}
+
+    @classmethod
+    def _kinds(cls) -> dict[str, type[Self]]:
+        return {kind.__name__: kind for kind in _family(cls) if not inspect.isabstract(kind) and kind is not Configured}
 
     @property
     def key(self) -> str:
@@ -90,6 +111,10 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, list):
         return [_canonical(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _spelling(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
 
 
 def _arguments(kind: type) -> list[str]:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from audiozoo.augment import Compose, Mixup, SpecAugment, TimeRoll
+from audiozoo.augment import Compose, Mix, Mixup, SpecAugment, TimeRoll, Transform
 from audiozoo.config import Configured, digest, refuse_unknown, revive, unknown_name
 from audiozoo.training import Recipe
 
@@ -35,3 +35,12 @@ def test_the_key_is_the_same_in_another_process():
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert other == Recipe(epochs=3).key != Recipe(epochs=4).key
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+
+
+def test_a_class_by_any_spelling_of_its_name():
+    assert Mix.named("mixup", alpha=0.3) == Mixup(alpha=0.3)
+    assert Transform.named("spec_augment") == Transform.named("Spec-Augment") == SpecAugment()
+    with pytest.raises(ValueError, match="did you mean 'specaugment'"):
+        Transform.named("spec_augmentt")
+    with pytest.raises(ValueError, match="did you mean 'alpha'"):
+        Mix.named("mixup", alfa=0.3)

@@ -186,7 +186,9 @@ def test_times_are_the_middle_of_the_frames(framing):
 
 def test_centred_times_equal_librosas():
     stft = Stft(n_fft=512, hop_length=160, win_length=400)
-    assert np.allclose(stft.times(stft.frames_of(3_000), 16_000), librosa.times_like(stft.frames_of(3_000), sr=16_000, hop_length=160))
+    assert np.allclose(
+        stft.times(stft.frames_of(3_000), 16_000), librosa.times_like(stft.frames_of(3_000), sr=16_000, hop_length=160)
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from audiozoo.cli import benchmark, evaluate, info, list_, predict, train
+from audiozoo.cli import benchmark, evaluate, info, list_, plot, predict, train
 from audiozoo.cli.console import EXAMPLE_STYLE, reported
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ for verb, module in (
     ("predict", predict),
     ("evaluate", evaluate),
     ("benchmark", benchmark),
+    ("plot", plot),
 ):
     app.command(verb, epilog=f"[{EXAMPLE_STYLE}]Example:[/] {module.EXAMPLE}")(module.run)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 
-from audiozoo.config import revive
+from audiozoo.config import revive, unknown_name
 
 if TYPE_CHECKING:
     from audiozoo.datasets import Dataset
@@ -102,6 +102,49 @@ def read_frontend(file: Path | None) -> Frontend | None:
     from audiozoo.features import Frontend
 
     return Frontend.from_config(_read_object(file, "front end", '{"class": "LogMel", "n_mels": 40}')) if file else None
+
+
+def chosen_frontend(name: str, settings: Sequence[str] = ()) -> Frontend:
+    """Find a front end by what a user calls it, with some settings changed.
+
+    Args:
+        name: A class such as "logmel", a preset, a model's name for the one it was designed for, or a JSON file.
+        settings: "name=value" each; the value is JSON, or else text.
+
+    Raises:
+        ValueError: There is none of that name, or no such setting; the nearest is proposed.
+        OSError: The file cannot be read.
+    """
+    from audiozoo.features import Frontend
+
+    changes = dict(_setting(text) for text in settings)
+    return Frontend.from_config({**_frontend_config(name), **changes})
+
+
+def _frontend_config(name: str) -> dict[str, Any]:
+    from audiozoo.features import Frontend, list_presets, preset
+
+    if name.endswith(".json"):
+        return _read_object(Path(name), "front end", '{"class": "LogMel", "n_mels": 40}')
+    if name in list_presets():
+        return preset(name).to_config()
+    if kind := Frontend.names().get(name.lower()):
+        return {"class": kind}
+    from audiozoo.registry import list_models, model_info
+
+    if name not in list_models():
+        raise unknown_name("front end", name, [*list_presets(), *Frontend.names(), *list_models()])
+    return model_info(name).frontend.to_config()
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ValueError(f"--set takes name=value, such as n_mels=128, got {text!r}")
+    try:
+        return name.strip(), json.loads(value)
+    except json.JSONDecodeError:
+        return name.strip(), value
 
 
 def _read_object(file: Path, what: str, example: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from audiozoo.features.cleaning import (
 )
 from audiozoo.features.combined import Scale, Stack, Statistics
 from audiozoo.features.extract import Features, extract
-from audiozoo.features.frontends import Frontend, Waveform
+from audiozoo.features.frontends import Axis, Frontend, Waveform
 from audiozoo.features.loudness import NormalizeLoudness, loudness
 from audiozoo.features.pitch import CQT, Chroma
 from audiozoo.features.presets import list_presets, preset
@@ -24,6 +24,7 @@ __all__ = [
     "CQT",
     "GFCC",
     "MFCC",
+    "Axis",
     "Chroma",
     "Descriptors",
     "Features",

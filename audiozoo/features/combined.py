@@ -150,9 +150,10 @@ class Stack(Combined):
         return self._inner[0].axis
 
     @property
-    def times(self) -> np.ndarray:
+    def times(self) -> np.ndarray | None:
         """Those of the first."""
-        return self._inner[0].times[: self.shape[1]]
+        times = self._inner[0].times
+        return None if times is None else times[: self.shape[1]]
 
     def _combine(self, parts: list[np.ndarray]) -> np.ndarray:
         return np.concatenate([part[:, : self.shape[1]] for part in parts], axis=-1)
@@ -189,7 +190,7 @@ class Scale(Combined):
         return self.of.axis
 
     @property
-    def times(self) -> np.ndarray:
+    def times(self) -> np.ndarray | None:
         """Those of the inner frontend."""
         return self.of.times
 

@@ -91,9 +91,9 @@ class Frontend(Configured, ABC):
         return None
 
     @property
-    def times(self) -> np.ndarray:
-        """Seconds, from the window's start, of each frame's centre, ``(frames,)``; of each sample for a waveform."""
-        raise ValueError(f"{type(self).__name__} gives no time series")
+    def times(self) -> np.ndarray | None:
+        """Seconds from the window's start of each frame's centre, or of each sample; `None` where there is no time axis."""
+        return None
 
     def adapt(self, *, duration: float | None = None, channels: int | None = None) -> Self:
         """Return the same frontend for other data; fixed frames and the hop follow the duration in proportion."""

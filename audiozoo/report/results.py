@@ -1,16 +1,18 @@
-"""Pictures and tables of results."""
+"""Tables of results and pictures of confusion matrices."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiozoo.crossval import LeaderboardEntry
 from audiozoo.files import replacing
+
+if TYPE_CHECKING:
+    from audiozoo.crossval import LeaderboardEntry
 
 COLUMNS = ("model", "parameters", "accuracy", "MAP@3", "training", "per clip")
 """The leaderboard's columns, one cell each in `cells`."""

@@ -1,0 +1,54 @@
+"""``audiozoo plot``: what a sound and its features look like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audiozoo.cli.console import chosen_frontend, out, report_failures
+
+EXAMPLE = "audiozoo plot dog.wav --frontend logmel --set n_mels=128 --frontend mfcc --clean trim_silence -o pictures/"
+
+
+def run(
+    files: Annotated[list[Path], typer.Argument(help="Sound files.")],
+    frontend: Annotated[
+        list[str], typer.Option(help="logmel, mfcc, cqt, ...; a preset, a model, or a JSON file. Repeat it for several.")
+    ] = ["logmel"],  # noqa: B006  typer copies it
+    settings: Annotated[list[str], typer.Option("--set", help="name=value: a setting of every front end.")] = [],  # noqa: B006
+    clean: Annotated[
+        list[str], typer.Option(help="trim_silence, reduce_noise, ...: a cleaning step; draws before and after.")
+    ] = [],  # noqa: B006
+    start: Annotated[float, typer.Option(help="Where to begin, seconds.")] = 0.0,
+    seconds: Annotated[float, typer.Option(help="How much to draw at most.")] = 30.0,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A folder, or for one file the picture.")] = Path("."),
+) -> None:
+    """Draw waveforms and features, with seconds and hertz on the axes."""
+    from audiozoo.features import Step
+    from audiozoo.report import sound_picture
+
+    frontends = [chosen_frontend(name, settings) for name in frontend]
+    steps = tuple(Step.named(name) for name in clean)
+    failures: list[str] = []
+    for file, picture in zip(files, _pictures(files, output), strict=True):
+        try:
+            sound_picture(file, frontends, picture, clean=steps, start=start, end=start + seconds)
+        except (OSError, ValueError) as error:
+            failures.append(str(error))
+        else:
+            out.print(str(picture), soft_wrap=True)
+    report_failures(failures, used=len(files) - len(failures))
+
+
+def _pictures(files: Sequence[Path], output: Path) -> list[Path]:
+    if output.suffix.lower() in (".png", ".pdf", ".svg") and not output.is_dir():
+        if len(files) > 1:
+            raise ValueError(f"{len(files)} files make {len(files)} pictures: give a folder with -o, got {output}")
+        return [output]
+    pictures = [output / f"{file.stem}.png" for file in files]
+    if doubled := {str(picture) for picture in pictures if pictures.count(picture) > 1}:
+        raise ValueError(f"several files would be drawn as {', '.join(sorted(doubled))}: draw them one after the other")
+    return pictures

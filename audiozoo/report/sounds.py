@@ -1,0 +1,140 @@
+"""Pictures of sounds: waveforms and what front ends make of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from audiozoo import audio
+from audiozoo.features import Axis, Frontend, Stack, Step, Waveform
+from audiozoo.files import replacing
+
+_TICKS = 6
+_UNITS = {"db": "dB", "log": "logarithm", "pcen": "PCEN"}
+
+
+def sound_picture(
+    source: audio.Source,
+    frontends: Sequence[Frontend],
+    path: str | os.PathLike[str],
+    *,
+    clean: Sequence[Step] = (),
+    start: float = 0.0,
+    end: float | None = None,
+) -> Path:
+    """Draw the waveform of a sound and its features, seconds and hertz on the axes.
+
+    Args:
+        source: A path, the bytes of a file, or an open file.
+        frontends: What to draw below the waveform; each is adapted to the sound's length, so that it is drawn whole.
+        path: Of the picture; its ending chooses the format.
+        clean: Steps after which all is drawn a second time, beside the first.
+        start: Where to begin, seconds.
+        end: Where to stop, seconds; `None` is the sound's end.
+
+    Returns:
+        The path.
+
+    Raises:
+        FileNotFoundError, ValueError: The sound cannot be read, or is too short or too low in rate for a front end.
+        OSError: The picture cannot be written.
+    """
+    wave, rate = audio.read(source, start=start, end=end)
+    whole = Waveform(sample_rate=rate, channels=1 if wave.ndim == 1 else wave.shape[1])
+    columns = [
+        (title, [panel for frontend in (whole, *frontends) for panel in _panels(frontend, sound, rate)])
+        for title, sound in _versions(Path(audio.describe(source)).name, wave, rate, clean)
+    ]
+    with replacing(path) as temporary:
+        _figure(columns, start).savefig(temporary, dpi=100)
+    return Path(path)
+
+
+def _versions(name: str, wave: np.ndarray, rate: int, clean: Sequence[Step]) -> list[tuple[str, np.ndarray]]:
+    if not clean:
+        return [(name, wave)]
+    cleaned = wave
+    for step in clean:
+        cleaned = step(cleaned, rate)
+    return [(name, wave), (f"after {', '.join(type(step).__name__ for step in clean)}", cleaned)]
+
+
+class _Panel(NamedTuple):
+    """One pair of axes: the samples, one channel of a feature, or a vector."""
+
+    title: str
+    values: np.ndarray
+    times: np.ndarray | None
+    axis: Axis | None
+    unit: str
+
+
+def _panels(frontend: Frontend, wave: np.ndarray, rate: int) -> list[_Panel]:
+    if isinstance(frontend, Stack):
+        return [panel for inner in frontend.of for panel in _panels(inner, wave, rate)]
+    channels = 1 if wave.ndim == 1 else wave.shape[1]
+    frontend = frontend.adapt(duration=len(wave) / rate, channels=min(frontend.channels, channels))
+    sound = audio.conform(wave, rate, sample_rate=frontend.sample_rate, channels=frontend.channels)
+    values = frontend(audio.fit(sound, frontend.samples))
+    name, unit = type(frontend).__name__, _UNITS.get(getattr(frontend, "compression", None) or "", "")
+    if values.ndim < 3:
+        return [_Panel(name, values, frontend.times, None, unit)]
+    names = [name] if values.shape[2] == 1 else [f"{name}, channel {1 + channel}" for channel in range(values.shape[2])]
+    return [_Panel(one, values[..., channel], frontend.times, frontend.axis, unit) for channel, one in enumerate(names)]
+
+
+def _figure(columns: Sequence[tuple[str, Sequence[_Panel]]], start: float) -> Any:
+    # A figure of its own canvas, not pyplot: no window system is asked for and no global state is left behind.
+    from matplotlib.figure import Figure
+
+    rows = len(columns[0][1])
+    figure = Figure(figsize=(1.5 + 6.5 * len(columns), 0.6 + 2.1 * rows), layout="constrained")
+    for drawn, (title, panels) in zip(figure.subplots(rows, len(columns), squeeze=False).T, columns, strict=True):
+        for axes, panel in zip(drawn, panels, strict=True):
+            _draw(axes, panel, start)
+        drawn[0].set_title(title)
+    return figure
+
+
+def _draw(axes: Any, panel: _Panel, start: float) -> None:
+    axes.set_title(panel.title)
+    if panel.values.ndim == 1:
+        axes.bar(np.arange(len(panel.values)), panel.values, width=1.0)
+        axes.set(xlabel="number", ylabel="value")
+    elif panel.times is not None and panel.axis is None:
+        axes.plot(start + panel.times, panel.values, linewidth=0.5)
+        axes.set(xlabel="seconds", ylabel="amplitude", xlim=(start, start + panel.times[-1]))
+    else:
+        _draw_image(axes, panel, start)
+
+
+def _draw_image(axes: Any, panel: _Panel, start: float) -> None:
+    low, high = np.percentile(panel.values, (0.5, 99.5))  # one loud bin shall not darken all others
+    image = axes.imshow(
+        panel.values,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        extent=_extent(panel, start),
+        cmap="magma",
+        vmin=low,
+        vmax=max(high, low + 1e-9),
+    )
+    axes.figure.colorbar(image, ax=axes, label=panel.unit, pad=0.01)
+    axes.set(xlabel="column" if panel.times is None else "seconds", ylabel=panel.axis.label if panel.axis else "row")
+    if panel.axis:
+        places = np.unique(np.linspace(0, len(panel.values) - 1, _TICKS).round().astype(int))
+        axes.set_yticks(places, [f"{value:.0f}" for value in panel.axis.values[places]])
+
+
+def _extent(panel: _Panel, start: float) -> tuple[float, float, float, float]:
+    rows, columns = panel.values.shape
+    if panel.times is None:
+        return (-0.5, columns - 0.5, -0.5, rows - 0.5)
+    # A frame's colour reaches half a hop to either side of its centre.
+    half = (panel.times[1] - panel.times[0]) / 2 if columns > 1 else 0.5
+    return (start + panel.times[0] - half, start + panel.times[-1] + half, -0.5, rows - 0.5)
