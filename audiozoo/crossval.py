@@ -216,7 +216,7 @@ def fold_jobs(
         dataset: With its official folds.
         model: Name of the model.
         folds: Which folds to test; none means all.
-        recipe: `None` is the model's own.
+        recipe: `None` is the model's own, changed as the dataset's protocol prescribes.
         frontend: `None` is the model's own; either is adapted to the dataset's clips.
         **options: Options of the model's builder.
 
@@ -231,7 +231,7 @@ def fold_jobs(
         "labels": dataset.labels,
         "model": model,
         "frontend": adapted(frontend or model_info(model).frontend, dataset.clips),
-        "recipe": recipe or recipe_for(model),
+        "recipe": recipe or recipe_for(model, **dataset.protocol),
         "options": options,
     }
     return [
@@ -321,6 +321,7 @@ class LeaderboardEntry:
         ms_per_clip: Median, from samples in memory to the answer.
         confusion: Counts over all folds ``(true, predicted)``.
         labels: The classes.
+        metric: Name of the dataset's own measure.
     """
 
     model: str
@@ -333,6 +334,7 @@ class LeaderboardEntry:
     ms_per_clip: float
     confusion: np.ndarray
     labels: tuple[str, ...]
+    metric: str = "accuracy"
 
 
 def leaderboard(rows: Sequence[Row]) -> list[LeaderboardEntry]:
@@ -355,6 +357,7 @@ def _entry(rows: Sequence[Row]) -> LeaderboardEntry:
         ms_per_clip=float(np.median([row["ms_per_clip"] for row in rows])),
         confusion=np.sum([row["confusion"] for row in rows], axis=0),
         labels=tuple(first["labels"]),
+        metric=first["metric"],
     )
 
 

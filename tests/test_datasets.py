@@ -12,7 +12,7 @@ def clips(count, labels=("a", "b"), **facts):
 
 
 def test_names_are_found():
-    assert {"esc10", "esc50", "folder", "synthetic"} <= set(list_datasets())
+    assert {"dcase2018", "esc10", "esc50", "folder", "freesound2018", "synthetic", "urbansound8k"} <= set(list_datasets())
     with pytest.raises(ValueError, match="did you mean 'esc"):
         load_dataset("esc5")
     with pytest.raises(ValueError, match="did you mean 'table'"):
@@ -171,6 +171,18 @@ def test_a_class_with_too_few_recordings_for_folds():
         data.with_folds(1)
     with pytest.raises(ValueError, match="no official folds"):
         list(data.splits())
+
+
+def test_clips_of_no_fold_are_only_learnt_from():
+    learnt, first, second = (Clip(f"{fold}.wav", ("a",), fold) for fold in (None, 1, 2))
+    single = Dataset("mine", (learnt, first), ("a",))
+    assert list(single.splits()) == [(1, [learnt], [first])]
+    assert (single.training_clips, single.test_clips) == ((learnt,), (first,))
+    several = Dataset("mine", (learnt, first, second), ("a",))
+    assert [split[1:] for split in several.splits()] == [([learnt, second], [first]), ([learnt, first], [second])]
+    assert several.training_clips == several.test_clips == several.clips
+    with pytest.raises(ValueError, match="no official folds"):
+        list(Dataset("mine", (first,), ("a",)).splits())
 
 
 def test_a_recording_on_both_sides_is_refused():

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from audiozoo.crossval import LeaderboardEntry
-from audiozoo.report import COLUMNS, cells, confusion_picture, markdown
+from audiozoo.report import cells, columns, confusion_picture, markdown, measured
 
 ENTRY = LeaderboardEntry("house_cnn", 763_818, 5, (0.905, 0.042), (0.905, 0.042), 0.9512, 1_234.4, 7.25, np.eye(2), ("a", "b"))
 
@@ -10,7 +13,21 @@ def test_the_table_says_what_the_entry_says():
     assert cells(ENTRY) == ("house_cnn", "763,818", "90.5 ± 4.2 %", "0.951", "1234 s", "7.2 ms")
     lines = markdown([ENTRY, ENTRY]).splitlines()
     assert len(lines) == 4
-    assert {line.count("|") for line in lines} == {len(COLUMNS) + 1}
+    assert {line.count("|") for line in lines} == {len(columns("accuracy")) + 1}
+
+
+@pytest.mark.parametrize(
+    ("metric", "score", "names", "values"),
+    [
+        ("map@3", (0.8, 0.01), ("MAP@3", "accuracy"), ("0.800 ± 0.010", "90.5 ± 4.2 %")),
+        ("macro_accuracy", (0.8, 0.01), ("macro accuracy", "accuracy", "MAP@3"), ("80.0 ± 1.0 %", "90.5 ± 4.2 %", "0.951")),
+    ],
+)
+def test_a_datasets_own_measure_stands_first(metric, score, names, values):
+    entry = replace(ENTRY, metric=metric, score=score)
+    assert columns(metric)[2:-2] == names
+    assert cells(entry)[2:-2] == values
+    assert cells(replace(entry, folds=1))[2] == measured(metric, score[0])
 
 
 def test_pictures_of_few_and_of_many_classes(tmp_path):

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiozoo.cli.console import err, open_dataset, out, progress_bar, quiet_backend, read_frontend, recipe_changes
+from audiozoo.cli.console import (
+    DatasetOptions,
+    err,
+    open_dataset,
+    out,
+    progress_bar,
+    quiet_backend,
+    read_frontend,
+    recipe_changes,
+)
 
 if TYPE_CHECKING:
     from audiozoo.crossval import FoldJob, LeaderboardEntry, Row
@@ -25,7 +34,9 @@ _QUICK = {"epochs": 30, "min_steps": 0, "refit": False, "augment_features": None
 
 
 def run(
-    dataset: Annotated[str, typer.Option(help="synthetic (needs no files), esc10, esc50, folder, ...")] = "synthetic",
+    dataset: Annotated[
+        str, typer.Option(help="synthetic (needs no files), esc10, esc50, dcase2018, freesound2018, urbansound8k or folder.")
+    ] = "synthetic",
     root: Annotated[Path | None, typer.Option(help="Where the dataset was unpacked.")] = None,
     models: Annotated[str, typer.Option(help="Names and globs, separated by commas.")] = _THREE,
     folds: Annotated[str, typer.Option(help="Which folds to test, such as 1,2; empty means all.")] = "",
@@ -37,6 +48,7 @@ def run(
     frontend: Annotated[Path | None, typer.Option(help="A JSON file of a front end other than the models' own.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where rows, table and picture are kept.")] = Path("runs"),
     table: Annotated[Path | None, typer.Option(help="For the dataset folder: a CSV table of file, label, fold, group.")] = None,
+    options: DatasetOptions = None,
 ) -> None:
     """Train and test models on all official folds; ends with a table and a confusion matrix.
 
@@ -46,15 +58,17 @@ def run(
     from audiozoo.crossval import fold_jobs, leaderboard
     from audiozoo.training import recipe_for
 
-    data = _dataset(dataset, root, table, seed)
-    changes = (_QUICK if dataset == "synthetic" else {}) | recipe_changes(recipe, epochs=epochs, seed=seed)
+    data = open_dataset(dataset, root, table, options)
+    data = data if data.folds else data.with_folds(5, seed=seed)
+    protocol = _QUICK if dataset == "synthetic" else data.protocol
+    changes = {**protocol, **recipe_changes(recipe, epochs=epochs, seed=seed)}
     chosen = _fold_numbers(folds)
     other = read_frontend(frontend)
     jobs: list[FoldJob] = []
     for model in _chosen_models(models):
         jobs += fold_jobs(data, model, folds=chosen, recipe=recipe_for(model, **changes), frontend=other)
     names = list(dict.fromkeys(job.model for job in jobs))
-    out.print(f"{data.name}: {len(data)} clips, {len(data.labels)} classes; {', '.join(names)} on {len(jobs)} folds in all")
+    out.print(f"{data.name}: {len(data)} clips, {len(data.labels)} classes; {', '.join(names)} on {len(jobs)} fold(s) in all")
     quiet_backend()
     try:
         rows = _run_all(jobs, output)
@@ -62,11 +76,6 @@ def run(
         err.print("interrupted; finished folds are kept, and the same command goes on from them", style="yellow")
         raise
     _finish(leaderboard(rows), data, output)
-
-
-def _dataset(name: str, root: Path | None, table: Path | None, seed: int) -> Dataset:
-    data = open_dataset(name, root, table)
-    return data if data.folds else data.with_folds(5, seed=seed)
 
 
 def _fold_numbers(text: str) -> list[int]:
@@ -93,6 +102,7 @@ def _chosen_models(patterns: str) -> list[str]:
 
 def _run_all(jobs: Sequence[FoldJob], output: Path) -> list[Row]:
     from audiozoo.crossval import benchmark
+    from audiozoo.report import measured
 
     rows: list[Row] = []
     command = shlex.join(["audiozoo", *sys.argv[1:]])
@@ -108,7 +118,7 @@ def _run_all(jobs: Sequence[FoldJob], output: Path) -> list[Row]:
         for row in benchmark(jobs, output / "rows", command=command, progress=labelled, started=started):
             rows.append(row)
             err.print(
-                f"  {row['model']:<24} fold {row['fold']}: {100 * row['accuracy']:5.1f} %  "
+                f"  {row['model']:<24} fold {row['fold']}: {measured(row['metric'], row[row['metric']]):>7}  "
                 f"({row['best_epoch']} epochs, {row['train_seconds']:.0f} s)"
             )
     return rows
@@ -118,17 +128,17 @@ def _finish(entries: Sequence[LeaderboardEntry], data: Dataset, output: Path) ->
     from rich.table import Table
 
     from audiozoo.files import replacing
-    from audiozoo.report import COLUMNS, cells, confusion_picture, markdown
+    from audiozoo.report import cells, columns, confusion_picture, markdown, measured
 
-    table = Table(title=f"{data.name}, {entries[0].folds} folds")
-    for index, column in enumerate(COLUMNS):
+    best = entries[0]
+    table = Table(title=f"{data.name}, folds tested: {best.folds}")
+    for index, column in enumerate(columns(best.metric)):
         table.add_column(column, justify="right" if index else "left")
     for entry in entries:
         table.add_row(*cells(entry))
     out.print(table)
     with replacing(output / f"{data.name}.md") as temporary:
         temporary.write_text(markdown(entries), encoding="utf-8")
-    best = entries[0]
-    title = f"{best.model} on {data.name}: {100 * best.accuracy[0]:.1f} %"
+    title = f"{best.model} on {data.name}: {measured(best.metric, best.score[0])}"
     picture = confusion_picture(best.confusion, best.labels, output / f"{data.name}-{best.model}.png", title=title)
     out.print(f"confusion matrix of {best.model}: {picture}\nrows and table: {output}", soft_wrap=True)

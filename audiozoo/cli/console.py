@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -157,14 +157,36 @@ def _read_object(file: Path, what: str, example: str) -> dict[str, Any]:
     return content
 
 
-def open_dataset(name: str, root: Path | None, table: Path | None) -> Dataset:
-    """Load a dataset, with its table if one is given, and say what its loader passed over."""
+DatasetOptions = Annotated[
+    list[str] | None,
+    typer.Option("--option", help="An option of the dataset, such as verified_only=true; may be repeated."),
+]
+"""What `open_dataset` reads as the loader's options."""
+
+
+def open_dataset(name: str, root: Path | None, table: Path | None, options: Sequence[str] | None = None) -> Dataset:
+    """Load a dataset, with its table and options if some are given, and say what its loader has to say.
+
+    Raises:
+        ValueError: An option without a value, or one that the dataset does not have.
+    """
     from audiozoo.datasets import load_dataset
 
-    data = load_dataset(name, root=root, **({"table": table} if table else {}))
+    given: dict[str, Any] = {"root": root} | ({"table": table} if table else {})
+    data = load_dataset(name, **given | dict(map(_option, options or ())))
     for note in data.notes:
         err.print(f"note: {note}", soft_wrap=True)
     return data
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--option takes NAME=VALUE, such as verified_only=true; got {text!r}")
+    try:
+        return name, revive(json.loads(value))
+    except json.JSONDecodeError:
+        return name, value  # a word
 
 
 def report_failures(failures: Sequence[str], *, used: int) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from audiozoo.cli.console import open_dataset, out, progress_bar, quiet_backend, report_failures
+from audiozoo.cli.console import DatasetOptions, open_dataset, out, progress_bar, quiet_backend, report_failures
 from audiozoo.files import check_target
 
 EXAMPLE = "audiozoo evaluate my.audiozoo more-sounds/ --picture confusion.png"
@@ -19,12 +19,13 @@ def run(
     classifier: Annotated[Path, typer.Argument(help="A classifier saved by `audiozoo train`.")],
     folder: Annotated[Path, typer.Argument(help="A folder with one folder of sounds for each class.")],
     table: Annotated[Path | None, typer.Option(help="A CSV table with the columns file and label instead of folders.")] = None,
-    dataset: Annotated[str, typer.Option(help="How the folder is laid out: folder, esc10, esc50, ...")] = "folder",
+    dataset: Annotated[str, typer.Option(help="How the folder is laid out: folder, esc10, urbansound8k, ...")] = "folder",
+    options: DatasetOptions = None,
     picture: Annotated[Path | None, typer.Option(help="Where to draw the confusion matrix.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read instead of leaving it out.")] = False,
 ) -> None:
-    """Measure a classifier on sounds that it has not learnt from."""
+    """Measure a classifier on sounds that it has not learnt from: of a dataset with an official test set, on that alone."""
     if picture:
         check_target(picture)
     quiet_backend()
@@ -33,9 +34,9 @@ def run(
     from audiozoo.report import confusion_picture
 
     loaded = load_classifier(classifier)
-    data = open_dataset(dataset, folder, table)
+    data = open_dataset(dataset, folder, table, options)
     with progress_bar("evaluating") as show:
-        measures, failures = evaluate(loaded, data.clips, progress=show)
+        measures, failures = evaluate(loaded, data.test_clips, progress=show)
     if strict and failures:
         raise ValueError("\n".join(failures.values()))
     matrix = np.array(measures["confusion"])

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiozoo.cli.console import open_dataset, out, progress_bar, quiet_backend, read_frontend, recipe_changes, report_failures
+from audiozoo.cli.console import (
+    DatasetOptions,
+    open_dataset,
+    out,
+    progress_bar,
+    quiet_backend,
+    read_frontend,
+    recipe_changes,
+    report_failures,
+)
 from audiozoo.files import check_target
 
 if TYPE_CHECKING:
@@ -21,7 +30,8 @@ def run(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to save the classifier.")],
     model: Annotated[str, typer.Option(help="A name from `audiozoo list`.")] = "house_cnn",
     table: Annotated[Path | None, typer.Option(help="A CSV table with the columns file and label instead of folders.")] = None,
-    dataset: Annotated[str, typer.Option(help="How the folder is laid out: folder, esc10, esc50, ...")] = "folder",
+    dataset: Annotated[str, typer.Option(help="How the folder is laid out: folder, esc10, urbansound8k, ...")] = "folder",
+    options: DatasetOptions = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the clips.")] = None,
     seed: Annotated[int | None, typer.Option(help="Makes the training repeatable.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A JSON file of training options.")] = None,
@@ -35,16 +45,19 @@ def run(
     check_target(output)
     changes = recipe_changes(recipe, epochs=epochs, seed=seed)
     chosen = recipe_for(model, **changes)
-    data = open_dataset(dataset, folder, table)
-    out.print(f"{len(data)} clips of {len(data.labels)} classes: {', '.join(data.labels)}", soft_wrap=True)
+    data = open_dataset(dataset, folder, table, options)
+    clips = data.training_clips
+    out.print(f"{len(clips)} clips of {len(data.labels)} classes: {', '.join(data.labels)}", soft_wrap=True)
+    if len(clips) < len(data):
+        out.print(f"the official test set, {len(data) - len(clips)} clips, is left out")
     quiet_backend()
     with progress_bar(model) as show:
         classifier = train(
             model,
-            data.clips,
+            clips,
             chosen,
             labels=data.labels,
-            frontend=adapted(other, data.clips) if other else None,
+            frontend=adapted(other, clips) if other else None,
             strict=strict,
             progress=show,
         )

@@ -36,7 +36,7 @@ def list_datasets() -> list[str]:
     return loader_names()
 
 
-def load_dataset(name: str, *, root: str | os.PathLike[str] | None = None, **options: Any) -> Dataset:
+def load_dataset(name: str, /, *, root: str | os.PathLike[str] | None = None, **options: Any) -> Dataset:
     """Read a dataset's table of clips; no sound is read yet.
 
     Args:

@@ -5,11 +5,11 @@ Source: K. J. Piczak, "ESC: Dataset for Environmental Sound Classification", ACM
 
 from __future__ import annotations
 
-import csv
 import os
 from pathlib import Path
 
 from audiozoo.datasets.table import Clip, Dataset, register_dataset
+from audiozoo.datasets.unpacked import find_table, read_table
 
 _COLUMNS = {"filename", "fold", "target", "category", "esc10", "src_file"}
 _SECONDS = 5.0  # the first release, in Ogg, has a few longer clips; the WAV release is the same sound cut to 5 s
@@ -39,18 +39,8 @@ def esc10(root: str | os.PathLike[str] | None) -> Dataset:
 
 
 def _table(root: str | os.PathLike[str] | None) -> tuple[list[dict[str, str]], Path]:
-    if root is None:
-        raise ValueError("ESC-50 needs root=, the folder that has meta/esc50.csv and audio/")
-    for folder in (Path(root), Path(root) / "ESC-50-master", Path(root) / "ESC-50"):
-        if (table := folder / "meta" / "esc50.csv").is_file():
-            with table.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-            if missing := _COLUMNS - set(rows[0] if rows else ()):
-                raise ValueError(f"{table}: not the table of ESC-50, it lacks {', '.join(sorted(missing))}")
-            return rows, folder / "audio"
-    raise FileNotFoundError(
-        f"{os.fspath(root)}: no meta/esc50.csv here; root= is the folder into which the ESC-50 archive was unpacked"
-    )
+    base, table = find_table(root, ("meta/esc50.csv",), name="ESC-50", inside=("ESC-50-master", "ESC-50"))
+    return read_table(table, _COLUMNS, name="ESC-50"), base / "audio"
 
 
 def _dataset(name: str, rows: list[dict[str, str]], audio: Path, labels: tuple[str, ...], licence: str) -> Dataset:

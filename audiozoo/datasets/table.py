@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,11 +19,12 @@ class Clip:
     Args:
         path: A path, or the bytes of a sound file.
         labels: What is heard; one label for most datasets.
-        fold: The official test fold it belongs to, or `None`.
+        fold: The official test fold it belongs to; `None` belongs to none and is only learnt from.
         group: The recording it was cut from; clips of one recording must not be split. `None`: it stands alone.
         start: Where in the file it begins, seconds.
         end: Where it ends, seconds; `None`, or beyond the file, is the file's end.
         weight: Weight in training.
+        licence: Of this sound, where those of a dataset differ; otherwise "".
 
     Raises:
         ValueError: No label, a span that is none, or a negative weight.
@@ -36,6 +37,7 @@ class Clip:
     start: float = 0.0
     end: float | None = None
     weight: float = 1.0
+    licence: str = ""
 
     def __post_init__(self) -> None:
         if not (0 <= self.start < math.inf and (self.end is None or self.start < self.end)):
@@ -63,6 +65,7 @@ class Dataset:
         metric: A name from `audiozoo.metrics.METRICS`.
         licence: Of the sounds, or "".
         notes: What the loader has to say, for example about files it passed over.
+        protocol: Fields of a `Recipe` as those prescribe who published the dataset; comparisons on it keep to them.
 
     Raises:
         ValueError: No clips, or a clip with a label that is not among the labels.
@@ -74,6 +77,7 @@ class Dataset:
     metric: str = "accuracy"
     licence: str = ""
     notes: tuple[str, ...] = ()
+    protocol: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.clips:
@@ -91,13 +95,27 @@ class Dataset:
         """The official folds, in order; empty where there are none."""
         return sorted({clip.fold for clip in self.clips if clip.fold is not None})
 
+    @property
+    def training_clips(self) -> tuple[Clip, ...]:
+        """What to learn from without cross-validation: all clips, but those of a test set that is the only fold."""
+        return tuple(clip for clip in self.clips if clip.fold is None) if self._has_test_set else self.clips
+
+    @property
+    def test_clips(self) -> tuple[Clip, ...]:
+        """What to test on without cross-validation: the test set that is the only fold, or else all clips."""
+        return tuple(clip for clip in self.clips if clip.fold is not None) if self._has_test_set else self.clips
+
+    @property
+    def _has_test_set(self) -> bool:
+        return len(self.folds) == 1 and any(clip.fold is None for clip in self.clips)
+
     def splits(self) -> Iterator[Split]:
-        """Yield each official fold as ``(fold, training clips, test clips)``.
+        """Yield each official fold as ``(fold, training clips, test clips)``; clips of no fold are learnt from in each.
 
         Raises:
-            ValueError: There are fewer than two folds, or a recording lies on both sides of a split.
+            ValueError: There are no folds, or a single one with nothing to learn from, or a recording lies on both sides.
         """
-        if len(self.folds) < 2:
+        if len(self.folds) < 2 and not self._has_test_set:
             raise ValueError(
                 f"{self.name} has no official folds; make some with dataset.with_folds(5), or name a fold for each clip"
             )

@@ -14,26 +14,46 @@ from audiozoo.files import replacing
 if TYPE_CHECKING:
     from audiozoo.crossval import LeaderboardEntry
 
-COLUMNS = ("model", "parameters", "accuracy", "MAP@3", "training", "per clip")
-"""The leaderboard's columns, one cell each in `cells`."""
+_NAMES = {"accuracy": "accuracy", "macro_accuracy": "macro accuracy", "map@3": "MAP@3"}
+
+
+def measured(metric: str, value: float, deviation: float | None = None) -> str:
+    """Write a measure as the field does: shares in percent, MAP@3 as a fraction; with its deviation over folds if there is one.
+
+    >>> measured("macro_accuracy", 0.597, 0.007), measured("map@3", 0.9538)
+    ('59.7 ± 0.7 %', '0.954')
+    """
+    scale, digits, unit = (1, 3, "") if metric == "map@3" else (100, 1, " %")
+    spread = "" if deviation is None else f" ± {scale * deviation:.{digits}f}"
+    return f"{scale * value:.{digits}f}{spread}{unit}"
+
+
+def columns(metric: str) -> tuple[str, ...]:
+    """Name the leaderboard's columns on a dataset with a measure of its own, which stands first; `cells` fills them."""
+    return ("model", "parameters", *(_NAMES[name] for name in _shown(metric)), "training", "per clip")
 
 
 def cells(entry: LeaderboardEntry) -> tuple[str, ...]:
-    """Write a entry as the leaderboard's cells."""
-    mean, deviation = entry.accuracy
+    """Write an entry as the leaderboard's cells; a single fold has no deviation."""
+    values = {"accuracy": entry.accuracy, "map@3": (entry.map_at_3, None), entry.metric: entry.score}
+    shown = [(name, *values[name]) for name in _shown(entry.metric)]
     return (
         entry.model,
         f"{entry.parameters:,}",
-        f"{100 * mean:.1f} ± {100 * deviation:.1f} %",
-        f"{entry.map_at_3:.3f}",
+        *(measured(name, mean, deviation if entry.folds > 1 else None) for name, mean, deviation in shown),
         f"{entry.train_seconds:.0f} s",
         f"{entry.ms_per_clip:.1f} ms",
     )
 
 
+def _shown(metric: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((metric, "accuracy", "map@3")))
+
+
 def markdown(entries: Sequence[LeaderboardEntry]) -> str:
     """Write the leaderboard as a Markdown table."""
-    lines = [COLUMNS, ("---", *["---:"] * (len(COLUMNS) - 1)), *map(cells, entries)]
+    names = columns(entries[0].metric)
+    lines = [names, ("---", *["---:"] * (len(names) - 1)), *map(cells, entries)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 

@@ -1,0 +1,67 @@
+"""TUT Urban Acoustic Scenes 2018, the development set of the DCASE 2018 challenge, task 1A: ten scenes in six cities.
+
+Source: A. Mesaros, T. Heittola, T. Virtanen, "A multi-device dataset for urban acoustic scene classification", DCASE
+Workshop 2018, arXiv:1807.09840. Archives: https://zenodo.org/record/1228142, the parts `meta`, `doc` and `audio.1` to
+`audio.13`. Licence: its own, free for non-commercial use.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from audiozoo.datasets.table import Clip, Dataset, register_dataset
+from audiozoo.datasets.unpacked import as_published, find_table, read_table, require_sounds
+
+_ARCHIVE = "TUT-urban-acoustic-scenes-2018-development"
+_COLUMNS = ("filename", "scene_label", "identifier")
+_LISTS = {"fold1_train.txt": None, "fold1_evaluate.txt": 1}  # the published split: its training clips are in no test fold
+
+
+@register_dataset
+def dcase2018(root: str | os.PathLike[str] | None) -> Dataset:
+    """Read the development set of DCASE 2018 task 1A: 8,640 clips of 10 s (24-bit stereo, 48 kHz), 10 scenes.
+
+    There is one fold, the published one: 6,122 clips to learn from, 2,518 to test on. A clip's group is its city and
+    location, so that validation holds out whole locations, 30 % of them as the challenge's baseline does. The epoch is
+    chosen there, nothing is trained again, and the measure is the mean over scenes of the share recognised.
+
+    Args:
+        root: The unpacked archives, the folder that has `meta.csv`, `evaluation_setup/` and `audio/`; or its parent.
+
+    Raises:
+        FileNotFoundError: The table, a list or some of the sounds are missing.
+        ValueError: The table lacks a column, or a list names a file that the table does not have.
+    """
+    base, table = find_table(root, ("meta.csv",), name="DCASE 2018 task 1A", inside=(_ARCHIVE,))
+    rows = {row["filename"]: row for row in read_table(table, _COLUMNS, name="DCASE 2018 task 1A", delimiter="\t")}
+    listed = [clip for name, fold in _LISTS.items() for clip in _clips(base, name, fold, rows)]
+    require_sounds(
+        listed,
+        f"unpack all of {_ARCHIVE}.audio.1.zip to .audio.13.zip (https://zenodo.org/record/1228142) so that {base / 'audio'} "
+        "has their sounds",
+    )
+    clips, notes = as_published(listed)
+    return Dataset(
+        name="dcase2018",
+        clips=clips,
+        labels=tuple(sorted({clip.label for clip in clips})),
+        metric="macro_accuracy",
+        licence="non-commercial use, see LICENSE in the archive",
+        notes=notes,
+        protocol={"validation": 0.3, "refit": False},
+    )
+
+
+def _clips(base: Path, name: str, fold: int | None, rows: dict[str, dict[str, str]]) -> list[Clip]:
+    path = base / "evaluation_setup" / name
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: the published list is missing; unpack {_ARCHIVE}.meta.zip here")
+    # No header; the second column repeats the table's label.
+    files = [line.split("\t")[0].strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if unknown := [file for file in files if file not in rows]:
+        raise ValueError(f"{path}: {len(unknown)} file(s) are not in meta.csv, the first is {unknown[0]!r}; unpack both anew")
+    return [
+        Clip(path=str(base / file), labels=(rows[file]["scene_label"],), fold=fold, group=rows[file]["identifier"])
+        for file in files
+    ]

@@ -1,0 +1,9 @@
+"""How good the models are on ESC-10's five official folds: the table of the README.
+
+python benchmarks/esc10.py ESC-50/
+"""
+
+from compare import compare
+
+if __name__ == "__main__":
+    compare("esc10", ["feature_mlp", "dcase2018_baseline", "subspectralnet", "house_cnn"])

@@ -1,0 +1,12 @@
+"""What another front end does for the same network: `feature_mlp` on statistics of log-mel bands, on ESC-10.
+
+python benchmarks/esc10_statistics.py ESC-50/
+"""
+
+import os
+
+from compare import HERE, compare
+
+if __name__ == "__main__":
+    frontend = os.path.relpath(HERE / "frontends" / "logmel_statistics.json")
+    compare("esc10", ["feature_mlp"], name="esc10-statistics", options=["--frontend", frontend])

@@ -1,0 +1,9 @@
+"""How good the models are on ESC-50's five official folds.
+
+python benchmarks/esc50.py ESC-50/
+"""
+
+from compare import compare
+
+if __name__ == "__main__":
+    compare("esc50", ["feature_mlp", "dcase2018_baseline", "subspectralnet", "house_cnn"])
