@@ -1,0 +1,65 @@
+"""Draw one synthesised sound through every front end, and write the page that shows the pictures.
+
+    python examples/frontends/draw.py
+"""
+
+from pathlib import Path
+
+import audiozoo
+from audiozoo.features import (
+    CQT,
+    GFCC,
+    MFCC,
+    Chroma,
+    Descriptors,
+    LogMel,
+    Scale,
+    Spectrogram,
+    Stack,
+    Statistics,
+    TrimSilence,
+    Waveform,
+)
+from audiozoo.report import sound_picture
+
+HERE = Path(__file__).parent
+SIZES = {"n_fft": 1_024, "hop_length": 256}
+FRONTENDS = {
+    "waveform": Waveform(scaling="peak"),
+    "spectrogram": Spectrogram(**SIZES, compression="db"),
+    "magnitude-phase": Spectrogram(**SIZES, compression="db", representation="magnitude_phase"),
+    "logmel": LogMel(**SIZES, n_mels=64),
+    "logmel-pcen": LogMel(**SIZES, n_mels=64, power=1.0, compression="pcen"),
+    "logmel-deltas": LogMel(**SIZES, n_mels=64, deltas=1),
+    "mfcc": MFCC(**SIZES, n_mfcc=20, n_mels=64),
+    "gfcc": GFCC(**SIZES, n_gfcc=20, n_bands=64),
+    "cqt": CQT(hop_length=256),
+    "chroma-stft": Chroma(**SIZES),
+    "chroma-cqt": Chroma(kind="cqt", hop_length=256),
+    "chroma-cens": Chroma(kind="cens", hop_length=256),
+    "descriptors": Descriptors(**SIZES),
+    "statistics": Statistics(of=LogMel(**SIZES, n_mels=64), reduce=("mean", "deviation")),
+    "stack": Stack(of=(LogMel(**SIZES, n_mels=12), Chroma(**SIZES))),
+    "scale": Scale(of=LogMel(**SIZES, n_mels=64), by="minmax"),
+}
+PAGE = """# Every front end on one sound
+
+One clip of the kind "{kind}" of the synthetic dataset. Each picture is made by `python examples/frontends/draw.py`; your own
+sounds are drawn by `audiozoo plot FILE --frontend NAME`.
+
+{pictures}
+"""
+
+
+def main(folder=HERE, names=tuple(FRONTENDS), kind="bell"):
+    clip = next(clip for clip in audiozoo.load_dataset("synthetic").clips if clip.label == kind)
+    for name in names:
+        sound_picture(clip.path, [FRONTENDS[name]], folder / f"{name}.png")
+    sound_picture(clip.path, [FRONTENDS["logmel"]], folder / "cleaning.png", clean=[TrimSilence(top_db=30.0)])
+    shown = "\n\n".join(f"## {name}\n\n`{FRONTENDS[name]}`\n\n![{name}]({name}.png)" for name in names)
+    page = PAGE.format(kind=kind, pictures=f"{shown}\n\n## before and after cleaning\n\n![cleaning](cleaning.png)")
+    (folder / "README.md").write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
