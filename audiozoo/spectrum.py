@@ -22,6 +22,9 @@ Triangles = Literal["hertz", "mel"]
 _BLOCK_SAMPLES = 2**16  # 256 KiB of float32: half of a small L2 cache, the other half is for the spectrum
 _BANDS_PER_PRODUCT = 16  # a mel matrix is a band around its diagonal: products of 16 bands skip most of its zeros
 
+LEAST_POWER = 1e-10
+"""Least power told apart from silence: -100 dB."""
+
 _COSINE_WINDOWS = {
     "hann": (0.5, 0.5),
     "hamming": (0.54, 0.46),
@@ -408,7 +411,7 @@ def _magnitudes(squares: np.ndarray, power: float, out: np.ndarray | None = None
 
 
 def to_decibels(
-    power: np.ndarray, *, reference: float | Literal["max"] = 1.0, amin: float = 1e-10, top_db: float | None = 80.0
+    power: np.ndarray, *, reference: float | Literal["max"] = 1.0, amin: float = LEAST_POWER, top_db: float | None = 80.0
 ) -> np.ndarray:
     """Turn power into decibels in place, equal to ``librosa.power_to_db``.
 

@@ -379,9 +379,9 @@ def dct_matrix(coefficients: int, bands: int) -> np.ndarray:
     return matrix.astype(np.float32)
 
 
-def _cepstrum(bands: np.ndarray, coefficients: int) -> np.ndarray:
+def _cepstrum(bands: np.ndarray, cosines: np.ndarray) -> np.ndarray:
     # (frames, bands, channels) to (frames, coefficients, channels)
-    return np.swapaxes(np.swapaxes(bands, 1, 2) @ dct_matrix(coefficients, bands.shape[1]), 1, 2)
+    return np.swapaxes(np.swapaxes(bands, 1, 2) @ cosines, 1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -424,11 +424,16 @@ class MFCC(MelBands):
 
     def _from_bands(self, bands: np.ndarray) -> np.ndarray:
         powers = bands if self.power == 2 else np.power(bands, 2 / self.power, out=bands)
-        cepstrum = _cepstrum(spectrum.to_decibels(powers, top_db=self.top_db), self.n_mfcc)
-        if self.lifter:
-            weights = 1 + self.lifter / 2 * np.sin(np.pi * np.arange(1, 1 + self.n_mfcc) / self.lifter)
-            cepstrum = cepstrum * weights[:, None].astype(np.float32)
-        return cepstrum
+        return _cepstrum(spectrum.to_decibels(powers, top_db=self.top_db), self._cosines)
+
+    @property
+    def _cosines(self) -> np.ndarray:
+        """The transform and the lifter, float32 ``(n_mels, n_mfcc)``."""
+        cosines = dct_matrix(self.n_mfcc, self.n_mels)
+        if not self.lifter:
+            return cosines
+        weights = 1 + self.lifter / 2 * np.sin(np.pi * np.arange(1, 1 + self.n_mfcc) / self.lifter)
+        return cosines * weights.astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -481,7 +486,7 @@ class GFCC(Bands):
 
     def _from_bands(self, bands: np.ndarray) -> np.ndarray:
         bands *= np.float32(1 / self.n_fft)
-        return _cepstrum(np.cbrt(bands, out=bands), self.n_gfcc)
+        return _cepstrum(np.cbrt(bands, out=bands), dct_matrix(self.n_gfcc, self.n_bands))
 
 
 def _descriptors() -> dict[str, Callable[[np.ndarray, np.ndarray, Descriptors], np.ndarray]]:
