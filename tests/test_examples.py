@@ -8,6 +8,7 @@ import pytest
 
 import audiozoo
 from audiozoo import registry
+from audiozoo.features import Frontend
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,3 +32,15 @@ def test_the_model_of_the_contributing_page_works(monkeypatch):
     model = audiozoo.build("mean_model", spec.reference.num_classes)
     assert spec.frontend.shape == spec.reference.input_shape
     assert model.count_params() == spec.reference.parameters
+
+
+def test_every_front_end_has_a_picture(tmp_path):
+    names = runpy.run_path(str(ROOT / "examples" / "frontends" / "draw.py"))
+    assert {type(frontend).__name__.lower() for frontend in names["FRONTENDS"].values()} == set(Frontend.names())
+    page = (ROOT / "examples" / "frontends" / "README.md").read_text(encoding="utf-8")
+    for name, frontend in names["FRONTENDS"].items():
+        assert f"![{name}]({name}.png)" in page
+        assert f"`{names['written'](frontend)}`" in page
+        assert (ROOT / "examples" / "frontends" / f"{name}.png").is_file()
+    names["main"](tmp_path, names=["logmel"])
+    assert (tmp_path / "logmel.png").read_bytes().startswith(b"\x89PNG")

@@ -23,6 +23,7 @@ def sound_picture(
     path: str | os.PathLike[str],
     *,
     clean: Sequence[Step] = (),
+    title: str | None = None,
     start: float = 0.0,
     end: float | None = None,
 ) -> Path:
@@ -33,6 +34,7 @@ def sound_picture(
         frontends: What to draw below the waveform; each is adapted to the sound's length, so that it is drawn whole.
         path: Of the picture; its ending chooses the format.
         clean: Steps after which all is drawn a second time, beside the first.
+        title: Above the sound; `None` is the file's name.
         start: Where to begin, seconds.
         end: Where to stop, seconds; `None` is the sound's end.
 
@@ -46,8 +48,8 @@ def sound_picture(
     wave, rate = audio.read(source, start=start, end=end)
     whole = Waveform(sample_rate=rate, channels=1 if wave.ndim == 1 else wave.shape[1])
     columns = [
-        (title, [panel for frontend in (whole, *frontends) for panel in _panels(frontend, sound, rate)])
-        for title, sound in _versions(Path(audio.describe(source)).name, wave, rate, clean)
+        (above, [panel for frontend in (whole, *frontends) for panel in _panels(frontend, sound, rate)])
+        for above, sound in _versions(title or Path(audio.describe(source)).name, wave, rate, clean)
     ]
     with replacing(path) as temporary:
         _figure(columns, start).savefig(temporary, dpi=100)

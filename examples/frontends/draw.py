@@ -1,8 +1,9 @@
 """Draw one synthesised sound through every front end, and write the page that shows the pictures.
 
-    python examples/frontends/draw.py
+python examples/frontends/draw.py
 """
 
+from dataclasses import fields
 from pathlib import Path
 
 import audiozoo
@@ -12,6 +13,7 @@ from audiozoo.features import (
     MFCC,
     Chroma,
     Descriptors,
+    Frontend,
     LogMel,
     Scale,
     Spectrogram,
@@ -51,12 +53,23 @@ sounds are drawn by `audiozoo plot FILE --frontend NAME`.
 """
 
 
+def written(value):
+    """Write a front end as one would type it, without what is left at its default."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(written, value))})"
+    if not isinstance(value, Frontend):
+        return repr(value)
+    chosen = [field.name for field in fields(value) if field.init and getattr(value, field.name) != field.default]
+    return f"{type(value).__name__}({', '.join(f'{name}={written(getattr(value, name))}' for name in chosen)})"
+
+
 def main(folder=HERE, names=tuple(FRONTENDS), kind="bell"):
     clip = next(clip for clip in audiozoo.load_dataset("synthetic").clips if clip.label == kind)
     for name in names:
-        sound_picture(clip.path, [FRONTENDS[name]], folder / f"{name}.png")
-    sound_picture(clip.path, [FRONTENDS["logmel"]], folder / "cleaning.png", clean=[TrimSilence(top_db=30.0)])
-    shown = "\n\n".join(f"## {name}\n\n`{FRONTENDS[name]}`\n\n![{name}]({name}.png)" for name in names)
+        sound_picture(clip.path, [FRONTENDS[name]], folder / f"{name}.png", title=kind)
+    step = TrimSilence(top_db=20.0)
+    sound_picture(clip.path, [FRONTENDS["logmel"]], folder / "cleaning.png", clean=[step], title=kind)
+    shown = "\n\n".join(f"## {name}\n\n`{written(FRONTENDS[name])}`\n\n![{name}]({name}.png)" for name in names)
     page = PAGE.format(kind=kind, pictures=f"{shown}\n\n## before and after cleaning\n\n![cleaning](cleaning.png)")
     (folder / "README.md").write_text(page, encoding="utf-8")
 
