@@ -1,8 +1,9 @@
-"""LogMel beside librosa: the same 5-second array, one thread, at five settings, in one run.
+"""Front ends beside their peers, in one run.
 
-    python benchmarks/features.py
+    python benchmarks/features.py [ESC-50/]
 
-Prints a Markdown table: medians of the calls' times, their ratio call by call, and the largest difference in dB.
+Prints Markdown tables: one thread on an array of 5 seconds; and with a folder of ESC-50 also from files, from the cache, and
+the memory that an hour takes. Peers that are not installed are left out.
 """
 
 import os
@@ -10,13 +11,22 @@ import os
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[name] = "1"
 
+import importlib.util
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import librosa
 import numpy as np
+import soundfile
+from joblib import Parallel, delayed
 
-from audiozoo.features import LogMel
+import audiozoo
+from audiozoo import audio
+from audiozoo.features import MFCC, FeatureCache, LogMel, Spectrogram, extract
 
 SETTINGS = [
     (44_100, 2_048, 1_024, 128),
@@ -27,36 +37,167 @@ SETTINGS = [
 ]
 SECONDS = 5
 CALLS = 60
+WORKERS = 2
 
 
 def seconds(call):
+    # The thread's own time: another program that takes the core for a while counts for neither.
+    begin = time.thread_time()
+    call()
+    return time.thread_time() - begin
+
+
+def compare(ours, theirs):
+    """Return the median milliseconds of both and the median ratio; in turn, so that a machine that slows down slows both."""
+    pairs = [(seconds(ours), seconds(theirs)) for _ in range(CALLS)]
+    here, there = (1e3 * statistics.median(times) for times in zip(*pairs, strict=True))
+    return here, there, statistics.median(there / here for here, there in pairs)
+
+
+def settings_of(rate, n_fft, hop, bands):
+    """Yield each front end beside what computes the same with librosa."""
+    wave = np.random.default_rng(0).normal(0, 0.1, SECONDS * rate).astype(np.float32)
+    ours = {"sample_rate": rate, "duration": SECONDS, "n_fft": n_fft, "hop_length": hop}
+    theirs = {"y": wave, "sr": rate, "n_fft": n_fft, "hop_length": hop, "n_mels": bands}
+    yield LogMel(**ours, n_mels=bands), wave, lambda: librosa.power_to_db(librosa.feature.melspectrogram(**theirs))
+    yield Spectrogram(**ours), wave, lambda: np.abs(librosa.stft(wave, n_fft=n_fft, hop_length=hop)) ** 2
+    yield MFCC(**ours, n_mels=bands), wave, lambda: librosa.feature.mfcc(**theirs, n_mfcc=20)
+
+
+def one_thread():
+    """Time each front end beside librosa's."""
+    print("| front end | Hz n_fft/hop/bands | ours, ms | librosa, ms | librosa / ours | largest difference |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    for setting in SETTINGS:
+        for frontend, wave, peer in settings_of(*setting):
+            difference = np.abs(frontend(wave)[..., 0] - peer()).max()
+            here, there, ratio = compare(lambda f=frontend, w=wave: f(w), peer)
+            title = f"{type(frontend).__name__} | {setting[0]} {'/'.join(map(str, setting[1:]))}"
+            print(f"| {title} | {here:.2f} | {there:.2f} | {ratio:.2f} | {difference:.1e} |", flush=True)
+
+
+def keras_peer(rate, n_fft, hop, bands):
+    import keras
+
+    layer = keras.layers.MelSpectrogram(
+        fft_length=n_fft, sequence_stride=hop, sampling_rate=rate, num_mel_bins=bands, min_freq=0.0, max_freq=rate / 2
+    )
+    return lambda wave: np.asarray(layer(wave[None]))
+
+
+def torchlibrosa_peer(rate, n_fft, hop, bands):
+    import torch
+    from torchlibrosa.stft import LogmelFilterBank, Spectrogram
+
+    torch.set_num_threads(1)
+    parts = (
+        Spectrogram(n_fft=n_fft, hop_length=hop),
+        LogmelFilterBank(sr=rate, n_fft=n_fft, n_mels=bands, fmin=0, fmax=rate // 2),
+    )
+
+    def run(wave):
+        with torch.no_grad():
+            return parts[1](parts[0](torch.from_numpy(wave[None])))
+
+    return run
+
+
+def nnaudio_peer(rate, n_fft, hop, bands):
+    import torch
+    from nnAudio.features import MelSpectrogram
+
+    torch.set_num_threads(1)
+    layer = MelSpectrogram(sr=rate, n_fft=n_fft, hop_length=hop, n_mels=bands, verbose=False)
+    return lambda wave: layer(torch.from_numpy(wave[None]))
+
+
+def other_peers():
+    """Time LogMel beside layers of other packages, as whole programs on as many threads as they take."""
+    print("\n| Hz n_fft/hop/bands | peer | LogMel, ms | peer, ms | peer / LogMel |\n| --- | --- | ---: | ---: | ---: |")
+    for package, make in (("keras", keras_peer), ("torchlibrosa", torchlibrosa_peer), ("nnAudio", nnaudio_peer)):
+        if importlib.util.find_spec(package) is None:
+            print(f"| | {package}: not installed | | | |")
+            continue
+        for rate, n_fft, hop, bands in SETTINGS[:3]:
+            wave = np.random.default_rng(0).normal(0, 0.1, SECONDS * rate).astype(np.float32)
+            frontend = LogMel(sample_rate=rate, duration=SECONDS, n_fft=n_fft, hop_length=hop, n_mels=bands)
+            peer = make(rate, n_fft, hop, bands)
+            peer(wave)  # the first call builds what is kept
+            calls = [lambda f=frontend, w=wave: f(w), lambda p=peer, w=wave: p(w)]
+            pairs = [tuple(map(elapsed, calls)) for _ in range(CALLS)]
+            here, there = (1e3 * statistics.median(times) for times in zip(*pairs, strict=True))
+            print(f"| {rate} {n_fft}/{hop}/{bands} | {package} | {here:.2f} | {there:.2f} | {there / here:.2f} |", flush=True)
+
+
+def elapsed(call):
     begin = time.perf_counter()
     call()
     return time.perf_counter() - begin
 
 
-def compare(rate, n_fft, hop_length, n_mels):
-    wave = np.random.default_rng(0).normal(0, 0.1, SECONDS * rate).astype(np.float32)
-    frontend = LogMel(sample_rate=rate, duration=SECONDS, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels)
+def from_files(root):
+    """Time all of ESC-50: decoded, turned into log-mel, and once more from the cache."""
+    clips = audiozoo.load_dataset("esc50", root=root).clips
+    frontend = LogMel(sample_rate=44_100, duration=SECONDS, n_fft=2_048, hop_length=1_024, n_mels=128)
 
-    def peer():
-        mel = librosa.feature.melspectrogram(y=wave, sr=rate, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels)
-        return librosa.power_to_db(mel)
+    def decode(part):
+        Parallel(n_jobs=WORKERS, prefer="threads")(delayed(audio.load)(clip.path, sample_rate=44_100) for clip in part)
 
-    difference = np.abs(frontend(wave)[..., 0] - peer()).max()
-    # In turn, so that a machine that slows down slows both.
-    pairs = [(seconds(lambda: frontend(wave)), seconds(peer)) for _ in range(CALLS)]
-    ours, theirs = (1e3 * statistics.median(times) for times in zip(*pairs, strict=True))
-    ratio = statistics.median(there / here for here, there in pairs)
-    return f"| {rate} {n_fft}/{hop_length}/{n_mels} | {ours:.2f} | {theirs:.2f} | {ratio:.2f} | {difference:.1e} |"
+    # In turns of 200 clips, so that a machine that slows down slows both.
+    parts = [clips[start : start + 200] for start in range(0, len(clips), 200)]
+    decode(parts[0])
+    decoding, computing = zip(
+        *((elapsed(lambda p=part: decode(p)), elapsed(lambda p=part: extract(p, frontend, jobs=WORKERS))) for part in parts),
+        strict=True,
+    )
+    print(f"\n| all of ESC-50, {WORKERS} workers | seconds | ratio |\n| --- | ---: | ---: |")
+    print(f"| decoding alone | {sum(decoding):.2f} | 1 |")
+    print(f"| decoding and LogMel 44100 2048/1024/128 | {sum(computing):.2f} | {sum(computing) / sum(decoding):.2f} |")
+    with tempfile.TemporaryDirectory() as folder:
+        cache = FeatureCache(folder)
+        first = elapsed(lambda: extract(clips, frontend, jobs=WORKERS, cache=cache))
+        again = elapsed(lambda: extract(clips, frontend, jobs=WORKERS, cache=cache))
+    print(f"| the same into an empty cache | {first:.2f} | |")
+    print(f"| the same again, from the cache | {again:.3f} | {first / again:.0f} times as fast |")
+
+
+HOUR = """
+import resource, sys
+from audiozoo import audio
+from audiozoo.features import LogMel
+frontend = LogMel(sample_rate=32_000, n_fft=1_024, hop_length=640)
+def windows(path):
+    return sum(1 for _ in frontend.windows(audio.stream(path, sample_rate=32_000)))
+windows(sys.argv[1])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+count = windows(sys.argv[2])
+print(count, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def one_hour():
+    """Measure the memory that the windows of an hour of stereo at 44.1 kHz take beyond those of 10 seconds."""
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [str(Path(folder) / f"{name}.wav") for name in ("short", "hour")]
+        for path, minutes in zip(paths, (1 / 6, 60), strict=True):
+            with soundfile.SoundFile(path, "w", 44_100, 2) as file:
+                for _ in range(round(6 * minutes)):
+                    file.write(0.1 * rng.standard_normal((441_000, 2)).astype(np.float32))
+        done = subprocess.run([sys.executable, "-c", HOUR, *paths], capture_output=True, text=True, check=True)
+    count, megabytes = done.stdout.split()
+    print(
+        f"\nAn hour of stereo at 44.1 kHz: {count} windows of LogMel at 32 kHz, {float(megabytes):.0f} MB above the baseline."
+    )
 
 
 def main():
-    print(f"librosa {librosa.__version__}, NumPy {np.__version__}, one thread, {SECONDS} s of noise, median of {CALLS} calls\n")
-    print("| Hz n_fft/hop/bands | LogMel ms | librosa ms | librosa / LogMel | largest difference, dB |")
-    print("| --- | ---: | ---: | ---: | ---: |")
-    for setting in SETTINGS:
-        print(compare(*setting), flush=True)
+    print(f"librosa {librosa.__version__}, NumPy {np.__version__}, {SECONDS} s of noise, median of {CALLS} calls, one thread\n")
+    one_thread()
+    other_peers()
+    for root in sys.argv[1:]:
+        from_files(root)
+    one_hour()
 
 
 if __name__ == "__main__":
