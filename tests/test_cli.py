@@ -16,7 +16,7 @@ from conftest import tone
 
 from audiozoo import cli, load_classifier
 
-VERBS = ["list", "info", "train", "predict", "evaluate", "benchmark"]
+VERBS = ["list", "info", "train", "predict", "evaluate", "benchmark", "cache"]
 
 
 @pytest.fixture
@@ -216,6 +216,21 @@ def test_another_front_end(audiozoo, sound_folder, tmp_path):
     assert (frontend.sample_rate, frontend.n_mels, frontend.duration) == (8_000, 20, 1.0)
 
 
+def test_features_are_kept_and_cleared(audiozoo, classifier, sound_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDIOZOO_CACHE", str(tmp_path / "kept"))
+    empty = {"folder": str(tmp_path / "kept" / "features"), "packs": 0, "clips": 0, "bytes": 0, "limit_bytes": 10 * 2**30}
+    assert audiozoo("evaluate", classifier, sound_folder, "--no-cache")[0] == 0
+    assert json.loads(audiozoo("cache", "info", "--json")[1]) == empty
+    assert audiozoo("evaluate", classifier, sound_folder)[0] == 0
+    assert "1 file(s) with the features of 18 clips" in audiozoo("cache", "info")[1]
+    status, out, _ = audiozoo("cache", "clear")
+    assert (status, "removed 1 file(s) with the features of 18 clips" in out) == (0, True)
+    assert json.loads(audiozoo("cache", "info", "--json")[1]) == empty
+    monkeypatch.setenv("AUDIOZOO_CACHE_LIMIT", "much")
+    status, _, err = audiozoo("evaluate", classifier, sound_folder)
+    assert (status, "AUDIOZOO_CACHE_LIMIT must be a size such as 5GB" in err) == (2, True)
+
+
 def test_benchmark_refuses(audiozoo):
     assert "did you mean 'house_cnn'" in audiozoo("benchmark", "--models", "house_cn")[2]
     assert "no model matches 'x*'" in audiozoo("benchmark", "--models", "x*")[2]
@@ -262,7 +277,7 @@ def test_killed_and_started_again_a_benchmark_ends_as_if_never_killed(tmp_path):
 
 
 def test_help_and_list_load_nothing_heavy():
-    for words in (["--help"], ["list"], ["train", "--help"], ["info", "house_cnn"]):
+    for words in (["--help"], ["list"], ["train", "--help"], ["info", "house_cnn"], ["cache", "info"]):
         code = (
             "import sys\nfrom audiozoo.cli import main\n"
             f"sys.argv = ['audiozoo', *{words!r}]\n"

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from audiozoo.cli import benchmark, evaluate, info, list_, predict, train
+from audiozoo.cli import benchmark, cache, evaluate, info, list_, predict, train
 from audiozoo.cli.console import EXAMPLE_STYLE, reported
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ for verb, module in (
     ("benchmark", benchmark),
 ):
     app.command(verb, epilog=f"[{EXAMPLE_STYLE}]Example:[/] {module.EXAMPLE}")(module.run)
+app.add_typer(cache.app, name="cache", epilog=f"[{EXAMPLE_STYLE}]Example:[/] {cache.EXAMPLE}")
 
 
 def main() -> None:

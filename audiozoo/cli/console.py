@@ -19,10 +19,12 @@ from audiozoo.config import revive
 
 if TYPE_CHECKING:
     from audiozoo.datasets import Dataset
-    from audiozoo.features import Frontend
+    from audiozoo.features import FeatureCache, Frontend
     from audiozoo.training import Progress
 
 EXAMPLE_STYLE = "bold"
+
+CACHE_HELP = "Keep computed features for the next run, see `audiozoo cache`."
 
 # No markup: file names and labels may hold brackets.
 # Where the output goes to a file or a pipe, 80 columns would fold the paths that somebody means to read from it.
@@ -102,6 +104,13 @@ def read_frontend(file: Path | None) -> Frontend | None:
     from audiozoo.features import Frontend
 
     return Frontend.from_config(_read_object(file, "front end", '{"kind": "LogMel", "n_mels": 40}')) if file else None
+
+
+def feature_cache(used: bool) -> FeatureCache | None:
+    """Return the user's own cache of features, if it shall be used."""
+    from audiozoo.features import FeatureCache
+
+    return FeatureCache() if used else None
 
 
 def _read_object(file: Path, what: str, example: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from audiozoo.cli.console import open_dataset, out, progress_bar, quiet_backend, report_failures
+from audiozoo.cli.console import CACHE_HELP, feature_cache, open_dataset, out, progress_bar, quiet_backend, report_failures
 from audiozoo.files import check_target
 
 EXAMPLE = "audiozoo evaluate my.audiozoo more-sounds/ --picture confusion.png"
@@ -23,6 +23,7 @@ def run(
     picture: Annotated[Path | None, typer.Option(help="Where to draw the confusion matrix.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read instead of leaving it out.")] = False,
+    cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
     """Measure a classifier on sounds that it has not learnt from."""
     if picture:
@@ -35,7 +36,7 @@ def run(
     loaded = load_classifier(classifier)
     data = open_dataset(dataset, folder, table)
     with progress_bar("evaluating") as show:
-        measures, failures = evaluate(loaded, data.clips, progress=show)
+        measures, failures = evaluate(loaded, data.clips, cache=feature_cache(cache), progress=show)
     if strict and failures:
         raise ValueError("\n".join(failures.values()))
     matrix = np.array(measures["confusion"])

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiozoo.cli.console import open_dataset, out, progress_bar, quiet_backend, read_frontend, recipe_changes, report_failures
+from audiozoo.cli.console import (
+    CACHE_HELP,
+    feature_cache,
+    open_dataset,
+    out,
+    progress_bar,
+    quiet_backend,
+    read_frontend,
+    recipe_changes,
+    report_failures,
+)
 from audiozoo.files import check_target
 
 if TYPE_CHECKING:
@@ -27,6 +37,7 @@ def run(
     recipe: Annotated[Path | None, typer.Option(help="A JSON file of training options.")] = None,
     frontend: Annotated[Path | None, typer.Option(help="A JSON file of a front end other than the model's own.")] = None,
     strict: Annotated[bool, typer.Option(help="Stop at files that cannot be read instead of leaving them out.")] = False,
+    cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
     """Train a classifier on your own sounds."""
     from audiozoo.training import adapted, recipe_for, train
@@ -37,6 +48,7 @@ def run(
     chosen = recipe_for(model, **changes)
     data = open_dataset(dataset, folder, table)
     out.print(f"{len(data)} clips of {len(data.labels)} classes: {', '.join(data.labels)}", soft_wrap=True)
+    kept = feature_cache(cache)
     quiet_backend()
     with progress_bar(model) as show:
         classifier = train(
@@ -46,6 +58,7 @@ def run(
             labels=data.labels,
             frontend=adapted(other, data.clips) if other else None,
             strict=strict,
+            cache=kept,
             progress=show,
         )
     classifier.save(output)
