@@ -19,7 +19,7 @@ from audiozoo._version import __version__
 from audiozoo.classifier import Classifier, versions
 from audiozoo.config import digest
 from audiozoo.datasets import Clip, Dataset, check_disjoint
-from audiozoo.features import Features, Frontend, extract
+from audiozoo.features import FeatureCache, Features, Frontend, extract
 from audiozoo.features.extract import load_clip
 from audiozoo.files import replacing
 from audiozoo.layers import keras
@@ -120,14 +120,21 @@ class FeatureBank:
     seconds: float
 
     @classmethod
-    def of(cls, clips: Sequence[Clip], frontend: Frontend, progress: Progress | None = None) -> FeatureBank:
-        """Compute the features of clips.
+    def of(
+        cls,
+        clips: Sequence[Clip],
+        frontend: Frontend,
+        *,
+        cache: FeatureCache | None = None,
+        progress: Progress | None = None,
+    ) -> FeatureBank:
+        """Compute the features of clips, or find them in a cache.
 
         Raises:
             ValueError: Some clip cannot be read; every such one is named.
         """
         begin = time.perf_counter()
-        features = extract(clips, frontend, progress=stage_of(progress, "features"))
+        features = extract(clips, frontend, cache=cache, progress=stage_of(progress, "features"))
         features.raise_failures()
         return cls(tuple(clips), frontend, features, time.perf_counter() - begin)
 
@@ -153,7 +160,7 @@ def run_fold(job: FoldJob, *, bank: FeatureBank | None = None, progress: Progres
         ValueError: A recording lies on both sides of the split, or a clip cannot be read.
     """
     check_disjoint(job.train, job.test, what=f"{job.dataset}, fold {job.fold}")
-    bank = bank or FeatureBank.of([*job.train, *job.test], job.frontend, progress)
+    bank = bank or FeatureBank.of([*job.train, *job.test], job.frontend, progress=progress)
     begin = time.perf_counter()
     learnt = bank.examples(job.train, job.labels)
     classifier = train_examples(job.model, learnt, job.labels, job.recipe, job.frontend, options=job.options, progress=progress)
@@ -246,6 +253,7 @@ def benchmark(
     folder: str | os.PathLike[str],
     *,
     command: str = "",
+    cache: FeatureCache | None = None,
     progress: Progress | None = None,
     started: Callable[[FoldJob], Any] | None = None,
 ) -> Iterator[Row]:
@@ -255,6 +263,7 @@ def benchmark(
         jobs: Those of one frontend beside each other share its features.
         folder: Where the rows are kept, one JSON file for each job, named by what the job is.
         command: What was typed, kept in each row.
+        cache: Where features are kept from one run to the next.
         progress: Called as training goes on.
         started: Called before a job is run.
 
@@ -274,7 +283,8 @@ def benchmark(
             started(job)
         if bank is None or bank.frontend != job.frontend:
             bank = None  # the old features are let go before the new ones are made
-            bank = FeatureBank.of(_clips_ahead(jobs[position:], job.frontend), job.frontend, progress)
+            clips = _clips_ahead(jobs[position:], job.frontend)
+            bank = FeatureBank.of(clips, job.frontend, cache=cache, progress=progress)
         row, _ = run_fold(job, bank=bank, progress=progress)
         row["command"] = command
         write_row(path, row)
@@ -361,7 +371,9 @@ def _entry(rows: Sequence[Row]) -> LeaderboardEntry:
     )
 
 
-def evaluate(classifier: Classifier, clips: Sequence[Clip], *, progress: Progress | None = None) -> tuple[Row, dict[int, str]]:
+def evaluate(
+    classifier: Classifier, clips: Sequence[Clip], *, cache: FeatureCache | None = None, progress: Progress | None = None
+) -> tuple[Row, dict[int, str]]:
     """Test a classifier on labelled clips.
 
     Returns:
@@ -371,7 +383,7 @@ def evaluate(classifier: Classifier, clips: Sequence[Clip], *, progress: Progres
         ValueError: A label that the classifier does not know, or no clip that can be read.
     """
     targets = target_indices(clips, classifier.labels)
-    features = extract(clips, classifier.frontend, progress=stage_of(progress, "features"))
+    features = extract(clips, classifier.frontend, cache=cache, progress=stage_of(progress, "features"))
     index = features.readable
     if not len(index):
         features.raise_failures()

@@ -14,6 +14,15 @@ import soundfile
 SHARED = Path(os.environ.get("AUDIOZOO_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Keep features in a folder of the tests', in this process and in those that it starts, and never in the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUDIOZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("AUDIOZOO_CACHE_LIMIT", raising=False)
+        yield
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(7)

@@ -15,8 +15,9 @@ import soundfile
 from conftest import tone
 
 from audiozoo import cli, load_classifier
+from audiozoo.features import Frontend, LogMel
 
-VERBS = ["list", "info", "train", "predict", "evaluate", "benchmark"]
+VERBS = ["list", "info", "train", "predict", "evaluate", "benchmark", "extract", "plot", "cache"]
 
 
 @pytest.fixture
@@ -216,6 +217,84 @@ def test_another_front_end(audiozoo, sound_folder, tmp_path):
     assert (frontend.sample_rate, frontend.n_mels, frontend.duration) == (8_000, 20, 1.0)
 
 
+def test_features_are_kept_and_cleared(audiozoo, classifier, sound_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDIOZOO_CACHE", str(tmp_path / "kept"))
+    empty = {"folder": str(tmp_path / "kept" / "features"), "packs": 0, "clips": 0, "bytes": 0, "limit_bytes": 10 * 2**30}
+    assert audiozoo("evaluate", classifier, sound_folder, "--no-cache")[0] == 0
+    assert json.loads(audiozoo("cache", "info", "--json")[1]) == empty
+    assert audiozoo("evaluate", classifier, sound_folder)[0] == 0
+    assert "1 file(s) with the features of 18 clips" in audiozoo("cache", "info")[1]
+    status, out, _ = audiozoo("cache", "clear")
+    assert (status, "removed 1 file(s) with the features of 18 clips" in out) == (0, True)
+    assert json.loads(audiozoo("cache", "info", "--json")[1]) == empty
+    monkeypatch.setenv("AUDIOZOO_CACHE_LIMIT", "much")
+    status, _, err = audiozoo("evaluate", classifier, sound_folder)
+    assert (status, "AUDIOZOO_CACHE_LIMIT must be a size such as 5GB" in err) == (2, True)
+
+
+def test_extract_a_row_for_each_window_with_its_times(audiozoo, sound_folder, tmp_path):
+    soundfile.write(sound_folder / "low" / "long.wav", tone(300, 1.3, 8_000), 8_000)
+    (sound_folder / "low" / "bad.wav").write_bytes(b"no sound")
+    settings = ("--set", "sample_rate=8000", "--set", "duration=0.5", "--set", "n_fft=256", "--set", "n_mels=20")
+    status, out, err = audiozoo("extract", sound_folder, "--frontend", "logmel", *settings, "-o", tmp_path / "f.npz")
+    assert (status, "23 rows of 20 x 8 x 1 from 19 clips" in out, "bad.wav" in err) == (1, True, True)
+    with np.load(tmp_path / "f.npz") as kept:
+        number = [name.endswith("long.wav") for name in kept["files"].tolist()].index(True)
+        rows = kept["clip"] == number
+        assert kept["start_s"][rows].tolist() == [0, 0.25, 0.5, 0.75, 0.8]
+        assert np.allclose(kept["end_s"], kept["start_s"] + 0.5)
+        assert kept["labels"].tolist().count("low") == 7
+        frontend = Frontend.from_config(json.loads(kept["frontend"].item()))
+        assert frontend == LogMel(sample_rate=8_000, duration=0.5, n_fft=256, n_mels=20)
+        wave, _ = soundfile.read(sound_folder / "low" / "long.wav", dtype="float32")
+        assert np.array_equal(kept["features"][rows][-1], frontend(wave[6_400:]))
+
+
+def test_extract_a_row_for_each_clip(audiozoo, sound_folder, tmp_path):
+    soundfile.write(sound_folder / "low" / "long.wav", tone(300, 1.3, 8_000), 8_000)
+    words = ("--frontend", "waveform", "--set", "sample_rate=8000", "--per", "clip", "-o", tmp_path / "f.npz", "--no-cache")
+    assert audiozoo("extract", sound_folder, *words)[0] == 0
+    with np.load(tmp_path / "f.npz") as kept:
+        assert kept["features"].shape == (19, 10_400, 1)
+
+
+def test_plot(audiozoo, sound_folder, tmp_path):
+    low, high = sound_folder / "low" / "0.wav", sound_folder / "high" / "1.wav"
+    words = (
+        "--frontend",
+        "logmel",
+        "--set",
+        "sample_rate=8000",
+        "--set",
+        "n_fft=256",
+        "--set",
+        "n_mels=20",
+        "--clean",
+        "remove_dc",
+    )
+    status, out, err = audiozoo("plot", low, high, *words, "-o", tmp_path / "pictures")
+    assert status == 0, err
+    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["0.png", "1.png"]
+    assert str(tmp_path / "pictures" / "1.png") in out
+    assert audiozoo("plot", low, *words, "-o", tmp_path / "one.png")[0] == 0
+    status, _, err = audiozoo("plot", low, tmp_path / "none.wav", *words, "-o", tmp_path / "pictures")
+    assert (status, "no such file" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("0.wav", "1.wav", "-o", "one.png"), "give a folder"),
+        (("a/0.wav", "b/0.wav"), "one after the other"),
+        (("0.wav", "--clean", "trim_silense"), "did you mean 'trimsilence'"),
+        (("0.wav", "--frontend", "logmell"), "did you mean 'logmel'"),
+    ],
+)
+def test_plot_refuses(audiozoo, words, reason):
+    status, _, err = audiozoo("plot", *words)
+    assert (status, reason in err) == (2, True)
+
+
 def test_benchmark_refuses(audiozoo):
     assert "did you mean 'house_cnn'" in audiozoo("benchmark", "--models", "house_cn")[2]
     assert "no model matches 'x*'" in audiozoo("benchmark", "--models", "x*")[2]
@@ -262,7 +341,7 @@ def test_killed_and_started_again_a_benchmark_ends_as_if_never_killed(tmp_path):
 
 
 def test_help_and_list_load_nothing_heavy():
-    for words in (["--help"], ["list"], ["train", "--help"], ["info", "house_cnn"]):
+    for words in (["--help"], ["list"], ["train", "--help"], ["info", "house_cnn"], ["cache", "info"]):
         code = (
             "import sys\nfrom audiozoo.cli import main\n"
             f"sys.argv = ['audiozoo', *{words!r}]\n"

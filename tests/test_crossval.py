@@ -120,7 +120,9 @@ def test_an_interrupted_run_keeps_its_finished_rows(jobs, tmp_path, monkeypatch)
 def test_folds_share_their_features(jobs, tmp_path, monkeypatch):
     calls = []
     original = FeatureBank.of.__func__
-    monkeypatch.setattr(FeatureBank, "of", classmethod(lambda cls, *args: calls.append(len(args[0])) or original(cls, *args)))
+    monkeypatch.setattr(
+        FeatureBank, "of", classmethod(lambda cls, *args, **how: calls.append(len(args[0])) or original(cls, *args, **how))
+    )
     list(benchmark(jobs[:2], tmp_path))
     assert calls == [18]
 

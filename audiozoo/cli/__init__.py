@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from audiozoo.cli import benchmark, evaluate, info, list_, plot, predict, train
+from audiozoo.cli import benchmark, cache, evaluate, extract, info, list_, plot, predict, train
 from audiozoo.cli.console import EXAMPLE_STYLE, reported
 
 app = typer.Typer(
@@ -26,9 +26,11 @@ for verb, module in (
     ("predict", predict),
     ("evaluate", evaluate),
     ("benchmark", benchmark),
+    ("extract", extract),
     ("plot", plot),
 ):
     app.command(verb, epilog=f"[{EXAMPLE_STYLE}]Example:[/] {module.EXAMPLE}")(module.run)
+app.add_typer(cache.app, name="cache", epilog=f"[{EXAMPLE_STYLE}]Example:[/] {cache.EXAMPLE}")
 
 
 def main() -> None:

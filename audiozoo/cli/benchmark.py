@@ -11,19 +11,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audiozoo.cli.console import (
+    CACHE_HELP,
     DatasetOptions,
+    FrontendName,
+    FrontendSettings,
+    chosen_frontend,
     err,
+    feature_cache,
     open_dataset,
     out,
     progress_bar,
     quiet_backend,
-    read_frontend,
     recipe_changes,
 )
 
 if TYPE_CHECKING:
     from audiozoo.crossval import FoldJob, LeaderboardEntry, Row
     from audiozoo.datasets import Dataset
+    from audiozoo.features import FeatureCache
 
 EXAMPLE = "audiozoo benchmark --dataset esc10 --root ESC-50/ --models 'feature_mlp,*cnn*'"
 
@@ -45,10 +50,12 @@ def run(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     recipe: Annotated[Path | None, typer.Option(help="A JSON file of training options, for all models.")] = None,
-    frontend: Annotated[Path | None, typer.Option(help="A JSON file of a front end other than the models' own.")] = None,
+    frontend: FrontendName = None,
+    settings: FrontendSettings = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where rows, table and picture are kept.")] = Path("runs"),
     table: Annotated[Path | None, typer.Option(help="For the dataset folder: a CSV table of file, label, fold, group.")] = None,
     options: DatasetOptions = None,
+    cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
     """Train and test models on all official folds; ends with a table and a confusion matrix.
 
@@ -63,15 +70,16 @@ def run(
     protocol = _QUICK if dataset == "synthetic" else data.protocol
     changes = {**protocol, **recipe_changes(recipe, epochs=epochs, seed=seed)}
     chosen = _fold_numbers(folds)
-    other = read_frontend(frontend)
+    other = chosen_frontend(frontend, settings or ()) if frontend else None
     jobs: list[FoldJob] = []
     for model in _chosen_models(models):
         jobs += fold_jobs(data, model, folds=chosen, recipe=recipe_for(model, **changes), frontend=other)
     names = list(dict.fromkeys(job.model for job in jobs))
     out.print(f"{data.name}: {len(data)} clips, {len(data.labels)} classes; {', '.join(names)} on {len(jobs)} fold(s) in all")
+    kept = feature_cache(cache)
     quiet_backend()
     try:
-        rows = _run_all(jobs, output)
+        rows = _run_all(jobs, output, kept)
     except KeyboardInterrupt:
         err.print("interrupted; finished folds are kept, and the same command goes on from them", style="yellow")
         raise
@@ -100,7 +108,7 @@ def _chosen_models(patterns: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _run_all(jobs: Sequence[FoldJob], output: Path) -> list[Row]:
+def _run_all(jobs: Sequence[FoldJob], output: Path, cache: FeatureCache | None) -> list[Row]:
     from audiozoo.crossval import benchmark
     from audiozoo.report import measured
 
@@ -115,7 +123,7 @@ def _run_all(jobs: Sequence[FoldJob], output: Path) -> list[Row]:
         def started(job: FoldJob) -> None:
             current[0] = f"{job.model} {job.fold}"
 
-        for row in benchmark(jobs, output / "rows", command=command, progress=labelled, started=started):
+        for row in benchmark(jobs, output / "rows", command=command, cache=cache, progress=labelled, started=started):
             rows.append(row)
             err.print(
                 f"  {row['model']:<24} fold {row['fold']}: {measured(row['metric'], row[row['metric']]):>7}  "

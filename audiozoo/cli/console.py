@@ -19,10 +19,12 @@ from audiozoo.config import revive, unknown_name
 
 if TYPE_CHECKING:
     from audiozoo.datasets import Dataset
-    from audiozoo.features import Frontend
+    from audiozoo.features import FeatureCache, Frontend
     from audiozoo.training import Progress
 
 EXAMPLE_STYLE = "bold"
+
+CACHE_HELP = "Keep computed features for the next run, see `audiozoo cache`."
 
 # No markup: file names and labels may hold brackets.
 # Where the output goes to a file or a pipe, 80 columns would fold the paths that somebody means to read from it.
@@ -92,18 +94,6 @@ def recipe_changes(file: Path | None, **given: Any) -> dict[str, Any]:
     return changes | {name: value for name, value in given.items() if value is not None}
 
 
-def read_frontend(file: Path | None) -> Frontend | None:
-    """Read a front end that `to_config` described, if a file is given.
-
-    Raises:
-        ValueError: The file is no JSON object, or no front end.
-        OSError: It cannot be read.
-    """
-    from audiozoo.features import Frontend
-
-    return Frontend.from_config(_read_object(file, "front end", '{"class": "LogMel", "n_mels": 40}')) if file else None
-
-
 def chosen_frontend(name: str, settings: Sequence[str] = ()) -> Frontend:
     """Find a front end by what a user calls it, with some settings changed.
 
@@ -117,7 +107,7 @@ def chosen_frontend(name: str, settings: Sequence[str] = ()) -> Frontend:
     """
     from audiozoo.features import Frontend
 
-    changes = dict(_setting(text) for text in settings)
+    changes = dict(_given(text, "--set", "n_mels=128") for text in settings)
     return Frontend.from_config({**_frontend_config(name), **changes})
 
 
@@ -137,14 +127,21 @@ def _frontend_config(name: str) -> dict[str, Any]:
     return model_info(name).frontend.to_config()
 
 
-def _setting(text: str) -> tuple[str, Any]:
+def _given(text: str, option: str, example: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise ValueError(f"--set takes name=value, such as n_mels=128, got {text!r}")
+        raise ValueError(f"{option} takes NAME=VALUE, such as {example}; got {text!r}")
     try:
-        return name.strip(), json.loads(value)
+        return name, json.loads(value)
     except json.JSONDecodeError:
-        return name.strip(), value
+        return name, value  # a word
+
+
+def feature_cache(used: bool) -> FeatureCache | None:
+    """Return the user's own cache of features, if it shall be used."""
+    from audiozoo.features import FeatureCache
+
+    return FeatureCache() if used else None
 
 
 def _read_object(file: Path, what: str, example: str) -> dict[str, Any]:
@@ -156,6 +153,15 @@ def _read_object(file: Path, what: str, example: str) -> dict[str, Any]:
         raise ValueError(f"{file}: a {what} is a JSON object such as {example}, got {type(content).__name__}")
     return content
 
+
+FrontendName = Annotated[
+    str | None,
+    typer.Option("--frontend", help="A front end other than the model's own: logmel, a preset, a model's, or a JSON file."),
+]
+FrontendSettings = Annotated[
+    list[str] | None, typer.Option("--set", help="With --frontend: one of its settings, name=value; may be repeated.")
+]
+"""What `chosen_frontend` reads."""
 
 DatasetOptions = Annotated[
     list[str] | None,
@@ -173,20 +179,11 @@ def open_dataset(name: str, root: Path | None, table: Path | None, options: Sequ
     from audiozoo.datasets import load_dataset
 
     given: dict[str, Any] = {"root": root} | ({"table": table} if table else {})
-    data = load_dataset(name, **given | dict(map(_option, options or ())))
+    chosen = dict(_given(text, "--option", "verified_only=true") for text in options or ())
+    data = load_dataset(name, **given, **{option: revive(value) for option, value in chosen.items()})
     for note in data.notes:
         err.print(f"note: {note}", soft_wrap=True)
     return data
-
-
-def _option(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"--option takes NAME=VALUE, such as verified_only=true; got {text!r}")
-    try:
-        return name, revive(json.loads(value))
-    except json.JSONDecodeError:
-        return name, value  # a word
 
 
 def report_failures(failures: Sequence[str], *, used: int) -> None:

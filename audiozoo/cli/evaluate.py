@@ -9,7 +9,16 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from audiozoo.cli.console import DatasetOptions, open_dataset, out, progress_bar, quiet_backend, report_failures
+from audiozoo.cli.console import (
+    CACHE_HELP,
+    DatasetOptions,
+    feature_cache,
+    open_dataset,
+    out,
+    progress_bar,
+    quiet_backend,
+    report_failures,
+)
 from audiozoo.files import check_target
 
 EXAMPLE = "audiozoo evaluate my.audiozoo more-sounds/ --picture confusion.png"
@@ -24,6 +33,7 @@ def run(
     picture: Annotated[Path | None, typer.Option(help="Where to draw the confusion matrix.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read instead of leaving it out.")] = False,
+    cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
     """Measure a classifier on sounds that it has not learnt from: of a dataset with an official test set, on that alone."""
     if picture:
@@ -36,7 +46,7 @@ def run(
     loaded = load_classifier(classifier)
     data = open_dataset(dataset, folder, table, options)
     with progress_bar("evaluating") as show:
-        measures, failures = evaluate(loaded, data.test_clips, progress=show)
+        measures, failures = evaluate(loaded, data.test_clips, cache=feature_cache(cache), progress=show)
     if strict and failures:
         raise ValueError("\n".join(failures.values()))
     matrix = np.array(measures["confusion"])

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from audiozoo.cli.console import chosen_frontend, out, report_failures
+from audiozoo.cli.console import FrontendSettings, chosen_frontend, out, report_failures
 
 EXAMPLE = "audiozoo plot dog.wav --frontend logmel --set n_mels=128 --frontend mfcc --clean trim_silence -o pictures/"
 
@@ -16,12 +16,14 @@ EXAMPLE = "audiozoo plot dog.wav --frontend logmel --set n_mels=128 --frontend m
 def run(
     files: Annotated[list[Path], typer.Argument(help="Sound files.")],
     frontend: Annotated[
-        list[str], typer.Option(help="logmel, mfcc, cqt, ...; a preset, a model, or a JSON file. Repeat it for several.")
-    ] = ["logmel"],  # noqa: B006  typer copies it
-    settings: Annotated[list[str], typer.Option("--set", help="name=value: a setting of every front end.")] = [],  # noqa: B006
+        list[str] | None,
+        typer.Option(help="logmel (the default), mfcc, ..., a preset, a model's, or a JSON file; may be repeated."),
+    ] = None,
+    settings: FrontendSettings = None,
     clean: Annotated[
-        list[str], typer.Option(help="trim_silence, reduce_noise, ...: a cleaning step; draws before and after.")
-    ] = [],  # noqa: B006
+        list[str] | None,
+        typer.Option(help="trim_silence, reduce_noise, ...: a cleaning step, drawn before and after; may be repeated."),
+    ] = None,
     start: Annotated[float, typer.Option(help="Where to begin, seconds.")] = 0.0,
     seconds: Annotated[float, typer.Option(help="How much to draw at most.")] = 30.0,
     output: Annotated[Path, typer.Option("--output", "-o", help="A folder, or for one file the picture.")] = Path("."),
@@ -30,8 +32,8 @@ def run(
     from audiozoo.features import Step
     from audiozoo.report import sound_picture
 
-    frontends = [chosen_frontend(name, settings) for name in frontend]
-    steps = tuple(Step.named(name) for name in clean)
+    frontends = [chosen_frontend(name, settings or ()) for name in frontend or ("logmel",)]
+    steps = tuple(Step.named(name) for name in clean or ())
     failures: list[str] = []
     for file, picture in zip(files, _pictures(files, output), strict=True):
         try:

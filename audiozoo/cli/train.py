@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiozoo.cli.console import (
+    CACHE_HELP,
     DatasetOptions,
+    FrontendName,
+    FrontendSettings,
+    chosen_frontend,
+    feature_cache,
     open_dataset,
     out,
     progress_bar,
     quiet_backend,
-    read_frontend,
     recipe_changes,
     report_failures,
 )
@@ -35,13 +39,15 @@ def run(
     epochs: Annotated[int | None, typer.Option(help="Passes over the clips.")] = None,
     seed: Annotated[int | None, typer.Option(help="Makes the training repeatable.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A JSON file of training options.")] = None,
-    frontend: Annotated[Path | None, typer.Option(help="A JSON file of a front end other than the model's own.")] = None,
+    frontend: FrontendName = None,
+    settings: FrontendSettings = None,
     strict: Annotated[bool, typer.Option(help="Stop at files that cannot be read instead of leaving them out.")] = False,
+    cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
     """Train a classifier on your own sounds."""
     from audiozoo.training import adapted, recipe_for, train
 
-    other = read_frontend(frontend)
+    other = chosen_frontend(frontend, settings or ()) if frontend else None
     check_target(output)
     changes = recipe_changes(recipe, epochs=epochs, seed=seed)
     chosen = recipe_for(model, **changes)
@@ -50,6 +56,7 @@ def run(
     out.print(f"{len(clips)} clips of {len(data.labels)} classes: {', '.join(data.labels)}", soft_wrap=True)
     if len(clips) < len(data):
         out.print(f"the official test set, {len(data) - len(clips)} clips, is left out")
+    kept = feature_cache(cache)
     quiet_backend()
     with progress_bar(model) as show:
         classifier = train(
@@ -59,6 +66,7 @@ def run(
             labels=data.labels,
             frontend=adapted(other, clips) if other else None,
             strict=strict,
+            cache=kept,
             progress=show,
         )
     classifier.save(output)

@@ -1,5 +1,6 @@
 """Frontends, which turn one window of sound into an array, and the scaler fitted on what they give."""
 
+from audiozoo.features.cache import CacheInfo, FeatureCache
 from audiozoo.features.cleaning import (
     NoiseClip,
     NormalizePeak,
@@ -25,8 +26,10 @@ __all__ = [
     "GFCC",
     "MFCC",
     "Axis",
+    "CacheInfo",
     "Chroma",
     "Descriptors",
+    "FeatureCache",
     "Features",
     "Frontend",
     "LogMel",

@@ -65,11 +65,20 @@ class Frontend(Configured, ABC):
         require_choice("layout", self.layout, ("left_right", "mid_side"))
         if self.layout == "mid_side" and self.channels > 2:
             raise ValueError(f"layout='mid_side' is of two channels (or of their mix), got channels={self.channels}")
-        self._check_hop(self.hop)
+        self.step()
         if not all(isinstance(step, Step) for step in self.prepare):
             raise ValueError(f"prepare takes cleaning steps such as audiozoo.features.TrimSilence(), got {self.prepare!r}")
 
-    def _check_hop(self, hop: float | None) -> int:
+    def step(self, hop: float | None = None) -> int:
+        """Return the samples from one window to the next.
+
+        Args:
+            hop: Seconds; `None` is the frontend's own.
+
+        Raises:
+            ValueError: It is not positive, or longer than a window.
+        """
+        hop = self.hop if hop is None else hop
         step = max(1, self.samples // 2) if hop is None else round(hop * self.sample_rate)
         if not 0 < step <= self.samples:
             raise ValueError(f"hop must be positive and at most the window's {self.duration} s, got {hop} s")
@@ -137,7 +146,7 @@ class Frontend(Configured, ABC):
             ValueError: As for a call, or a hop that is not positive or longer than a window.
         """
         pieces = [wave] if isinstance(wave, np.ndarray) else wave
-        step = self._check_hop(self.hop if hop is None else hop)
+        step = self.step(hop)
         checked = (audio.check_wave(piece, self.sample_rate)[0] for piece in pieces)
         for start, window in audio.cut(checked, self.samples, step, last=self.last):
             yield start, self._window(window)

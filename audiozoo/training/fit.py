@@ -13,7 +13,7 @@ import numpy as np
 from audiozoo import metrics
 from audiozoo.classifier import Classifier, KerasScorer
 from audiozoo.datasets import Clip, hold_out, recordings_by_label
-from audiozoo.features import Frontend, Scaler, extract
+from audiozoo.features import FeatureCache, Frontend, Scaler, extract
 from audiozoo.layers import keras
 from audiozoo.registry import ModelSpec, build, check_options, model_info
 from audiozoo.training.examples import Batches, Examples, frontend_for, target_indices
@@ -31,6 +31,7 @@ def train(
     labels: Sequence[str] | None = None,
     frontend: Frontend | None = None,
     strict: bool = True,
+    cache: FeatureCache | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Classifier:
@@ -43,6 +44,7 @@ def train(
         labels: The classes in their order; `None` is all that occur, sorted.
         frontend: What to feed the model; `None` is its own, adapted to the clips (`frontend_for`).
         strict: Raise if a clip cannot be read; otherwise it is left out and named in ``classifier.about["failures"]``.
+        cache: Where features are kept from one run to the next.
         progress: Called as training goes on.
         **options: The builder's own. Auxiliary outputs are used where a model has them.
 
@@ -58,7 +60,7 @@ def train(
     classes = tuple(sorted({clip.label for clip in clips})) if labels is None else tuple(labels)
     targets = target_indices(clips, classes)
     _check_classes(classes, targets)
-    features = extract(clips, frontend, progress=stage_of(progress, "features"))
+    features = extract(clips, frontend, cache=cache, progress=stage_of(progress, "features"))
     if strict:
         features.raise_failures()
     classifier = train_examples(
@@ -310,5 +312,5 @@ def pooled_scores(classifier: Classifier, examples: Examples) -> np.ndarray:
     """Return each example's probabilities ``(examples, classes)``, pooled over its windows."""
     features = examples.features
     scores = classifier.window_scores(features.values, rows=examples.rows)
-    ends = np.cumsum([features.offsets[i + 1] - features.offsets[i] for i in examples.index])
+    ends = np.cumsum(features.counts[examples.index])
     return np.stack([classifier.pool(part) for part in np.split(scores, ends[:-1])])

@@ -1,0 +1,52 @@
+"""``audiozoo cache``: what is kept of computed features, and an end to it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from audiozoo.cli.console import out
+
+if TYPE_CHECKING:
+    from audiozoo.features import CacheInfo
+
+EXAMPLE = "audiozoo cache info"
+
+app = typer.Typer(help="Show or remove the features kept on disk.", no_args_is_help=True)
+
+
+@app.command()
+def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Say where features are kept, and how many.
+
+    The environment's AUDIOZOO_CACHE names another folder, AUDIOZOO_CACHE_LIMIT another size, such as 500MB.
+    """
+    from audiozoo.features import FeatureCache
+
+    kept = FeatureCache().info()
+    if as_json:
+        print(json.dumps(asdict(kept)))
+        return
+    out.print(f"{kept.folder}: {_described(kept)}, at most {_size(kept.limit_bytes)}", soft_wrap=True)
+
+
+@app.command()
+def clear() -> None:
+    """Remove all features kept; they are computed again when needed."""
+    from audiozoo.features import FeatureCache
+
+    cache = FeatureCache()
+    kept = cache.info()
+    cache.clear()
+    out.print(f"{kept.folder}: removed {_described(kept)}", soft_wrap=True)
+
+
+def _described(kept: CacheInfo) -> str:
+    return f"{kept.packs} file(s) with the features of {kept.clips} clips, {_size(kept.bytes)}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
