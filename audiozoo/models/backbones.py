@@ -13,13 +13,17 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from audiozoo.config import unknown_name
-from audiozoo.features import LogMel
+from audiozoo.features import LogMel, Stack
 from audiozoo.layers import Activation, classify, keras, require_size, time_first
 from audiozoo.models.cnn_multichannel import LOGMEL_128
 from audiozoo.registry import Reference, register
 
 BackboneName = Literal["ResNet50", "VGG16", "InceptionV3", "DenseNet121", "MobileNetV2", "EfficientNetB0"]
 ImageWeights = Literal["imagenet"] | None
+
+_LOGMEL = LogMel(sample_rate=44_100, duration=128 * 1_024 / 44_100, framing="window", n_fft=1_024, hop_length=1_024, n_mels=128)
+_THREE_LOGMELS = Stack(of=(_LOGMEL, _LOGMEL, _LOGMEL))
+"""128 mel bands in decibels by 128 frames that do not overlap, thrice, as the three colours of a picture."""
 
 
 class _Backbone(NamedTuple):
@@ -125,15 +129,7 @@ def mobilenet(
 
 
 @register(
-    frontend=LogMel(
-        sample_rate=44_100,
-        duration=128 * 1_024 / 44_100,
-        channels=3,
-        framing="window",
-        n_fft=1_024,
-        hop_length=1_024,
-        n_mels=128,
-    ),
+    frontend=_THREE_LOGMELS,
     reference=Reference((128, 128, 3), num_classes=50, parameters=21_905_234),
     paper="article on classifying everyday sounds",
     year=2020,
@@ -175,7 +171,8 @@ def _seen(x: Any, model: str, name: str, weights: ImageWeights, momentum: float,
         raise unknown_name("backbone", name, _BACKBONES)
     if weights not in ("imagenet", None):
         raise ValueError(
-            f"{model}: the weights are 'imagenet' or None, got {weights!r}; load a file of the whole model with model.load_weights"
+            f"the weights that {model} can start from are 'imagenet' or None, got {weights!r}: "
+            "load a file of the whole model with model.load_weights(path)"
         )
     backbone = _BACKBONES[name]
     require_size(model, x.shape[1:], (backbone.smallest, backbone.smallest))
@@ -211,6 +208,6 @@ def _trunk(name: str, input_shape: tuple[int, ...], weights: ImageWeights) -> ke
             raise
         folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
         raise OSError(
-            f"the ImageNet weights of {name} could not be downloaded: check the network, or fetch {address[2]} from {address[1]} "
-            f"on another machine and put it into {folder}"
+            f"the ImageNet weights of {name} could not be downloaded: check the network, or download {address[2]} from "
+            f"{address[1]} on another machine and put it into {folder}"
         ) from error

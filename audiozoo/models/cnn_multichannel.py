@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from audiozoo.features import LogMel
+from audiozoo.features.presets import AUDIO_CLASSIFICATION_MODELS, SHARMA
 from audiozoo.layers import Activation, classify, convolution_block, keras
 from audiozoo.registry import Reference, Score, register
 
@@ -47,10 +48,6 @@ _SHARMA: _Blocks = (
 
 LOGMEL_128 = LogMel(sample_rate=16_000, duration=2.048, frames=128, n_fft=512, hop_length=256, n_mels=128)
 """128 mel bands in decibels by 128 frames of 16 ms."""
-
-_FOUR_CHANNELS = LogMel(
-    sample_rate=16_000, duration=8.18, channels=4, frames=256, n_fft=1_024, hop_length=512, n_mels=128, pad="repeat"
-)
 
 _RECIPE = {"epochs": 100, "batch_size": 32, "learning_rate": 1e-4, "patience": 30, "refit": True}
 """The source's optimiser and learning rate; it leaves the number of epochs open."""
@@ -95,7 +92,7 @@ def cnn_single_channel(
 
 
 @register(
-    frontend=_FOUR_CHANNELS,
+    frontend=AUDIO_CLASSIFICATION_MODELS,
     reference=Reference((128, 256, 4), num_classes=6, parameters=3_064_646),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
@@ -128,7 +125,7 @@ def cnn_multichannel(
 
 
 @register(
-    frontend=_FOUR_CHANNELS,
+    frontend=AUDIO_CLASSIFICATION_MODELS,
     reference=Reference((128, 256, 4), num_classes=6, parameters=3_118_230),
     paper="wubinbai/Audio-Classification-Models, arXiv:1908.11219",
     year=2020,
@@ -159,7 +156,7 @@ def cnn_multichannel_attention(
 
 
 @register(
-    frontend=_FOUR_CHANNELS,
+    frontend=SHARMA,
     reference=Reference((128, 256, 4), num_classes=50, parameters=13_924_914),
     paper="arXiv:1908.11219",
     year=2020,
@@ -192,7 +189,7 @@ def cnn_multichannel_sharma(
 
 
 @register(
-    frontend=_FOUR_CHANNELS,
+    frontend=SHARMA,
     reference=Reference((128, 256, 4), num_classes=50, parameters=14_503_746),
     paper="arXiv:1908.11219",
     year=2020,

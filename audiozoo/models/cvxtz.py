@@ -5,13 +5,13 @@ Source: CVxTz/audio_classification (2018), whose results are means over three ne
 
 from __future__ import annotations
 
-from audiozoo.features import LogMel, Waveform
+from audiozoo.features import LogMel, Scale, Waveform
 from audiozoo.layers import Activation, classify, keras, require_size
 from audiozoo.registry import Reference, Score, register
 
 
 @register(
-    frontend=Waveform(sample_rate=16_000, duration=2.0),
+    frontend=Waveform(sample_rate=16_000, duration=2.0, scaling="minmax"),
     reference=Reference((32_000, 1), num_classes=41, parameters=360_513),
     paper="CVxTz/audio_classification",
     year=2018,
@@ -49,7 +49,11 @@ def wave_cnn(
 
 
 @register(
-    frontend=LogMel(sample_rate=16_000, duration=5.0, n_fft=2_048, hop_length=512, n_mels=320, reference="max"),
+    frontend=Scale(
+        of=LogMel(sample_rate=16_000, duration=5.0, n_fft=2_048, hop_length=512, n_mels=320, reference="max"),
+        gain=1 / 40,
+        offset=1.0,
+    ),
     reference=Reference((320, 157, 1), num_classes=41, parameters=95_965),
     paper="CVxTz/audio_classification",
     year=2018,

@@ -113,9 +113,7 @@ def a_crnn(
         x = keras.layers.Dropout(dropout)(x)
     x = time_first(x)
     for _ in range(2):
-        x = keras.layers.GRU(
-            32, dropout=dropout, recurrent_dropout=dropout, return_sequences=True, reset_after=reset_after
-        )(x)
+        x = keras.layers.GRU(32, dropout=dropout, recurrent_dropout=dropout, return_sequences=True, reset_after=reset_after)(x)
     x = keras.layers.Dropout(dropout)(keras.layers.Dense(32)(x))
     x = keras.layers.GlobalAveragePooling1D(name="embedding")(x)
     return keras.Model(inputs, classify(x, num_classes, activation=activation), name="a_crnn")

@@ -5,13 +5,13 @@ Source: the tutorial's notebook, with its table of layers and its result on the 
 
 from __future__ import annotations
 
+from audiozoo.features.presets import DCASE2018
 from audiozoo.layers import Activation, classify, keras, require_size
-from audiozoo.models.dcase2018 import DCASE2018_LOGMEL
 from audiozoo.registry import Reference, Score, register
 
 
 @register(
-    frontend=DCASE2018_LOGMEL,
+    frontend=DCASE2018,
     reference=Reference((40, 500, 1), num_classes=10, parameters=105_290),
     paper="DCASE 2018 tutorial",
     year=2018,

@@ -6,28 +6,13 @@ baseline", DCASE Workshop 2018, arXiv:1807.09902, and the table of layers publis
 
 from __future__ import annotations
 
-from audiozoo.features import LogMel
+from audiozoo.features.presets import FREESOUND2018
 from audiozoo.layers import Activation, classify, keras
 from audiozoo.registry import Reference, Score, register
 
 
 @register(
-    frontend=LogMel(
-        sample_rate=44_100,
-        duration=0.25,
-        frames=25,
-        n_fft=2_048,
-        win_length=1_102,
-        hop_length=441,
-        power=1.0,
-        n_mels=64,
-        fmin=125.0,
-        fmax=7_500.0,
-        mel_scale="htk",
-        norm=None,
-        compression="log",
-        offset=1e-3,
-    ),
+    frontend=FREESOUND2018,
     reference=Reference((64, 25, 1), num_classes=41, parameters=658_591),
     paper="arXiv:1807.09902",
     year=2018,

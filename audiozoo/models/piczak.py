@@ -6,13 +6,13 @@ with its code, karolpiczak/paper-2015-esc-convnet.
 
 from __future__ import annotations
 
-from audiozoo.features import LogMel
+from audiozoo.features.presets import PICZAK
 from audiozoo.layers import Activation, classify, keras, require_size
 from audiozoo.registry import Reference, Score, register
 
 
 @register(
-    frontend=LogMel(sample_rate=22_050, duration=0.95, channels=2, frames=41, n_fft=1_024, hop_length=512, n_mels=60),
+    frontend=PICZAK,
     reference=Reference((60, 41, 2), num_classes=50, parameters=26_934_130),
     paper="Piczak 2015, doi:10.1109/MLSP.2015.7324337",
     year=2015,
