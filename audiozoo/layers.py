@@ -47,3 +47,40 @@ def require_size(name: str, input_shape: Sequence[int], smallest: Sequence[int])
             f"{name} needs an input of at least {tuple(smallest)} along its first axes, got {tuple(input_shape)}: "
             "use a longer duration or more bands"
         )
+
+
+def time_first(x: Any) -> Any:
+    """Turn ``(bands, frames, channels)`` into the sequence ``(frames, bands x channels)`` that recurrent layers take."""
+    _, bands, frames, channels = x.shape
+    x = keras.layers.Permute((2, 1, 3))(x)
+    return keras.layers.Reshape((frames, bands * channels))(x)
+
+
+def convolution_block(
+    x: Any,
+    filters: int,
+    kernel: tuple[int, int],
+    pool: tuple[int, int],
+    *,
+    momentum: float,
+    pointwise: bool = True,
+    padding: Literal["valid", "same"] = "valid",
+) -> Any:
+    """Apply two convolutions and a 1x1 one, each with a leaky ReLU, then normalise each channel, then pool the maximum.
+
+    Source: wubinbai/Audio-Classification-Models (2020), all of whose convolutional networks are made of this block.
+
+    Args:
+        x: ``(bands, frames, channels)``.
+        filters: Of each convolution.
+        kernel: Of the first two convolutions.
+        pool: What is pooled.
+        momentum: Of the moving averages.
+        pointwise: Whether there is a 1x1 convolution.
+        padding: Of the pooling: "same" also pools what is left at the end of an axis.
+    """
+    for size in (kernel, kernel, (1, 1))[: 3 if pointwise else 2]:
+        x = keras.layers.Conv2D(filters, size, padding="same")(x)
+        x = keras.layers.LeakyReLU(negative_slope=0.01)(x)
+    x = keras.layers.BatchNormalization(momentum=momentum)(x)
+    return keras.layers.MaxPooling2D(pool, padding=padding)(x)

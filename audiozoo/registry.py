@@ -211,7 +211,8 @@ def build(
         name: A name or alias from `list_models`.
         num_classes: Width of the output.
         input_shape: Of one window, without the batch; `None` is the shape of the model's own frontend.
-        weights: Path of a Keras weights file for the same model and sizes; `None` leaves the random initialisation.
+        weights: Path of a Keras weights file for the same model and sizes; `None` leaves the random initialisation. A model
+            that has an option `weights` of its own gets this instead: the name of published weights.
         seed: Makes the initial weights and the dropout repeatable; no global state is changed.
         **options: The builder's own, see ``model_info(name).options``.
 
@@ -231,6 +232,8 @@ def build(
         raise ValueError(
             f"{spec.name} takes {spec.input} input like {spec.frontend.shape}, got input_shape={shape} (without the batch axis)"
         )
+    if weights is not None and "weights" in spec.options:
+        options, weights = {**options, "weights": weights}, None
     with _seeded(seed):
         model = spec.builder(shape, num_classes, **options)
     if weights is not None:

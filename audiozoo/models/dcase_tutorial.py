@@ -1,0 +1,50 @@
+"""The convolutional network of the DCASE 2018 tutorial on acoustic scenes.
+
+Source: the tutorial's notebook, with its table of layers and its result on the development set of DCASE 2018 task 1A.
+"""
+
+from __future__ import annotations
+
+from audiozoo.features.presets import DCASE2018
+from audiozoo.layers import Activation, classify, keras, require_size
+from audiozoo.registry import Reference, Score, register
+
+
+@register(
+    frontend=DCASE2018,
+    reference=Reference((40, 500, 1), num_classes=10, parameters=105_290),
+    paper="DCASE 2018 tutorial",
+    year=2018,
+    scores=[Score("DCASE 2018 task 1A", "macro accuracy", 61.6, "development set, fold 1")],
+    recipe={"epochs": 100, "batch_size": 16, "learning_rate": 1e-3, "patience": 30, "refit": True},
+)
+def dcase_tutorial_cnn(
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    *,
+    dropout: float = 0.2,
+    normalization_momentum: float = 0.9,
+    activation: Activation = "softmax",
+) -> keras.Model:
+    """Two 5x5 convolutions and the maximum of each filter: the network of the DCASE 2018 tutorial.
+
+    Args:
+        input_shape: ``(bands, frames, channels)``, at least 4 bands and 8 frames.
+        num_classes: Classes.
+        dropout: After each pooling.
+        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
+        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+
+    Raises:
+        ValueError: The input is too small.
+    """
+    require_size("dcase_tutorial_cnn", input_shape, (4, 8))
+    inputs = x = keras.Input(input_shape, name="features")
+    for pool in ((2, 4), (2, 2)):
+        x = keras.layers.Conv2D(64, 5, padding="same")(x)
+        x = keras.layers.BatchNormalization(momentum=normalization_momentum)(x)
+        x = keras.layers.ReLU()(x)
+        x = keras.layers.MaxPooling2D(pool)(x)
+        x = keras.layers.Dropout(dropout)(x)
+    x = keras.layers.GlobalMaxPooling2D(name="embedding")(x)
+    return keras.Model(inputs, classify(x, num_classes, activation=activation), name="dcase_tutorial_cnn")

@@ -1,0 +1,52 @@
+"""The baseline of the DCASE 2018 challenge, task 2 (Freesound general-purpose tagging).
+
+Source: Fonseca et al., "General-purpose tagging of Freesound audio with AudioSet labels: task description, dataset, and
+baseline", DCASE Workshop 2018, arXiv:1807.09902, and the table of layers published with the baseline.
+"""
+
+from __future__ import annotations
+
+from audiozoo.features.presets import FREESOUND2018
+from audiozoo.layers import Activation, classify, keras
+from audiozoo.registry import Reference, Score, register
+
+
+@register(
+    frontend=FREESOUND2018,
+    reference=Reference((64, 25, 1), num_classes=41, parameters=658_591),
+    paper="arXiv:1807.09902",
+    year=2018,
+    scores=[
+        Score("FSDKaggle2018", "MAP@3", 0.6943, "private leaderboard"),
+        Score("FSDKaggle2018", "MAP@3", 0.7049, "public leaderboard"),
+    ],
+    aliases=["dcase2018_task2_baseline"],
+    recipe={"epochs": 100, "batch_size": 64, "learning_rate": 1e-4, "patience": 30, "refit": True},
+)
+def freesound2018_baseline(
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    *,
+    initial_deviation: float = 1e-3,
+    activation: Activation = "softmax",
+) -> keras.Model:
+    """Three convolutions on a quarter of a second: the DCASE 2018 task 2 baseline.
+
+    Args:
+        input_shape: ``(bands, frames, channels)``, of any size.
+        num_classes: Classes.
+        initial_deviation: Of the normal distribution that the kernels are drawn from. The published one is small for so few
+            layers: expect some thousand steps before the loss falls.
+        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+    """
+    inputs = x = keras.Input(input_shape, name="features")
+    for filters, kernel in ((100, 7), (150, 5), (200, 3)):
+        # An instance for each layer: one that draws without a seed would draw the same again.
+        initial = keras.initializers.TruncatedNormal(stddev=initial_deviation)
+        x = keras.layers.Conv2D(filters, kernel, padding="same", activation="relu", kernel_initializer=initial)(x)
+        if filters < 200:
+            x = keras.layers.MaxPooling2D(3, strides=2, padding="same")(x)
+    x = keras.layers.GlobalMaxPooling2D(name="embedding")(x)
+    initial = keras.initializers.TruncatedNormal(stddev=initial_deviation)
+    outputs = classify(x, num_classes, activation=activation, kernel_initializer=initial)
+    return keras.Model(inputs, outputs, name="freesound2018_baseline")
