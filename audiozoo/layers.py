@@ -47,3 +47,48 @@ def require_size(name: str, input_shape: Sequence[int], smallest: Sequence[int])
             f"{name} needs an input of at least {tuple(smallest)} along its first axes, got {tuple(input_shape)}: "
             "use a longer duration or more bands"
         )
+
+
+def time_first(x: Any) -> Any:
+    """Turn ``(bands, frames, channels)`` into the sequence ``(frames, bands x channels)`` that recurrent layers take."""
+    _, bands, frames, channels = x.shape
+    x = keras.layers.Permute((2, 1, 3))(x)
+    return keras.layers.Reshape((frames, bands * channels))(x)
+
+
+def convolution_block(
+    x: Any,
+    filters: int,
+    kernel: tuple[int, int],
+    pool: tuple[int, int],
+    *,
+    momentum: float,
+    kernel_initializer: str = "glorot_uniform",
+) -> Any:
+    """Apply two convolutions and a 1x1 one, each with a leaky ReLU, then normalise each channel, then pool the maximum.
+
+    Source: wubinbai/Audio-Classification-Models (2020), all of whose convolutional networks are made of this block.
+    """
+    for size in (kernel, kernel, (1, 1)):
+        x = keras.layers.Conv2D(filters, size, padding="same", kernel_initializer=kernel_initializer)(x)
+        x = keras.layers.LeakyReLU(negative_slope=0.01)(x)
+    x = keras.layers.BatchNormalization(momentum=momentum)(x)
+    return keras.layers.MaxPooling2D(pool)(x)
+
+
+def sub_bands(x: Any, size: int, hop: int) -> list[Any]:
+    """Cut ``(bands, frames, channels)`` into groups of `size` bands, one every `hop`."""
+    return [x[:, first : first + size] for first in range(0, x.shape[1] - size + 1, hop)]
+
+
+def concatenated(parts: list[Any]) -> Any:
+    """Lay vectors end to end; a single one stays as it is."""
+    return keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
+
+
+def sub_band_outputs(parts: list[Any], num_classes: int, *, activation: Activation) -> list[Any]:
+    """Classify each sub-band's vector by itself, in layers named `sub_band_0` and so on."""
+    return [
+        keras.layers.Dense(num_classes, activation=activation, name=f"sub_band_{index}", dtype="float32")(part)
+        for index, part in enumerate(parts)
+    ]
