@@ -5,13 +5,31 @@ Source: wubinbai/Audio-Classification-Models (2020), section "audio features wit
 
 from __future__ import annotations
 
-from audiozoo.features import LogMel
+from dataclasses import replace
+
+from audiozoo.features import MFCC, Chroma, LogMel, Statistics
 from audiozoo.layers import Activation, classify, keras
 from audiozoo.registry import Reference, register
 
+_CHROMA = Chroma(sample_rate=22_050, duration=5.0, n_chroma=40)
+_MEAN_FEATURES = Statistics(
+    of=(
+        MFCC(sample_rate=22_050, duration=5.0, n_mfcc=40),
+        LogMel(sample_rate=22_050, duration=5.0, n_mels=40, fmax=8_000.0, compression=None),
+        _CHROMA,
+        replace(_CHROMA, kind="cqt"),
+        replace(_CHROMA, kind="cens"),
+    ),
+    form="table",
+)
+"""The means of 40 MFCC, 40 mel bands (linear power) and three kinds of 40 pitch classes, a column each.
+
+The source stacks them as rows and reshapes that to 40x5, which tears the features apart; here a column is a feature.
+"""
+
 
 @register(
-    frontend=LogMel(sample_rate=22_050, duration=5.0, n_mels=40, frames=5),
+    frontend=_MEAN_FEATURES,
     reference=Reference(input_shape=(40, 5, 1), num_classes=6, parameters=996_870),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,

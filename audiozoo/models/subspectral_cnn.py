@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from audiozoo.features import LogMel
+from audiozoo.features import Spectrogram
 from audiozoo.layers import (
     Activation,
     classify,
@@ -20,9 +20,15 @@ from audiozoo.layers import (
 )
 from audiozoo.registry import Reference, register
 
+_MAGNITUDE = Spectrogram(sample_rate=16_000, duration=4.096, frames=128, n_fft=1_024, hop_length=512, power=1.0, first_bin=1)
+"""The magnitude in 512 bins by 128 frames, linear and without the constant part, as the source computes it.
+
+It leaves the hop open; half a frame is what it has for its other networks.
+"""
+
 
 @register(
-    frontend=LogMel(sample_rate=16_000, duration=4.096, frames=128, n_fft=8_192, hop_length=512, n_mels=512),
+    frontend=_MAGNITUDE,
     reference=Reference((512, 128, 1), num_classes=6, parameters=35_213_648, options={"auxiliary": True}),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
