@@ -64,16 +64,28 @@ def convolution_block(
     *,
     momentum: float,
     kernel_initializer: str = "glorot_uniform",
+    pointwise: bool = True,
+    padding: Literal["valid", "same"] = "valid",
 ) -> Any:
     """Apply two convolutions and a 1x1 one, each with a leaky ReLU, then normalise each channel, then pool the maximum.
 
     Source: wubinbai/Audio-Classification-Models (2020), all of whose convolutional networks are made of this block.
+
+    Args:
+        x: ``(bands, frames, channels)``.
+        filters: Of each convolution.
+        kernel: Of the first two convolutions.
+        pool: What is pooled.
+        momentum: Of the moving averages.
+        kernel_initializer: Of the convolutions.
+        pointwise: Whether there is a 1x1 convolution.
+        padding: Of the pooling: "same" also pools what is left at the end of an axis.
     """
-    for size in (kernel, kernel, (1, 1)):
+    for size in (kernel, kernel, (1, 1))[: 3 if pointwise else 2]:
         x = keras.layers.Conv2D(filters, size, padding="same", kernel_initializer=kernel_initializer)(x)
         x = keras.layers.LeakyReLU(negative_slope=0.01)(x)
     x = keras.layers.BatchNormalization(momentum=momentum)(x)
-    return keras.layers.MaxPooling2D(pool)(x)
+    return keras.layers.MaxPooling2D(pool, padding=padding)(x)
 
 
 def sub_bands(x: Any, size: int, hop: int) -> list[Any]:
