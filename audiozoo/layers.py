@@ -63,6 +63,7 @@ def convolution_block(
     pool: tuple[int, int],
     *,
     momentum: float,
+    kernel_initializer: str = "glorot_uniform",
     pointwise: bool = True,
     padding: Literal["valid", "same"] = "valid",
 ) -> Any:
@@ -76,11 +77,30 @@ def convolution_block(
         kernel: Of the first two convolutions.
         pool: What is pooled.
         momentum: Of the moving averages.
+        kernel_initializer: Of the convolutions.
         pointwise: Whether there is a 1x1 convolution.
         padding: Of the pooling: "same" also pools what is left at the end of an axis.
     """
     for size in (kernel, kernel, (1, 1))[: 3 if pointwise else 2]:
-        x = keras.layers.Conv2D(filters, size, padding="same")(x)
+        x = keras.layers.Conv2D(filters, size, padding="same", kernel_initializer=kernel_initializer)(x)
         x = keras.layers.LeakyReLU(negative_slope=0.01)(x)
     x = keras.layers.BatchNormalization(momentum=momentum)(x)
     return keras.layers.MaxPooling2D(pool, padding=padding)(x)
+
+
+def sub_bands(x: Any, size: int, hop: int) -> list[Any]:
+    """Cut ``(bands, frames, channels)`` into groups of `size` bands, one every `hop`."""
+    return [x[:, first : first + size] for first in range(0, x.shape[1] - size + 1, hop)]
+
+
+def concatenated(parts: list[Any]) -> Any:
+    """Lay vectors end to end; a single one stays as it is."""
+    return keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
+
+
+def sub_band_outputs(parts: list[Any], num_classes: int, *, activation: Activation) -> list[Any]:
+    """Classify each sub-band's vector by itself, in layers named `sub_band_0` and so on."""
+    return [
+        keras.layers.Dense(num_classes, activation=activation, name=f"sub_band_{index}", dtype="float32")(part)
+        for index, part in enumerate(parts)
+    ]

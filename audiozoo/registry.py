@@ -163,8 +163,8 @@ def list_models(
     Raises:
         ValueError: An unknown kind of input.
 
-    >>> list_models("*cnn*")
-    ['house_cnn']
+    >>> list_models("feature_*")
+    ['feature_cnn', 'feature_mlp']
     """
     if input is not None and input not in _KINDS.values():
         raise unknown_name("input", input, _KINDS.values())

@@ -1,6 +1,11 @@
 """What every model of the registry must pass; a new one is found and tested without a line here."""
 
+import functools
+import importlib.util
 import json
+import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -10,19 +15,101 @@ import audiozoo
 
 NAMES = audiozoo.list_models()
 EACH = pytest.mark.parametrize("name", NAMES)
+
+# Quicker than compiling for a few calls, but on JAX, which then compiles each operation by itself.
+EAGERLY = keras.backend.backend() != "jax"
 SMALL = {"vector": (30,), "waveform": (4_000, 1), "spectral": (40, 50, 1)}
+# Smaller still where a step over time costs time, and the least where the network asks for more than the above.
+SMALL_FOR = {
+    **dict.fromkeys((name for name in NAMES if "lstm" in name or "cldnn" in name), (16, 8, 1)),
+    "soundnet_cnn": (7_097, 1),
+    "soundnet_lstm": (6_000, 1),
+    "subspectral_cnn": (32, 16, 1),
+}
+SMALL_OPTIONS = {"subspectral_cnn": {"sub_band_size": 16, "sub_band_hop": 16}}
+
+
+def small_shape(name):
+    return SMALL_FOR.get(name) or SMALL[audiozoo.model_info(name).input]
 
 
 def small(name, **options):
-    return audiozoo.build(name, 3, input_shape=SMALL[audiozoo.model_info(name).input], seed=0, **options)
+    """Build a small model, with deep supervision where it has any."""
+    supervised = {"auxiliary": True} if "auxiliary" in audiozoo.model_info(name).options else {}
+    options = {**SMALL_OPTIONS.get(name, {}), **supervised, **options}
+    return audiozoo.build(name, 3, input_shape=small_shape(name), seed=0, **options)
 
 
-def windows(name, rng, count=4):
-    return rng.normal(0, 1, (count, *SMALL[audiozoo.model_info(name).input])).astype(np.float32)
+@functools.cache
+def shared(name):
+    """Build a model once for all tests that only look at it."""
+    return small(name)
 
 
-def first(outputs):
-    return np.asarray(keras.ops.convert_to_numpy(outputs[0] if isinstance(outputs, (list, tuple)) else outputs))
+def windows(name, count=4):
+    return np.random.default_rng(7).normal(0, 1, (count, *small_shape(name))).astype(np.float32)
+
+
+@functools.cache
+def sounds(name):
+    """Return noise, quieter noise, silence and something far too loud."""
+    return windows(name) * np.float32([1, 0.01, 0, 100]).reshape(4, *[1] * len(small_shape(name)))
+
+
+@functools.cache
+def scores(name):
+    return answers(shared(name), sounds(name))
+
+
+def answers(model, batch):
+    """Return what the first output says."""
+    outputs = model(batch) if EAGERLY else model.predict_on_batch(batch)
+    return array(outputs[0] if isinstance(outputs, (list, tuple)) else outputs)
+
+
+def array(tensor):
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
+def activation_of(name):
+    return audiozoo.model_info(name).options["activation"]
+
+
+def examples(name, model):
+    """Return windows, and for each output labels as its activation wants them."""
+    labels = np.arange(6) % 3
+    labels = labels if activation_of(name) == "softmax" else np.eye(3)[labels]
+    return windows(name, 6), (labels,) * len(model.outputs) if len(model.outputs) > 1 else labels
+
+
+def compiled(name, model, optimizer, *, eagerly=EAGERLY):
+    loss = {"softmax": "sparse_categorical_crossentropy", "sigmoid": "binary_crossentropy"}[activation_of(name)]
+    model.compile(optimizer, [loss] * len(model.outputs) if len(model.outputs) > 1 else loss, run_eagerly=eagerly)
+    return model
+
+
+def unmoved(model, before, *kinds):
+    """Return the paths of the weights of certain kinds that are what they were."""
+    pairs = zip(model.weights, model.get_weights(), before, strict=True)
+    return [w.path for w, now, old in pairs if any(kind in w.path for kind in kinds) and np.array_equal(now, old)]
+
+
+def as_in_use(model):
+    """Rebuild a model that has no dropout and normalises by its moving averages in training too."""
+    quiet = type(model).from_config(_without_chance(model.get_config()))
+    quiet.set_weights(model.get_weights())
+    return quiet
+
+
+def _without_chance(config):
+    if isinstance(config, list):
+        return [_without_chance(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    calm = {key: 0.0 if key in ("rate", "dropout") else _without_chance(value) for key, value in config.items()}
+    if config.get("class_name") == "BatchNormalization":
+        calm["config"]["trainable"] = False
+    return calm
 
 
 @EACH
@@ -30,6 +117,137 @@ def test_has_the_published_number_of_parameters(name):
     reference = audiozoo.model_info(name).reference
     model = audiozoo.build(name, reference.num_classes, input_shape=reference.input_shape, **reference.options)
     assert model.count_params() == reference.parameters
+
+
+@EACH
+def test_the_frontend_gives_what_the_reference_takes(name):
+    spec = audiozoo.model_info(name)
+    assert spec.frontend.shape == spec.reference.input_shape
+
+
+@EACH
+def test_the_card_is_complete(name):
+    spec = audiozoo.model_info(name)
+    assert spec.description.endswith(".")
+    assert spec.paper
+    assert 1990 < spec.year < 2100
+    assert list(spec.options)[-1] in ("activation", "auxiliary")
+    json.dumps(spec.frontend.to_config())
+    assert audiozoo.recipe_for(name).epochs > 0
+
+
+@EACH
+def test_gives_probabilities_for_sound_silence_and_full_scale_noise(name):
+    assert scores(name).shape == (4, 3)
+    assert np.isfinite(scores(name)).all()
+    if activation_of(name) == "softmax":
+        assert np.allclose(scores(name).sum(axis=1), 1, atol=1e-5)
+    else:
+        assert ((scores(name) >= 0) & (scores(name) <= 1)).all()
+
+
+@EACH
+def test_ends_in_embedding_logits_probabilities(name):
+    model = shared(name)
+    ends = [model.get_layer(layer) for layer in ("embedding", "logits", "probabilities")]
+    assert len(ends[0].output.shape) == 2
+    assert ends[2].output is model.outputs[0]
+    logits = small(name, activation=None)
+    logits.set_weights(model.get_weights())
+    activation = getattr(keras.ops, activation_of(name))
+    assert np.allclose(activation(answers(logits, sounds(name))), scores(name), atol=1e-5)
+
+
+@EACH
+def test_gives_one_label_or_several(name):
+    other = {"softmax": "sigmoid", "sigmoid": "softmax"}[activation_of(name)]
+    assert small(name, activation=other).get_layer("probabilities").activation is getattr(keras.activations, other)
+
+
+@EACH
+def test_an_answer_does_not_depend_on_its_batch_mates(name):
+    alone = answers(shared(name), sounds(name)[:1])
+    assert np.allclose(alone, scores(name)[:1], atol=1e-5)
+
+
+@EACH
+def test_every_kernel_gets_a_gradient_and_a_step_along_it_lowers_the_loss(name):
+    model = compiled(name, as_in_use(shared(name)), keras.optimizers.SGD(1.0, momentum=0.9))
+    x, y = examples(name, model)
+    before, loss = [array(weight) for weight in model.trainable_weights], evaluated(model, x, y)
+    model.train_on_batch(x, y)
+    # What momentum remembers of its first step is that step: the gradient, downhill.
+    steps = [array(step) for step in model.optimizer.momentums]
+    paths = [weight.path for weight in model.trainable_weights]
+    assert [path for path, step in zip(paths, steps, strict=True) if "kernel" in path and not step.any()] == []
+    # As long as would take the loss down by a thousandth if it were a plane.
+    rate = 0.001 * loss / sum(float(np.sum(step**2)) for step in steps)
+    for weight, old, step in zip(model.trainable_weights, before, steps, strict=True):
+        weight.assign(old + np.float32(rate) * step)
+    assert evaluated(model, x, y) < loss
+
+
+def evaluated(model, x, y):
+    results = model.evaluate(x, y, verbose=0)
+    return results[0] if isinstance(results, list) else results
+
+
+@EACH
+def test_compiles_and_fits_as_any_keras_model(name):
+    model = compiled(name, small(name), "adam")
+    before = model.get_weights()
+    x, y = examples(name, model)
+    history = model.fit(x, y, batch_size=6, epochs=1, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    assert unmoved(model, before, "kernel", "gamma", "moving") == []
+
+
+@EACH
+def test_saves_and_loads_in_safe_mode(name, tmp_path):
+    shared(name).save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert np.allclose(answers(again, sounds(name)), scores(name), atol=1e-6)
+
+
+REPRESENTATIVES = [
+    "house_cnn",
+    "joint_autoencoder",
+    "lstm_time_distributed",
+    "cldnn_attention",
+    "soundnet_cnn",
+    "subspectralnet",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REPRESENTATIVES)
+def test_trains_compiled(name):
+    model = compiled(name, small(name), "adam", eagerly=False)
+    x, y = examples(name, model)
+    history = model.fit(x, y, batch_size=6, epochs=30, verbose=0)
+    assert history.history["loss"][-1] < history.history["loss"][0]
+
+
+_OTHER = """
+import sys, numpy, keras, audiozoo.keras_layers
+model = keras.saving.load_model(sys.argv[1], safe_mode=True)
+scores = model(numpy.load(sys.argv[2]))
+numpy.save(sys.argv[3], keras.ops.convert_to_numpy(scores[0] if isinstance(scores, (list, tuple)) else scores))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REPRESENTATIVES)
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_loads_on_another_backend(name, backend, tmp_path):
+    if backend == keras.backend.backend() or importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is this backend, or not there")
+    model, sound, answer = tmp_path / "model.keras", tmp_path / "sound.npy", tmp_path / "answer.npy"
+    shared(name).save(model)
+    np.save(sound, sounds(name))
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    subprocess.run([sys.executable, "-c", _OTHER, model, sound, answer], check=True, env=environment, capture_output=True)
+    assert np.allclose(np.load(answer), scores(name), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -56,102 +274,78 @@ def test_subspectralnet_as_published(bands, channels, size, hop, auxiliary, para
     assert model.count_params() == parameters
 
 
+SQUARE = (128, 128, 1)
+SECONDS_3 = (30_000, 1)
+ADDITIVE = {"attention": "additive"}
+
+
 @pytest.mark.parametrize(
-    ("name", "shape", "options", "parameters"),
+    ("name", "shape", "classes", "options", "parameters"),
     [
-        ("subspectralnet", (40, 500, 2), {"auxiliary": True, "normalization_axis": "channel"}, 332_136),
-        ("dcase2018_baseline", (40, 500, 1), {"normalization_axis": "channel"}, 116_310),
-        ("dcase2018_baseline", (40, 500, 2), {}, 117_686),
-        ("dcase2018_baseline", (200, 500, 2), {}, 169_654),
-        ("feature_mlp", (128,), {}, 158_758 + 4 * 33),
+        ("subspectralnet", (40, 500, 2), 10, {"auxiliary": True, "normalization_axis": "channel"}, 332_136),
+        ("dcase2018_baseline", (40, 500, 1), 10, {"normalization_axis": "channel"}, 116_310),
+        ("dcase2018_baseline", (40, 500, 2), 10, {}, 117_686),
+        ("dcase2018_baseline", (200, 500, 2), 10, {}, 169_654),
+        ("feature_mlp", (128,), 6, {}, 158_758),
+        ("feature_mlp", (200,), 6, {}, 177_190),
+        ("feature_mlp", (257,), 10, {}, 191_914),
+        ("feature_mlp", (257,), 50, {}, 193_234),
+        ("feature_cnn", (40, 5, 1), 10, {}, 998_922),
+        ("lstm", SQUARE, 6, {}, 411_078),
+        ("lstm", SQUARE, 10, {}, 411_338),
+        ("lstm", SQUARE, 50, {}, 413_938),
+        ("lstm", (120, 300, 1), 8, {}, 403_016),
+        # A weight for each of the 256 units and each of the 128 frames.
+        ("lstm", SQUARE, 8, {**ADDITIVE, "attention_at": "sum"}, 411_208 + 256 + 128),
+        ("lstm", SQUARE, 8, {**ADDITIVE, "attention_at": "flatten"}, 411_208 + 256 + 128 + 127 * 256 * 64),
+        ("lstm", SQUARE, 8, {"attention": "self", "attention_at": "flatten"}, 411_208 + 16_449 + 127 * 256 * 64),
+        ("lstm_stacked", SQUARE, 10, {}, 322_186),
+        ("lstm_stacked", SQUARE, 6, ADDITIVE, 321_670 + 128 + 128),
+        ("lstm_stacked", SQUARE, 6, {**ADDITIVE, "attention_at": "sum"}, 321_670 + 64 + 128),
+        ("lstm_time_distributed", SQUARE, 10, {}, 284_418),
+        ("lstm_time_distributed", SQUARE, 6, {**ADDITIVE, "attention_at": "flatten"}, 280_318 + 128 + 128),
+        ("lstm_time_distributed", SQUARE, 6, {**ADDITIVE, "attention_at": "sum"}, 280_318 + 128 + 128 - 127 * 8 * 6),
+        ("cldnn", SQUARE, 10, {}, 1_264_554),
+        ("cldnn", SQUARE, 50, {}, 1_267_154),
+        ("cldnn", SQUARE, 8, {"filters": (16, 32, 64)}, 1_262_824),
+        ("cldnn", SQUARE, 8, ADDITIVE, 1_264_424 + 128 + 32),
+        ("cldnn_bidirectional", SQUARE, 10, {}, 2_712_234),
+        ("cldnn_bidirectional", SQUARE, 50, {}, 2_714_834),
+        ("cldnn_bidirectional", SQUARE, 6, ADDITIVE, 2_712_262),
+        ("cldnn_bidirectional", SQUARE, 6, {"attention": "self"}, 2_728_423),
+        ("cldnn_attention", SQUARE, 6, {"attention_at": "sum"}, 2_712_262),
+        ("cldnn_attention", SQUARE, 6, {"attention_at": "flatten"}, 3_220_166),
+        ("cldnn_self_attention", SQUARE, 6, {"attention_at": "flatten"}, 2_728_423 + 31 * 256 * 64),
+        ("joint_autoencoder", SQUARE, 6, {}, 728_171),
+        ("joint_autoencoder", SQUARE, 10, {}, 728_303),
+        ("joint_autoencoder", SQUARE, 50, {}, 729_623),
+        ("joint_autoencoder", SQUARE, 10, {"dense_decoder": True}, 1_407_087),
+        ("soundnet_cnn", SECONDS_3, 6, {}, 6_082_934),
+        ("soundnet_cnn", SECONDS_3, 10, {}, 6_083_450),
+        ("soundnet_cnn", SECONDS_3, 50, {}, 6_088_610),
+        ("soundnet_cnn", SECONDS_3, 8, {"normalize": True}, 6_091_320),
+        ("soundnet_cnn", SECONDS_3, 10, {"normalize": True}, 6_091_578),
+        ("soundnet_lstm", SECONDS_3, 6, {}, 1_495_926),
+        ("soundnet_lstm", SECONDS_3, 10, {}, 1_496_442),
+        ("soundnet_lstm", SECONDS_3, 50, {}, 1_501_602),
+        ("soundnet_lstm", SECONDS_3, 10, {"normalize": True}, 1_498_426),
+        ("soundnet_lstm", SECONDS_3, 8, {"every_step": True}, 3_069_048),
+        ("soundnet_lstm", SECONDS_3, 8, {"convolutions": 6}, 2_283_128),
+        ("soundnet_lstm", SECONDS_3, 8, {"convolutions": 6, "every_step": True}, 3_855_992),
+        ("soundnet_lstm", SECONDS_3, 8, {"convolutions": 6, "every_step": True, "pool_padding": "same"}, 4_118_136),
+        ("soundnet_lstm", SECONDS_3, 8, ADDITIVE, 1_496_184 + 256 + 13),
+        ("subspectral_cnn", (512, 128, 1), 6, {}, 35_192_102),
     ],
 )
-def test_variants_as_published(name, shape, options, parameters):
-    assert audiozoo.build(name, 10, input_shape=shape, **options).count_params() == parameters
+def test_variants_as_published(name, shape, classes, options, parameters):
+    assert audiozoo.build(name, classes, input_shape=shape, **options).count_params() == parameters
 
 
-@EACH
-def test_the_frontend_gives_what_the_reference_takes(name):
-    spec = audiozoo.model_info(name)
-    assert spec.frontend.shape == spec.reference.input_shape
-
-
-@EACH
-def test_the_card_is_complete(name):
-    spec = audiozoo.model_info(name)
-    assert spec.description.endswith(".")
-    assert spec.paper
-    assert 1990 < spec.year < 2100
-    assert list(spec.options)[-1] in ("activation", "auxiliary")
-    json.dumps(spec.frontend.to_config())
-    assert audiozoo.recipe_for(name).epochs > 0
-
-
-@EACH
-def test_gives_probabilities_for_sound_silence_and_full_scale_noise(name, rng):
-    model = small(name)
-    for batch in (windows(name, rng), 0 * windows(name, rng), 100 * windows(name, rng)):
-        scores = first(model(batch))
-        assert scores.shape == (4, 3)
-        assert np.isfinite(scores).all()
-        assert np.allclose(scores.sum(axis=1), 1, atol=1e-5)
-
-
-@EACH
-def test_ends_in_embedding_logits_probabilities(name, rng):
-    model = small(name)
-    assert [model.get_layer(layer).name for layer in ("embedding", "logits", "probabilities")]
-    logits = small(name, activation=None)
-    logits.set_weights(model.get_weights())
-    batch = windows(name, rng)
-    assert np.allclose(first(keras.ops.softmax(logits(batch))), first(model(batch)), atol=1e-5)
-    several = first(small(name, activation="sigmoid")(batch))
-    assert ((several >= 0) & (several <= 1)).all()
-
-
-@EACH
-def test_an_answer_does_not_depend_on_its_batch_mates(name, rng):
-    model, batch = small(name), windows(name, rng)
-    alone = np.concatenate([first(model(batch[i : i + 1])) for i in range(4)])
-    assert np.allclose(first(model(batch)), alone, atol=1e-5)
-
-
-@EACH
-def test_every_weight_learns(name, rng):
-    options = {"auxiliary": True} if "auxiliary" in audiozoo.model_info(name).options else {}
-    model = small(name, **options)
-    before = [weight.copy() for weight in model.get_weights()]
-    outputs = len(model.outputs)
-    model.compile(keras.optimizers.SGD(0.1), ["sparse_categorical_crossentropy"] * outputs, run_eagerly=True)
-    x, y = windows(name, rng, 8), np.arange(8) % 3
-    model.train_on_batch(x, (y,) * outputs if outputs > 1 else y)
-    frozen = [
-        w.path for w, old in zip(model.weights, before, strict=True) if np.array_equal(keras.ops.convert_to_numpy(w), old)
-    ]
-    assert [path for path in frozen if "kernel" in path or "gamma" in path or "moving" in path] == []
-
-
-@EACH
-def test_compiles_and_fits_as_any_keras_model(name, rng):
-    model = small(name)
-    model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
-    history = model.fit(windows(name, rng, 6), np.arange(6) % 3, batch_size=6, epochs=1, verbose=0)
-    assert np.isfinite(history.history["loss"]).all()
-
-
-@EACH
-def test_saves_and_loads_in_safe_mode(name, rng, tmp_path):
-    model, batch = small(name), windows(name, rng)
-    model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    assert np.allclose(first(again(batch)), first(model(batch)), atol=1e-6)
-
-
-def test_auxiliary_outputs_follow_the_first(rng):
-    model, plain = small("subspectralnet", auxiliary=True), small("subspectralnet")
-    assert len(model.outputs) == 1 + 3
-    assert model.output_names[0] == "probabilities"
-    assert len(plain.outputs) == 1
+@pytest.mark.parametrize(("name", "sub_bands"), [("subspectralnet", 3), ("subspectral_cnn", 2)])
+def test_auxiliary_outputs_follow_the_first(name, sub_bands):
+    assert len(shared(name).outputs) == 1 + sub_bands
+    assert shared(name).output_names[0] == "probabilities"
+    assert len(small(name, auxiliary=False).outputs) == 1
 
 
 @pytest.mark.parametrize(
@@ -160,6 +354,11 @@ def test_auxiliary_outputs_follow_the_first(rng):
         ("dcase2018_baseline", (19, 50, 1), "20, 5"),
         ("subspectralnet", (40, 4, 1), "20, 5"),
         ("house_cnn", (8, 50, 1), "16, 16"),
+        ("cldnn", (3, 50, 1), "4, 4"),
+        ("cldnn_bidirectional", (40, 3, 1), "4, 4"),
+        ("soundnet_cnn", (7_096, 1), "7097"),
+        ("soundnet_lstm", (3_576, 1), "3577"),
+        ("subspectral_cnn", (127, 50, 1), "128, 16"),
     ],
 )
 def test_too_small_an_input_is_told_the_smallest(name, shape, smallest):
@@ -168,13 +367,88 @@ def test_too_small_an_input_is_told_the_smallest(name, shape, smallest):
 
 
 @pytest.mark.parametrize(
-    "options", [{"sub_band_size": 9}, {"sub_band_hop": 0}, {"normalization_axis": "time"}, {"sub_band_size": 41}]
+    ("name", "shape"),
+    [
+        ("cldnn", (4, 4, 1)),
+        ("cldnn_bidirectional", (4, 4, 1)),
+        ("soundnet_cnn", (7_097, 1)),
+        ("soundnet_lstm", (3_577, 1)),
+        ("joint_autoencoder", (5, 3, 2)),
+        ("feature_cnn", (1, 1, 3)),
+        ("lstm", (1, 1, 2)),
+    ],
 )
-def test_subspectralnet_refuses_impossible_sub_bands(options):
-    with pytest.raises(ValueError, match=r"sub_band|normalization_axis|at least"):
-        audiozoo.build("subspectralnet", 3, input_shape=(40, 50, 1), **options)
+def test_the_smallest_input_works(name, shape):
+    model = audiozoo.build(name, 3, input_shape=shape)
+    assert np.isfinite(answers(model, np.ones((2, *shape), np.float32))).all()
 
 
-def test_a_single_sub_band_needs_no_joining_layer():
-    model = audiozoo.build("subspectralnet", 3, input_shape=(40, 50, 1), sub_band_size=40)
-    assert model.get_layer("embedding").output.shape == (None, 32)
+@pytest.mark.parametrize("name", ["subspectralnet", "subspectral_cnn"])
+@pytest.mark.parametrize("options", [{"sub_band_size": 9}, {"sub_band_hop": 0}, {"sub_band_size": 41}])
+def test_impossible_sub_bands_are_refused(name, options):
+    with pytest.raises(ValueError, match=r"sub_band|at least"):
+        audiozoo.build(name, 3, input_shape=(40, 50, 1), **options)
+
+
+def test_an_unknown_normalization_axis_is_refused():
+    with pytest.raises(ValueError, match="normalization_axis"):
+        audiozoo.build("subspectralnet", 3, input_shape=(40, 50, 1), normalization_axis="time")
+
+
+@pytest.mark.parametrize(("name", "width"), [("subspectralnet", 32), ("subspectral_cnn", 64)])
+def test_a_single_sub_band_needs_no_joining(name, width):
+    model = audiozoo.build(name, 3, input_shape=(40, 50, 1), sub_band_size=40)
+    assert model.get_layer("embedding").output.shape == (None, width)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "hint"),
+    [
+        ("lstm", {"attention": "additive", "attention_at": "between"}, "'sum' or 'flatten'"),
+        ("cldnn", {"attention": "self", "attention_at": "sum"}, "'between' or 'flatten'"),
+        ("cldnn_self_attention", {"attention_at": "sum"}, "'between' or 'flatten'"),
+        ("cldnn", {"attention": "multiplicative"}, "'multiplicative'"),
+        ("lstm_stacked", {"attention_at": "first"}, "'first'"),
+        ("soundnet_lstm", {"convolutions": 8}, "1 to 7"),
+        ("joint_autoencoder", {"reconstruction_weight": -1.0}, "at least 0"),
+    ],
+)
+def test_impossible_options_are_refused(name, options, hint):
+    with pytest.raises(ValueError, match=hint):
+        small(name, **options)
+
+
+@pytest.mark.parametrize("attention", ["additive", "self"])
+def test_attention_sees_frames_and_not_bands(attention):
+    model = small("cldnn", attention=attention)
+    layer = next(layer for layer in model.layers if type(layer).__name__ in ("FrameAttention", "SelfAttention"))
+    assert layer.input.shape == (None, 2, 128)
+
+
+def test_the_reconstruction_is_trained_by_its_own_loss():
+    model = compiled("joint_autoencoder", as_in_use(small("joint_autoencoder")), keras.optimizers.SGD(0.1))
+    x, y = np.abs(windows("joint_autoencoder", 6)) / 4, np.arange(6) % 3
+    decoder = keras.Model(model.inputs[0], model.get_layer("reconstruction").output)
+    error = np.mean((answers(decoder, x) - x) ** 2)
+    expected = error + array(keras.losses.sparse_categorical_crossentropy(y, answers(model, x))).mean()
+    assert evaluated(model, x, y) == pytest.approx(expected, rel=1e-5)
+    before = decoder.get_weights()
+    model.train_on_batch(x, y)
+    assert unmoved(decoder, before, "kernel") == []
+    assert np.mean((answers(decoder, x) - x) ** 2) < error
+
+
+def test_the_reconstruction_has_the_inputs_shape_and_the_autoencoders_parameters():
+    model = audiozoo.build("joint_autoencoder", 6, input_shape=SQUARE)
+    autoencoder = keras.Model(model.inputs[0], model.get_layer("reconstruction").output)
+    assert autoencoder.count_params() == 721_733
+    odd = audiozoo.build("joint_autoencoder", 6, input_shape=(40, 50, 2))
+    assert odd.get_layer("reconstruction").output.shape == (None, 40, 50, 2)
+
+
+def test_without_a_reconstruction_weight_there_is_no_decoder():
+    model = compiled("joint_autoencoder", small("joint_autoencoder", reconstruction_weight=0), "adam")
+    assert "reconstruction" not in [layer.name for layer in model.layers]
+    x, y = examples("joint_autoencoder", model)
+    expected = array(keras.losses.sparse_categorical_crossentropy(y, answers(model, x))).mean()
+    assert evaluated(model, x, y) == pytest.approx(expected, rel=1e-5)

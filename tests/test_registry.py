@@ -17,7 +17,7 @@ def test_lists_by_glob_and_kind():
     assert {"dcase2018_baseline", "feature_mlp", "house_cnn", "subspectralnet"} <= set(names)
     assert audiozoo.list_models("feature_*", input="vector") == ["feature_mlp"]
     assert "feature_mlp" not in audiozoo.list_models(input="spectral")
-    assert audiozoo.list_models(["house*", "sub*"], exclude="*net") == ["house_cnn"]
+    assert audiozoo.list_models(["house*", "subspectralnet"], exclude="*net") == ["house_cnn"]
     assert audiozoo.list_models("no such*") == []
     with pytest.raises(ValueError, match="did you mean 'waveform'"):
         audiozoo.list_models(input="wavform")

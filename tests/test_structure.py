@@ -22,6 +22,7 @@ RANKS = {
     "features": 1,
     "datasets": 1,
     "registry": 2,
+    "keras_layers": 2,
     "layers": 2,
     "models": 3,
     "classifier": 4,

@@ -100,6 +100,9 @@ class KerasScorer:
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
         """Load the model, in Keras' safe mode."""
+        # Keras finds our own layers once the module that registers them is there.
+        import audiozoo.keras_layers  # noqa: F401
+
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.keras"
             path.write_bytes(files["model.keras"])

@@ -11,7 +11,17 @@ from dataclasses import replace
 from typing import Any
 
 from audiozoo.features.presets import DCASE2018
-from audiozoo.layers import Activation, NormalizationAxis, axis_of, classify, keras, require_size
+from audiozoo.layers import (
+    Activation,
+    NormalizationAxis,
+    axis_of,
+    classify,
+    concatenated,
+    keras,
+    require_size,
+    sub_band_outputs,
+    sub_bands,
+)
 from audiozoo.registry import Reference, Score, register
 
 
@@ -62,13 +72,11 @@ def subspectralnet(
     require_size("subspectralnet", input_shape, (sub_band_size, 5))
     inputs = keras.Input(input_shape, name="features")
     normalization = {"axis": axis_of(normalization_axis), "momentum": normalization_momentum}
-    bands = [
-        _sub_band(inputs[:, first : first + sub_band_size], dropout, normalization)
-        for first in range(0, input_shape[0] - sub_band_size + 1, sub_band_hop)
-    ]
+    bands = [_sub_band(band, dropout, normalization) for band in sub_bands(inputs, sub_band_size, sub_band_hop)]
     outputs = [classify(_joined(bands, dropout), num_classes, activation=activation)]
     if auxiliary:
-        outputs += _auxiliary_outputs(bands, num_classes, dropout, activation)
+        dropped = [keras.layers.Dropout(dropout)(band) for band in bands]
+        outputs += sub_band_outputs(dropped, num_classes, activation=activation)
     return keras.Model(inputs, outputs if auxiliary else outputs[0], name="subspectralnet")
 
 
@@ -87,7 +95,7 @@ def _sub_band(x: Any, dropout: float, normalization: dict[str, Any]) -> Any:
 
 
 def _joined(bands: list[Any], dropout: float) -> Any:
-    x = keras.layers.Concatenate()(bands) if len(bands) > 1 else bands[0]
+    x = concatenated(bands)
     widths = list(_halving_widths(32 * len(bands)))
     if not widths:
         return keras.layers.Dropout(dropout)(keras.layers.Identity(name="embedding")(x))
@@ -103,12 +111,3 @@ def _halving_widths(features: int) -> Iterator[int]:
     while width >= 64:
         yield width
         width //= 2
-
-
-def _auxiliary_outputs(bands: list[Any], num_classes: int, dropout: float, activation: Activation) -> list[Any]:
-    return [
-        keras.layers.Dense(num_classes, activation=activation, name=f"sub_band_{index}", dtype="float32")(
-            keras.layers.Dropout(dropout)(band)
-        )
-        for index, band in enumerate(bands)
-    ]

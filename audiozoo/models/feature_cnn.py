@@ -1,0 +1,59 @@
+"""A small CNN on the mean over time of five features of a clip, laid side by side as the columns of a table.
+
+Source: wubinbai/Audio-Classification-Models (2020), section "audio features with 2-D CNN".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from audiozoo.features import MFCC, Chroma, LogMel, Statistics
+from audiozoo.layers import Activation, classify, keras
+from audiozoo.registry import Reference, register
+
+_CHROMA = Chroma(sample_rate=22_050, duration=5.0, n_chroma=40)
+_MEAN_FEATURES = Statistics(
+    of=(
+        MFCC(sample_rate=22_050, duration=5.0, n_mfcc=40),
+        LogMel(sample_rate=22_050, duration=5.0, n_mels=40, fmax=8_000.0, compression=None),
+        _CHROMA,
+        replace(_CHROMA, kind="cqt"),
+        replace(_CHROMA, kind="cens"),
+    ),
+    form="table",
+)
+"""The means of 40 MFCC, 40 mel bands (linear power) and three kinds of 40 pitch classes, a column each.
+
+The source stacks them as rows and reshapes that to 40x5, which tears the features apart; here a column is a feature.
+"""
+
+
+@register(
+    frontend=_MEAN_FEATURES,
+    reference=Reference(input_shape=(40, 5, 1), num_classes=6, parameters=996_870),
+    paper="wubinbai/Audio-Classification-Models",
+    year=2020,
+    recipe={"epochs": 200, "batch_size": 32, "learning_rate": 1e-3, "patience": 40, "refit": True},
+)
+def feature_cnn(
+    input_shape: tuple[int, ...], num_classes: int, *, dropout: float = 0.3, activation: Activation = "softmax"
+) -> keras.Model:
+    """Two 5x5 convolutions on a table of mean features of the whole clip.
+
+    Args:
+        input_shape: ``(bands, features, channels)``.
+        num_classes: Classes.
+        dropout: After the convolutions and after each dense layer.
+        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+    """
+    inputs = x = keras.Input(input_shape, name="features")
+    for filters in (64, 128):
+        x = keras.layers.Conv2D(filters, 5, padding="same", activation="relu")(x)
+        x = keras.layers.MaxPooling2D(2, padding="same")(x)
+    x = keras.layers.Dropout(dropout)(x)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(256, activation="relu")(x)
+    x = keras.layers.Dropout(dropout)(x)
+    x = keras.layers.Dense(512, activation="relu", name="embedding")(x)
+    x = keras.layers.Dropout(dropout)(x)
+    return keras.Model(inputs, classify(x, num_classes, activation=activation), name="feature_cnn")
