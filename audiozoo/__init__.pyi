@@ -11,6 +11,7 @@ from ._version import __version__ as __version__
 from .classifier import Classifier as Classifier
 from .classifier import Prediction as Prediction
 from .classifier import load_classifier as load_classifier
+from .classifier import pretrained_classifier as pretrained_classifier
 from .datasets import load_dataset as load_dataset
 from .registry import build as build
 from .registry import list_models as list_models

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import os
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from audiozoo.config import import_all, refuse_unknown, unknown_name
@@ -58,6 +60,26 @@ class Score:
 
 
 @dataclass(frozen=True)
+class PretrainedWeights:
+    """Weights that somebody published for a model.
+
+    Args:
+        url: Of the file.
+        sha256: Its checksum, hexadecimal.
+        licence: Of the weights, such as "Apache-2.0".
+        labels: The classes they were trained on, in the order of the model's output.
+    """
+
+    url: str
+    sha256: str
+    licence: str
+    labels: tuple[str, ...]
+
+
+WeightsLoader = Callable[["keras.Model", PretrainedWeights | Path], None]
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """What is known of a model without building it.
 
@@ -72,6 +94,8 @@ class ModelSpec:
         scores: Published results.
         aliases: Other names.
         recipe: Training options in which it differs from the default recipe.
+        weights: Published weights, by the name that `build` takes.
+        load_weights: Puts published weights, or those in a file of the same kind, into a model.
     """
 
     name: str
@@ -84,6 +108,8 @@ class ModelSpec:
     scores: tuple[Score, ...] = ()
     aliases: tuple[str, ...] = ()
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, PretrainedWeights] = field(default_factory=dict)
+    load_weights: WeightsLoader | None = None
 
     @property
     def input(self) -> InputKind:
@@ -110,6 +136,8 @@ def register(
     scores: Sequence[Score] = (),
     aliases: Sequence[str] = (),
     recipe: Mapping[str, Any] | None = None,
+    weights: Mapping[str, PretrainedWeights] | None = None,
+    load_weights: WeightsLoader | None = None,
 ) -> Callable[[Builder], Builder]:
     """Register the decorated builder under its own name, and return it untouched.
 
@@ -138,6 +166,8 @@ def register(
             scores=tuple(scores),
             aliases=tuple(aliases),
             recipe=dict(recipe or {}),
+            weights=dict(weights or {}),
+            load_weights=load_weights,
         )
         _ALIASES.update(dict.fromkeys(aliases, name))
         return builder
@@ -151,7 +181,11 @@ def _specs() -> dict[str, ModelSpec]:
 
 
 def list_models(
-    pattern: str | Sequence[str] = "*", *, exclude: str | Sequence[str] = (), input: InputKind | None = None
+    pattern: str | Sequence[str] = "*",
+    *,
+    exclude: str | Sequence[str] = (),
+    input: InputKind | None = None,
+    pretrained: bool = False,
 ) -> list[str]:
     """List the models' names, numbers in them in numerical order.
 
@@ -159,6 +193,7 @@ def list_models(
         pattern: Glob or globs, any of which a name must match.
         exclude: Glob or globs, none of which it may match.
         input: Only models that eat "waveform", "spectral" or "vector" input.
+        pretrained: Only models with published weights.
 
     Raises:
         ValueError: An unknown kind of input.
@@ -175,6 +210,7 @@ def list_models(
         if any(fnmatchcase(name, glob) for glob in wanted)
         and not any(fnmatchcase(name, glob) for glob in unwanted)
         and input in (None, spec.input)
+        and (spec.weights or not pretrained)
     ]
     return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
 
@@ -201,7 +237,7 @@ def build(
     num_classes: int = 10,
     *,
     input_shape: Sequence[int] | None = None,
-    weights: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
     seed: int | None = None,
     **options: Any,
 ) -> keras.Model:
@@ -211,8 +247,10 @@ def build(
         name: A name or alias from `list_models`.
         num_classes: Width of the output.
         input_shape: Of one window, without the batch; `None` is the shape of the model's own frontend.
-        weights: Path of a Keras weights file for the same model and sizes; `None` leaves the random initialisation. A model
-            that has an option `weights` of its own gets this instead: the name of published weights.
+        weights: A name in ``model_info(name).weights``, or the path of a file: Keras' own (``.weights.h5``, ``.keras``) for the
+            same model and sizes, or one as those published. Published weights for another number of classes fill all but the
+            last layer. `None` leaves the random initialisation. A model that has an option `weights` of its own gets this
+            instead.
         seed: Makes the initial weights and the dropout repeatable; no global state is changed.
         **options: The builder's own, see ``model_info(name).options``.
 
@@ -220,11 +258,15 @@ def build(
         A model with one output, probabilities ``(batch, num_classes)``; with ``auxiliary=True`` further ones follow it.
 
     Raises:
-        ValueError: An unknown name or option (the nearest is proposed), a number of classes that is not positive, or an input
-            too small for the model.
+        ValueError: An unknown name or option (the nearest is proposed), a number of classes that is not positive, an input too
+            small for the model, or weights that are not this model's.
+        OSError: Published weights cannot be fetched; the message says where to put a copy.
     """
     spec = model_info(name)
     check_options(spec, options)
+    if weights is not None and "weights" in spec.options:
+        options, weights = {**options, "weights": weights}, None
+    source = None if weights is None else _weights_source(spec, weights)
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1, got {num_classes}")
     shape = spec.frontend.shape if input_shape is None else tuple(int(size) for size in input_shape)
@@ -232,13 +274,27 @@ def build(
         raise ValueError(
             f"{spec.name} takes {spec.input} input like {spec.frontend.shape}, got input_shape={shape} (without the batch axis)"
         )
-    if weights is not None and "weights" in spec.options:
-        options, weights = {**options, "weights": weights}, None
     with _seeded(seed):
         model = spec.builder(shape, num_classes, **options)
-    if weights is not None:
-        model.load_weights(weights)
+    if source is not None:
+        _fill(model, spec, source)
     return model
+
+
+def _weights_source(spec: ModelSpec, weights: str | os.PathLike[str]) -> PretrainedWeights | Path:
+    if weights in spec.weights:
+        return spec.weights[str(weights)]
+    if not Path(weights).suffix:
+        raise unknown_name(f"weights of {spec.name}", str(weights), spec.weights)
+    return Path(weights)
+
+
+def _fill(model: keras.Model, spec: ModelSpec, source: PretrainedWeights | Path) -> None:
+    native = isinstance(source, Path) and source.name.endswith((".weights.h5", ".keras"))
+    if native or spec.load_weights is None:
+        model.load_weights(source)
+    else:
+        spec.load_weights(model, source)
 
 
 def check_options(spec: ModelSpec, options: Mapping[str, Any]) -> None:

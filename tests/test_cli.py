@@ -62,6 +62,8 @@ def test_list(audiozoo):
     assert json.loads(audiozoo("list", "*mlp", "house*", "--json")[1]) == ["feature_mlp", "house_cnn"]
     assert json.loads(audiozoo("list", "--input", "vector", "--json")[1]) == ["feature_mlp"]
     assert audiozoo("list", "nothing*")[0] == 1
+    assert json.loads(audiozoo("list", "--pretrained", "--json")[1]) == ["yamnet"]
+    assert "audioset" in audiozoo("list", "--pretrained")[1].splitlines()[1].split()
     status, _, err = audiozoo("list", "--input", "vectro")
     assert status == 2
     assert "did you mean 'vector'" in err
@@ -74,6 +76,9 @@ def test_info(audiozoo):
     assert "72.18 accuracy on DCASE 2018 task 1A" in out
     card = json.loads(audiozoo("info", "house_cnn", "--json")[1])
     assert card["reference"]["parameters"] > 0
+    assert card["weights"] == []
+    assert "audioset: 521 classes, licence Apache-2.0, https://" in audiozoo("info", "yamnet")[1]
+    assert json.loads(audiozoo("info", "yamnet", "--json")[1])["weights"][0]["licence"] == "Apache-2.0"
     status, _, err = audiozoo("info", "house_cn")
     assert (status, "did you mean 'house_cnn'" in err) == (2, True)
 

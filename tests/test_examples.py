@@ -4,7 +4,9 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
+from conftest import SHARED
 
 import audiozoo
 from audiozoo import registry
@@ -19,8 +21,31 @@ def test_examples_run(name, capsys):
     assert any(label in capsys.readouterr().out for label in audiozoo.load_dataset("synthetic").labels)
 
 
+@pytest.fixture
+def yamnet_weights(tmp_path):
+    """Find YAMNet's weights, or make some of the same shapes."""
+    if (real := SHARED / "weights" / "yamnet" / "yamnet.npz").is_file():
+        return real
+    layers = {"classifier" if layer.name == "logits" else layer.name: layer for layer in audiozoo.build("yamnet", 521).layers}
+    arrays = {
+        f"{name}/{weight.name}": array
+        for name, layer in layers.items()
+        for weight, array in zip(layer.weights, layer.get_weights(), strict=True)
+    }
+    np.savez(tmp_path / "yamnet.npz", **arrays)
+    return tmp_path / "yamnet.npz"
+
+
+def test_the_example_of_embeddings_runs(yamnet_weights, sound_folder, capsys):
+    runpy.run_path(str(ROOT / "examples" / "yamnet_embeddings.py"))["main"](sound_folder, weights=yamnet_weights)
+    answers = [line.split(" heard as ") for line in capsys.readouterr().out.splitlines()]
+    assert {label.strip() for label, _ in answers} == {"low", "high", "noise"}
+    assert {heard for _, heard in answers} <= {"low", "high", "noise"}
+
+
 def test_every_example_is_run():
-    assert {path.stem for path in (ROOT / "examples").glob("*.py")} == {"train_and_predict", "your_own_loop"}
+    names = {"train_and_predict", "your_own_loop", "yamnet_embeddings"}
+    assert {path.stem for path in (ROOT / "examples").glob("*.py")} == names
 
 
 def test_the_model_of_the_contributing_page_works(monkeypatch):

@@ -12,10 +12,11 @@ import audiozoo
 PACKAGE = Path(audiozoo.__file__).parent
 
 RANKS = {
+    "files": -1,  # what fetches and saves is written through it
     "_version": 0,
     "audio": 0,
     "config": 0,
-    "files": 0,
+    "download": 0,
     "metrics": 0,
     "spectrum": 0,
     "augment": 1,
@@ -23,6 +24,7 @@ RANKS = {
     "datasets": 1,
     "registry": 2,
     "keras_layers": 2,
+    "weights": 2,
     "layers": 2,
     "models": 3,
     "classifier": 4,
@@ -51,6 +53,7 @@ PUBLIC = [
     "load_dataset",
     "metrics",
     "model_info",
+    "pretrained_classifier",
     "recipe_for",
     "register",
     "report",

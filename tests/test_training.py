@@ -1,4 +1,6 @@
 import itertools
+from dataclasses import replace
+from functools import partial
 
 import keras
 import numpy as np
@@ -6,6 +8,7 @@ import pytest
 from conftest import tone
 
 import audiozoo
+from audiozoo import registry
 from audiozoo.augment import Compose, FilterAugment, Gain, Mixup, TimeRoll, TimeShift
 from audiozoo.datasets import Clip, load_dataset
 from audiozoo.features import LogMel, Scaler, extract
@@ -109,6 +112,14 @@ def test_a_sigmoid_is_trained_as_such_and_logits_are_refused(clips):
     assert classifier.history["loss"][0] == pytest.approx(np.log(2), abs=0.15)
     with pytest.raises(ValueError, match="activation"):
         train("feature_mlp", clips, recipe, activation=None)
+
+
+def test_a_model_whose_default_is_a_sigmoid_is_trained_as_such(clips, monkeypatch):
+    spec = audiozoo.model_info("feature_mlp")
+    several = replace(spec, name="several", builder=partial(spec.builder, activation="sigmoid"))
+    monkeypatch.setitem(registry._SPECS, "several", several)
+    classifier = train("several", clips, Recipe(epochs=1, batch_size=6, validation=0))
+    assert classifier.history["loss"][0] == pytest.approx(np.log(2), abs=0.15)
 
 
 def test_every_clip_gives_one_window_an_epoch(examples):

@@ -7,6 +7,7 @@ from audiozoo.classifier.classifier import (
     WindowScore,
     load_classifier,
     predict_files,
+    pretrained_classifier,
     versions,
 )
 from audiozoo.classifier.scorers import KerasScorer, Scorer
@@ -20,5 +21,6 @@ __all__ = [
     "WindowScore",
     "load_classifier",
     "predict_files",
+    "pretrained_classifier",
     "versions",
 ]

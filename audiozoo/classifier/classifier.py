@@ -22,6 +22,7 @@ from audiozoo.config import unknown_name
 from audiozoo.features import Frontend, Scaler
 from audiozoo.files import replacing
 from audiozoo.layers import keras
+from audiozoo.registry import build, list_models, model_info
 
 SCHEMA = 2
 """Version of the saved form; older ones load. In the first the class of a value stood under "kind"."""
@@ -288,11 +289,16 @@ def versions() -> dict[str, str]:
 def load_classifier(path: str | os.PathLike[str]) -> Classifier:
     """Load a classifier that `Classifier.save` wrote.
 
+    Args:
+        path: The file's; or a name from ``list_models(pretrained=True)`` for `pretrained_classifier`, if no file is called so.
+
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file is no saved classifier, is cut short or damaged, or is of a newer schema than this version reads.
     """
     if not Path(path).is_file():
+        if str(path) in list_models(pretrained=True):
+            return pretrained_classifier(str(path))
         raise FileNotFoundError(f"{path}: no such file; a classifier is saved by `audiozoo train DIR -o FILE`")
     try:
         with zipfile.ZipFile(path) as archive:
@@ -303,6 +309,32 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier:
         raise ValueError(f"{path}: no saved classifier, or one cut short: {error} is not in it") from error
     except (ValueError, TypeError, AttributeError, OSError, EOFError) as error:
         raise ValueError(f"{path}: not a classifier that this version reads: {error}") from error
+
+
+def pretrained_classifier(name: str, *, weights: str | os.PathLike[str] | None = None) -> Classifier:
+    """Make a classifier of weights that somebody published, nothing to be trained.
+
+    Args:
+        name: A name from ``list_models(pretrained=True)``.
+        weights: A name in ``model_info(name).weights``, the first by default, or the path of a copy of its file.
+
+    Returns:
+        It answers with the classes that the weights were trained on: those of YAMNet may be heard at once, each has a score
+        of its own.
+
+    Raises:
+        ValueError: An unknown name, a model without published weights, or a file of others.
+        OSError: The weights cannot be fetched; the message says where to put a copy.
+    """
+    spec = model_info(name)
+    if not spec.weights:
+        raise ValueError(f"{spec.name} has no published weights; those have: {', '.join(list_models(pretrained=True))}")
+    first = next(iter(spec.weights))
+    chosen = first if weights is None else str(weights)
+    published = spec.weights.get(chosen, spec.weights[first])
+    model = build(spec.name, len(published.labels), weights=chosen)
+    about = {"model": spec.name, "weights": chosen, "licence": published.licence}
+    return Classifier.from_keras(model, spec.frontend, published.labels, about=about)
 
 
 def _from_files(files: Mapping[str, bytes]) -> Classifier:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from audiozoo.cli.console import out
-from audiozoo.registry import ModelSpec, model_info
+from audiozoo.registry import ModelSpec, PretrainedWeights, model_info
 
 EXAMPLE = "audiozoo info subspectralnet"
 
@@ -18,7 +18,7 @@ def run(
     name: Annotated[str, typer.Argument(help="A name from `audiozoo list`.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show a model's card: paper, front end, options, recipe, published scores."""
+    """Show a model's card: paper, front end, options, recipe, published weights and scores."""
     card = _card(model_info(name))
     if as_json:
         print(json.dumps(card, indent=1))
@@ -50,7 +50,18 @@ def _card(spec: ModelSpec) -> dict[str, Any]:
             "options": dict(reference.options),
         },
         "recipe": {key: getattr(value, "to_config", lambda value=value: value)() for key, value in spec.recipe.items()},
+        "weights": [_weights(name, weights) for name, weights in spec.weights.items()],
         "published": [asdict(score) for score in spec.scores],
+    }
+
+
+def _weights(name: str, weights: PretrainedWeights) -> dict[str, Any]:
+    return {
+        "name": name,
+        "licence": weights.licence,
+        "url": weights.url,
+        "sha256": weights.sha256,
+        "classes": len(weights.labels),
     }
 
 
@@ -58,9 +69,11 @@ def _lines(value: Any) -> str:
     if isinstance(value, dict):
         return "\n".join(f"{key} = {item}" for key, item in value.items())
     if isinstance(value, list):
-        return "\n".join(_published(item) if isinstance(item, dict) else str(item) for item in value) or "none"
+        return "\n".join(_item(item) if isinstance(item, dict) else str(item) for item in value) or "none"
     return str(value)
 
 
-def _published(score: dict[str, Any]) -> str:
-    return f"{score['value']} {score['metric']} on {score['dataset']} ({score['source']})"
+def _item(fact: dict[str, Any]) -> str:
+    if "licence" in fact:
+        return f"{fact['name']}: {fact['classes']} classes, licence {fact['licence']}, {fact['url']}"
+    return f"{fact['value']} {fact['metric']} on {fact['dataset']} ({fact['source']})"

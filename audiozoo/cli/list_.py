@@ -17,20 +17,22 @@ def run(
     patterns: Annotated[list[str] | None, typer.Argument(help="Globs, any of which a name must match.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="A glob that no name may match; may be repeated.")] = None,
     input: Annotated[str | None, typer.Option(help="Only models that eat: waveform, spectral or vector.")] = None,
+    pretrained: Annotated[bool, typer.Option("--pretrained", help="Only models with published weights.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the models of the zoo."""
-    names = list_models(patterns or "*", exclude=exclude or (), input=input)  # type: ignore[arg-type]
+    names = list_models(patterns or "*", exclude=exclude or (), input=input, pretrained=pretrained)  # type: ignore[arg-type]
     if as_json:
         print(json.dumps(names))
         return
     from rich.table import Table
 
-    table = Table("name", "input", "shape", "parameters", "year", "description", box=None, header_style="bold", pad_edge=False)
+    columns = ("name", "input", "shape", "parameters", "weights", "year", "description")
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for name in names:
         spec = model_info(name)
-        shape, parameters = spec.reference.input_shape, f"{spec.reference.parameters:,}"
-        table.add_row(name, spec.input, " x ".join(map(str, shape)), parameters, str(spec.year), spec.description)
+        shape, parameters = " x ".join(map(str, spec.reference.input_shape)), f"{spec.reference.parameters:,}"
+        table.add_row(name, spec.input, shape, parameters, " ".join(spec.weights), str(spec.year), spec.description)
     out.print(table)
     if not names:
         raise typer.Exit(1)

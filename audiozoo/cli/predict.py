@@ -20,7 +20,7 @@ EXAMPLE = "audiozoo predict my.audiozoo door.wav street.ogg"
 
 
 def run(
-    classifier: Annotated[Path, typer.Argument(help="A classifier saved by `audiozoo train`.")],
+    classifier: Annotated[Path, typer.Argument(help="Saved by `audiozoo train`, or a name of `audiozoo list --pretrained`.")],
     files: Annotated[list[Path], typer.Argument(help="Sound files, or folders of them.")],
     top: Annotated[int, typer.Option(min=1, help="How many classes to show for each file.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of answers with all scores.")] = False,

@@ -178,7 +178,8 @@ class _Run:
                 self.spec.name, len(self.classes), input_shape=self.frontend.shape, seed=self.recipe.seed, **self.options
             )
         auxiliaries = len(model.outputs) - 1
-        loss = _LOSSES[self.options.get("activation", "softmax")](self.recipe.label_smoothing)
+        options = {"activation": "softmax", **self.spec.options, **self.options}
+        loss = _LOSSES[options["activation"]](self.recipe.label_smoothing)
         model.compile(
             optimizer=_optimizer(self.recipe, steps, epochs),
             loss=[loss] * (auxiliaries + 1) if auxiliaries else loss,

@@ -1,0 +1,116 @@
+"""YAMNet: MobileNet v1 on patches of log-mel, trained by Google on the 521 classes of AudioSet.
+
+Source: Plakal, Ellis, "YAMNet", https://github.com/tensorflow/models/tree/master/research/audioset/yamnet, 2020; Howard et al.,
+"MobileNets", arXiv:1704.04861; Gemmeke et al., "Audio Set", ICASSP 2017. The weights and the names of the classes in
+`yamnet_class_map.csv` are Google's, under the Apache-2.0 licence.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audiozoo.features.presets import YAMNET
+from audiozoo.layers import Activation, classify, keras
+from audiozoo.registry import PretrainedWeights, Reference, Score, register
+from audiozoo.weights import fetch_weights, fold_normalization, layer_arrays, load_weights
+
+if TYPE_CHECKING:
+    from audiozoo.weights import Arrays
+
+_FIRST = (32, 2)
+_SEPARABLE = (
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    *[(512, 1)] * 5,
+    (1_024, 2),
+    (1_024, 1),
+)
+"""Filters and stride of the layers 2 to 14."""
+
+_EPSILON = 1e-4  # of the normalisations in Google's file
+
+
+def _class_names() -> tuple[str, ...]:
+    with Path(__file__).with_name("yamnet_class_map.csv").open(encoding="utf-8", newline="") as file:
+        return tuple(row["display_name"] for row in csv.DictReader(file))
+
+
+_AUDIOSET = PretrainedWeights(
+    url="https://storage.googleapis.com/audioset/yamnet.h5",
+    sha256="13c3308955bbfaef262f175ac9c40e47b134573a93984f009220dd7cc12a1744",
+    licence="Apache-2.0",
+    labels=_class_names(),
+)
+
+
+def _load(model: keras.Model, source: PretrainedWeights | Path) -> None:
+    path = fetch_weights(source.url, source.sha256, _folded) if isinstance(source, PretrainedWeights) else source
+    whole = model.output_shape[-1] == len(_AUDIOSET.labels)
+    load_weights(model, path, _folded, names={"logits": "classifier"}, skip=() if whole else ("logits",))
+
+
+def _folded(arrays: Arrays) -> Arrays:
+    """Make of the arrays in Google's file those of the network without normalisation."""
+    folded = {}
+    for layer in ("layer1/conv", *(f"layer{n}/{kind}_conv" for n in range(2, 15) for kind in ("depthwise", "pointwise"))):
+        parts = layer_arrays(arrays, layer, ("kernel", "beta", "moving_mean", "moving_variance"))
+        name = "layer1_fused" if layer == "layer1/conv" else layer.replace("/", "_")
+        fused = fold_normalization(*parts, epsilon=_EPSILON, depthwise="depthwise" in layer)
+        folded[f"{name}/kernel"], folded[f"{name}/bias"] = fused
+    folded["classifier/kernel"], folded["classifier/bias"] = layer_arrays(arrays, "logits", ("kernel", "bias"))
+    return folded
+
+
+@register(
+    frontend=YAMNET,
+    reference=Reference(input_shape=(64, 96, 1), num_classes=521, parameters=3_729_481),
+    paper="tensorflow/models, research/audioset/yamnet",
+    year=2020,
+    scores=[Score("AudioSet", "mAP", 0.306, "the authors' page, evaluation set, balanced")],
+    weights={"audioset": _AUDIOSET},
+    load_weights=_load,
+)
+def yamnet(input_shape: tuple[int, ...], num_classes: int, *, activation: Activation = "sigmoid") -> keras.Model:
+    """MobileNet v1 on a second of log-mel, for the 521 classes of AudioSet: YAMNet.
+
+    Built without batch normalisation, which the published weights have folded into their kernels. ``weights="audioset"``
+    fetches Google's; a path to their `yamnet.h5`, or to an archive ``.npz`` of the folded arrays, is read as well. With 521
+    classes all are loaded; with another number all but the last layer, which keeps its random ones and is to be trained.
+
+    Args:
+        input_shape: ``(bands, frames, channels)``; the published weights take one channel.
+        num_classes: Classes; AudioSet has 521.
+        activation: "sigmoid", as several classes may be heard at once; "softmax" for one of many, or `None` for logits.
+    """
+    inputs = keras.Input(input_shape, name="features")
+    x = keras.layers.Permute((2, 1, 3))(inputs)  # the published kernels take time first
+    filters, stride = _FIRST
+    x = _relu_conv(x, filters, 3, stride, "layer1_fused")
+    for number, (filters, stride) in enumerate(_SEPARABLE, 2):
+        x = _relu_depthwise(x, stride, f"layer{number}_depthwise_conv")
+        x = _relu_conv(x, filters, 1, 1, f"layer{number}_pointwise_conv")
+    x = keras.layers.GlobalAveragePooling2D(name="embedding")(x)
+    return keras.Model(inputs, classify(x, num_classes, activation=activation), name="yamnet")
+
+
+def _relu_conv(x: Any, filters: int, size: int, stride: int, name: str) -> Any:
+    conv = keras.layers.Conv2D(
+        filters, size, strides=stride, padding="same", activation="relu", kernel_initializer="he_normal", name=name
+    )
+    return conv(x)
+
+
+def _relu_depthwise(x: Any, stride: int, name: str) -> Any:
+    # He's deviation for the 9 values that each output sees; Keras would count those of all channels.
+    he = keras.initializers.TruncatedNormal(stddev=math.sqrt(2 / 9))
+    conv = keras.layers.DepthwiseConv2D(
+        3, strides=stride, padding="same", activation="relu", depthwise_initializer=he, name=name
+    )
+    return conv(x)
