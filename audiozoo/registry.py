@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import random
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -141,6 +144,8 @@ def register(
 ) -> Callable[[Builder], Builder]:
     """Register the decorated builder under its own name, and return it untouched.
 
+    An installed package brings models by naming the module that registers them as an entry point of "audiozoo.models".
+
     The builder takes ``(input_shape, num_classes, *, ...)``, its options keyword-only with defaults, and returns a Keras model
     whose last layers are named `embedding`, `logits` and `probabilities`. The first line of its docstring describes it.
 
@@ -177,7 +182,25 @@ def register(
 
 def _specs() -> dict[str, ModelSpec]:
     import_all("audiozoo.models")
+    _load_plugins()
     return _SPECS
+
+
+@cache
+def _load_plugins() -> None:
+    """Load what installed packages announce as models; one that is broken is left out with a warning."""
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group="audiozoo.models"):
+        try:
+            point.load()
+        except Exception as error:  # whatever it is, the other models still work
+            warnings.warn(
+                f"the models {point.name!r} of {point.value!r} are left out: loading them raised {error!r}. "
+                "Repair or uninstall the package that brings them",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
 
 def list_models(
@@ -186,6 +209,8 @@ def list_models(
     exclude: str | Sequence[str] = (),
     input: InputKind | None = None,
     pretrained: bool = False,
+    min_parameters: int = 0,
+    max_parameters: float = math.inf,
 ) -> list[str]:
     """List the models' names, numbers in them in numerical order.
 
@@ -194,6 +219,7 @@ def list_models(
         exclude: Glob or globs, none of which it may match.
         input: Only models that eat "waveform", "spectral" or "vector" input.
         pretrained: Only models with published weights.
+        min_parameters, max_parameters: Only models whose reference has so many parameters.
 
     Raises:
         ValueError: An unknown kind of input.
@@ -211,6 +237,7 @@ def list_models(
         and not any(fnmatchcase(name, glob) for glob in unwanted)
         and input in (None, spec.input)
         and (spec.weights or not pretrained)
+        and min_parameters <= spec.reference.parameters <= max_parameters
     ]
     return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
 

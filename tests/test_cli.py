@@ -61,6 +61,8 @@ def test_list(audiozoo):
     assert audiozoo("list")[1].count("\n") >= 5
     assert json.loads(audiozoo("list", "*mlp", "house*", "--json")[1]) == ["feature_mlp", "house_cnn"]
     assert json.loads(audiozoo("list", "--input", "vector", "--json")[1]) == ["feature_mlp"]
+    assert json.loads(audiozoo("list", "*mlp", "resnet*", "--max-parameters", "1e6", "--json")[1]) == ["feature_mlp"]
+    assert "| `house_cnn` | 64 x 250 x 1 | 564,226 | 10 |" in audiozoo("list", "house*", "--markdown")[1]
     assert audiozoo("list", "nothing*")[0] == 1
     assert json.loads(audiozoo("list", "--pretrained", "--json")[1]) == ["yamnet"]
     assert "audioset" in audiozoo("list", "--pretrained")[1].splitlines()[1].split()
@@ -79,6 +81,8 @@ def test_info(audiozoo):
     assert card["weights"] == []
     assert "audioset: 521 classes, licence Apache-2.0, https://" in audiozoo("info", "yamnet")[1]
     assert json.loads(audiozoo("info", "yamnet", "--json")[1])["weights"][0]["licence"] == "Apache-2.0"
+    status, out, _ = audiozoo("info", "joint_autoencoder", "--layers")
+    assert (status, "reconstruction_loss" in out, "728,237 parameters" in out) == (0, True, True)
     status, _, err = audiozoo("info", "house_cn")
     assert (status, "did you mean 'house_cnn'" in err) == (2, True)
 

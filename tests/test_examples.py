@@ -10,13 +10,16 @@ from conftest import SHARED
 
 import audiozoo
 from audiozoo import registry
+from audiozoo.cli.list_ import models_table
 from audiozoo.features import Frontend
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("name", ["train_and_predict", "your_own_loop"])
-def test_examples_run(name, capsys):
+@pytest.mark.parametrize("name", ["train_and_predict", "your_own_loop", "your_own_model"])
+def test_examples_run(name, capsys, monkeypatch):
+    audiozoo.list_models()
+    monkeypatch.setattr(registry, "_SPECS", dict(registry._SPECS))
     runpy.run_path(str(ROOT / "examples" / f"{name}.py"))["main"](epochs=1)
     assert any(label in capsys.readouterr().out for label in audiozoo.load_dataset("synthetic").labels)
 
@@ -44,7 +47,8 @@ def test_the_example_of_embeddings_runs(yamnet_weights, sound_folder, capsys):
 
 
 def test_every_example_is_run():
-    names = {"train_and_predict", "your_own_loop", "yamnet_embeddings"}
+    # SubSpectralNet's runs on a miniature of its dataset, in test_published.py.
+    names = {"train_and_predict", "your_own_loop", "your_own_model", "yamnet_embeddings", "subspectralnet_as_published"}
     assert {path.stem for path in (ROOT / "examples").glob("*.py")} == names
 
 
@@ -69,3 +73,7 @@ def test_every_front_end_has_a_picture(tmp_path):
         assert (ROOT / "examples" / "frontends" / f"{name}.png").is_file()
     names["main"](tmp_path, names=["logmel"])
     assert (tmp_path / "logmel.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_readmes_table_of_models_is_the_registrys():
+    assert models_table(audiozoo.list_models()) in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -310,6 +310,15 @@ def test_the_script_of_dcase2018(run, scenes, tmp_path):
     assert row["command"].startswith("audiozoo benchmark --dataset dcase2018 --root ")
 
 
+def test_the_example_of_subspectralnet_runs(scenes, capsys):
+    example = runpy.run_path(str(Path(__file__).resolve().parents[1] / "examples" / "subspectralnet_as_published.py"))
+    classifier = example["main"](scenes, epochs=1)
+    printed = capsys.readouterr().out
+    assert "331,344 parameters, 4 outputs, input (40, 500, 2)" in printed
+    assert "on 20 clips of fold 1" in printed
+    assert classifier.about["recipe"]["validation"] == 0.3
+
+
 def test_the_script_of_freesound2018(run, tags, tmp_path):
     root, _ = tags()
     run("freesound2018", root, *QUICK, "-o", tmp_path / "r", "--option", "usage=private", "--option", "unverified_weight=0.5")

@@ -1,6 +1,8 @@
+import os
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ import audiozoo
 from audiozoo import registry
 from audiozoo.features import LogMel
 from audiozoo.registry import Reference, register
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_lists_by_glob_and_kind():
@@ -107,3 +111,54 @@ def test_listing_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+PLUGIN = """
+from audiozoo.features import LogMel
+from audiozoo.layers import classify, keras
+from audiozoo.registry import Reference, register
+
+@register(
+    frontend=LogMel(sample_rate=8_000, duration=0.5, n_fft=256, hop_length=128, n_mels=16),
+    reference=Reference((16, 32, 1), num_classes=2, parameters=4),
+    paper="a package of its own",
+    year=2026,
+)
+def plugged_in(input_shape, num_classes, *, activation="softmax"):
+    "Mean over time and bands, from elsewhere."
+    inputs = keras.Input(input_shape)
+    x = keras.layers.GlobalAveragePooling2D(name="embedding")(inputs)
+    return keras.Model(inputs, classify(x, num_classes, activation=activation))
+"""
+
+
+def installed(folder, name, code):
+    """Lay down a package as pip would, with its entry point."""
+    (folder / f"{name}.py").write_text(code)
+    (folder / f"{name}-1.dist-info").mkdir()
+    (folder / f"{name}-1.dist-info" / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+    (folder / f"{name}-1.dist-info" / "entry_points.txt").write_text(f"[audiozoo.models]\n{name} = {name}\n")
+
+
+def test_an_installed_package_brings_models_to_every_verb(tmp_path, sound_folder):
+    installed(tmp_path, "brings_models", PLUGIN)
+    installed(tmp_path, "broken_models", "raise RuntimeError('broken')")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])}
+
+    def run(*words):
+        command = [sys.executable, "-m", "audiozoo", *map(str, words)]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+
+    listed = run("list", "plug*", "--json")
+    assert listed.stdout.strip() == '["plugged_in"]'
+    assert "broken_models" in listed.stderr
+    trained = run("train", sound_folder, "-o", "my.audiozoo", "--model", "plugged_in", "--epochs", 1)
+    assert trained.returncode == 0, trained.stderr
+    assert run("predict", "my.audiozoo", sound_folder / "low").returncode == 0
+
+
+def test_lists_by_parameters():
+    small, large = audiozoo.list_models(max_parameters=1e6), audiozoo.list_models(min_parameters=1_000_001)
+    assert sorted([*small, *large]) == sorted(audiozoo.list_models())
+    assert "house_cnn" in small
+    assert "resnet_lstm" in large

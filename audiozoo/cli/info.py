@@ -8,18 +8,23 @@ from typing import Annotated, Any
 
 import typer
 
-from audiozoo.cli.console import out
-from audiozoo.registry import ModelSpec, PretrainedWeights, model_info
+from audiozoo.cli.console import out, quiet_backend
+from audiozoo.registry import ModelSpec, PretrainedWeights, build, model_info
 
 EXAMPLE = "audiozoo info subspectralnet"
 
 
 def run(
     name: Annotated[str, typer.Argument(help="A name from `audiozoo list`.")],
+    layers: Annotated[bool, typer.Option("--layers", help="Build the reference and show its layers.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a model's card: paper, front end, options, recipe, published weights and scores."""
-    card = _card(model_info(name))
+    spec = model_info(name)
+    if layers:
+        _print_layers(spec)
+        return
+    card = _card(spec)
     if as_json:
         print(json.dumps(card, indent=1))
         return
@@ -53,6 +58,24 @@ def _card(spec: ModelSpec) -> dict[str, Any]:
         "weights": [_weights(name, weights) for name, weights in spec.weights.items()],
         "published": [asdict(score) for score in spec.scores],
     }
+
+
+def _print_layers(spec: ModelSpec) -> None:
+    from rich.table import Table
+
+    quiet_backend()
+    reference = spec.reference
+    model = build(spec.name, reference.num_classes, input_shape=reference.input_shape, **reference.options)
+    table = Table("layer", "kind", "output", "parameters", box=None, header_style="bold", pad_edge=False)
+    table.columns[3].justify = "right"
+    for layer in model.layers:
+        outputs = layer.output if isinstance(layer.output, list) else [layer.output]
+        shapes = ", ".join(" x ".join(map(str, output.shape[1:])) for output in outputs)
+        table.add_row(layer.name, type(layer).__name__, shapes, f"{layer.count_params():,}" if layer.weights else "")
+    out.print(table)
+    out.print(
+        f"{model.count_params():,} parameters, {spec.input} input {reference.input_shape}, {reference.num_classes} classes"
+    )
 
 
 def _weights(name: str, weights: PretrainedWeights) -> dict[str, Any]:

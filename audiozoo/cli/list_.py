@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -18,12 +20,25 @@ def run(
     exclude: Annotated[list[str] | None, typer.Option(help="A glob that no name may match; may be repeated.")] = None,
     input: Annotated[str | None, typer.Option(help="Only models that eat: waveform, spectral or vector.")] = None,
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Only models with published weights.")] = False,
+    min_parameters: Annotated[int, typer.Option(help="Only models with at least so many parameters.")] = 0,
+    max_parameters: Annotated[float, typer.Option(help="Only models with at most so many, such as 1e6.")] = math.inf,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the models of the zoo."""
-    names = list_models(patterns or "*", exclude=exclude or (), input=input, pretrained=pretrained)  # type: ignore[arg-type]
+    names = list_models(
+        patterns or "*",
+        exclude=exclude or (),
+        input=input,  # type: ignore[arg-type]
+        pretrained=pretrained,
+        min_parameters=min_parameters,
+        max_parameters=max_parameters,
+    )
     if as_json:
         print(json.dumps(names))
+        return
+    if markdown:
+        print(models_table(names))
         return
     from rich.table import Table
 
@@ -36,3 +51,14 @@ def run(
     out.print(table)
     if not names:
         raise typer.Exit(1)
+
+
+def models_table(names: Sequence[str]) -> str:
+    """Write what is known of models as a Markdown table: the one of the README."""
+    lines = ["| name | input | parameters | classes | year | source |", "| --- | --- | ---: | ---: | ---: | --- |"]
+    for name in names:
+        spec = model_info(name)
+        shape = " x ".join(map(str, spec.reference.input_shape))
+        counts = f"{spec.reference.parameters:,} | {spec.reference.num_classes}"
+        lines.append(f"| `{name}` | {shape} | {counts} | {spec.year} | {spec.paper} |")
+    return "\n".join(lines)

@@ -1,0 +1,161 @@
+"""Every model's size and speed, on the backend at hand.
+
+    python benchmarks/models.py [NAME ...]
+
+Prints a Markdown table: parameters, multiply-adds of one window, milliseconds a window alone and in a batch of 32, windows
+trained in a second (batch of 16, compiled), and the memory that all of it took. Each model runs in a process of its own.
+With `--sub-bands` compares how SubSpectralNet can be built: training windows a second, in turn, in one run.
+"""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+BATCH = 16
+
+
+def elapsed(call):
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def median(call, times):
+    call()  # the first one compiles
+    return statistics.median(elapsed(call) for _ in range(times))
+
+
+def multiply_adds(model):
+    """Count the products of convolutions, dense and recurrent layers for one window."""
+    import keras
+    import numpy as np
+
+    total = 0
+    for layer in model._flatten_layers(include_self=False, recursive=True):
+        kernels = [weight for weight in layer.weights if "kernel" in weight.path.rsplit("/", 1)[-1]]
+        if isinstance(layer, (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
+            places = np.prod(layer.output.shape[1:-1])
+            total += int(places * np.prod(kernels[0].shape))
+        elif isinstance(layer, keras.layers.Dense):
+            total += int(np.prod(layer.output.shape[1:-1]) * np.prod(kernels[0].shape))
+        elif isinstance(layer, keras.layers.RNN):
+            total += layer.input.shape[1] * sum(int(np.prod(weight.shape)) for weight in kernels)
+    return total
+
+
+def measure(name):
+    """Measure one model; prints a line of JSON."""
+    import numpy as np
+
+    import audiozoo
+
+    spec = audiozoo.model_info(name)
+    reference = spec.reference
+    model = audiozoo.build(name, reference.num_classes, input_shape=reference.input_shape, **reference.options)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((32, *reference.input_shape)).astype(np.float32)
+    figures = {"name": name, "parameters": model.count_params(), "multiply_adds": multiply_adds(model)}
+    figures["alone_ms"] = 1e3 * median(lambda: model.predict_on_batch(x[:1]), 10)
+    figures["batch_ms"] = 1e3 * median(lambda: model.predict_on_batch(x), 3) / 32
+    figures["trained_per_second"] = BATCH / median(training_step(model, x[:BATCH], reference.num_classes), 3)
+    figures["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(figures))
+
+
+def training_step(model, x, classes, **options):
+    """Compile a model, and return a call that trains it on one batch."""
+    import numpy as np
+
+    outputs = len(model.outputs)
+    hot = np.eye(classes, dtype=np.float32)[np.arange(len(x)) % classes]
+    # Probabilities that need not sum to one are trained by this too: it is the time that counts here.
+    loss = "categorical_crossentropy"
+    model.compile("adam", [loss] * outputs if outputs > 1 else loss, **options)
+    return lambda: model.train_on_batch(x, (hot,) * outputs if outputs > 1 else hot)
+
+
+def table(names):
+    import audiozoo
+
+    columns = ("model", "parameters", "multiply-adds", "alone, ms", "in a batch, ms", "trained a second", "memory, MB")
+    print(f"| {' | '.join(columns)} |\n| --- |{' ---: |' * (len(columns) - 1)}")
+    for name in names or audiozoo.list_models():
+        done = subprocess.run([sys.executable, __file__, "--one", name], capture_output=True, text=True)
+        if done.returncode:
+            print(f"| `{name}` | failed: {done.stderr.strip().splitlines()[-1]} |", flush=True)
+            continue
+        row = json.loads(done.stdout.splitlines()[-1])
+        millions = f"{row['multiply_adds'] / 1e6:,.1f} M"
+        times = f"{row['alone_ms']:.1f} | {row['batch_ms']:.1f} | {row['trained_per_second']:.1f}"
+        print(f"| `{name}` | {row['parameters']:,} | {millions} | {times} | {row['megabytes']:.0f} |", flush=True)
+
+
+def naive_subspectralnet(input_shape, classes, size=20, hop=10):
+    """Build the sub-bands one after the other as one would from the paper: a loop of slices and plain layers."""
+    import keras
+    from keras import layers
+
+    inputs = keras.Input(input_shape)
+    bands, outputs = [], []
+    for low in range(0, input_shape[0] - size + 1, hop):
+        x = layers.Cropping2D(((low, input_shape[0] - size - low), (0, 0)))(inputs)
+        for filters, pool in ((32, (size // 10, 5)), (64, (4, 100))):
+            x = layers.Conv2D(filters, 7, padding="same", kernel_initializer="he_normal")(x)
+            x = layers.BatchNormalization(axis=1)(x)
+            x = layers.Activation("relu")(x)
+            x = layers.MaxPooling2D(pool)(x)
+            x = layers.Dropout(0.3)(x)
+        x = layers.Dense(32, activation="relu")(layers.Flatten()(x))
+        bands.append(x)
+        outputs.append(layers.Dense(classes, activation="softmax")(layers.Dropout(0.3)(x)))
+    x = layers.Dropout(0.3)(layers.Dense(64, activation="relu")(layers.Concatenate()(bands)))
+    return keras.Model(inputs, [layers.Dense(classes, activation="softmax")(x), *outputs])
+
+
+def sub_bands(rounds=7):
+    """Compare ways to build and compile SubSpectralNet at 40 x 500 x 2."""
+    import keras
+    import numpy as np
+
+    import audiozoo
+
+    shape = (40, 500, 2)
+    x = np.random.default_rng(0).standard_normal((BATCH, *shape)).astype(np.float32)
+    ours = lambda: audiozoo.build("subspectralnet", 10, input_shape=shape, auxiliary=True)  # noqa: E731
+    steps = {
+        "one sub-band after the other, from plain layers": training_step(naive_subspectralnet(shape, 10), x, 10),
+        "audiozoo.build": training_step(ours(), x, 10),
+    }
+    if keras.backend.backend() == "tensorflow":
+        steps["audiozoo.build, with XLA"] = training_step(ours(), x, 10, jit_compile=True)
+        steps["audiozoo.build, without XLA"] = training_step(ours(), x, 10, jit_compile=False)
+    for step in steps.values():
+        step()
+    times = {name: [] for name in steps}
+    for _ in range(rounds):  # in turn, so that a machine that slows down slows all
+        for name, step in steps.items():
+            times[name].append(elapsed(step))
+    first = next(iter(times.values()))
+    print("| SubSpectralNet 40 x 500 x 2, batch of 16 | trained a second | ratio |\n| --- | ---: | ---: |")
+    for name, values in times.items():
+        ratio = statistics.median(there / here for there, here in zip(first, values, strict=True))
+        print(f"| {name} | {BATCH / statistics.median(values):.1f} | {ratio:.2f} |")
+
+
+def main():
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    match sys.argv[1:]:
+        case ["--one", name]:
+            measure(name)
+        case ["--sub-bands"]:
+            sub_bands()
+        case names:
+            table(names)
+
+
+if __name__ == "__main__":
+    main()
