@@ -1,6 +1,7 @@
 """Frontends, which turn one window of sound into an array, and the scaler fitted on what they give."""
 
 from audiozoo.features.cache import CacheInfo, FeatureCache
+from audiozoo.features.cepstral import GFCC, MFCC
 from audiozoo.features.cleaning import (
     NoiseClip,
     NormalizePeak,
@@ -13,13 +14,14 @@ from audiozoo.features.cleaning import (
     non_silent,
 )
 from audiozoo.features.combined import Scale, Stack, Statistics
+from audiozoo.features.descriptors import Descriptors
 from audiozoo.features.extract import Features, extract
 from audiozoo.features.frontends import Axis, Frontend, Waveform
 from audiozoo.features.loudness import NormalizeLoudness, loudness
 from audiozoo.features.pitch import CQT, Chroma
 from audiozoo.features.presets import list_presets, preset
 from audiozoo.features.scaler import Scaler
-from audiozoo.features.spectral import GFCC, MFCC, Descriptors, LogMel, Pcen, Spectrogram
+from audiozoo.features.spectral import LogMel, Pcen, Spectrogram
 
 __all__ = [
     "CQT",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from audiozoo.config import unknown_name
+from audiozoo.features.cepstral import GFCC, MFCC
 from audiozoo.features.combined import Stack
 from audiozoo.features.frontends import Frontend
 from audiozoo.features.pitch import CQT, Chroma
-from audiozoo.features.spectral import GFCC, MFCC, LogMel
+from audiozoo.features.spectral import LogMel
 
 DCASE2018 = LogMel(
     sample_rate=48_000,
