@@ -474,6 +474,17 @@ def test_the_last_window(last, starts, rng):
     assert len(list(frontend.windows(wave[:100]))) == 1
 
 
+@pytest.mark.parametrize("rate", [8_000, 192_000])
+def test_files_of_other_rates_and_beyond_full_scale(rate, write_sound):
+    path = write_sound(3 * tone(997, 0.5, rate), rate=rate, subtype="FLOAT", name="loud.wav")
+    frontend = LogMel(sample_rate=16_000, duration=0.5, n_fft=512, hop_length=160, n_mels=40)
+    louder = frontend(audio.load(path, sample_rate=16_000))
+    path = write_sound(tone(997, 0.5, rate), rate=rate, subtype="FLOAT", name="usual.wav")
+    usual = frontend(audio.load(path, sample_rate=16_000))
+    assert (louder - usual).max() == pytest.approx(20 * np.log10(3), abs=1e-3)
+    assert frontend.axis.values[usual.mean(axis=1)[:, 0].argmax()] == pytest.approx(997, rel=0.05)
+
+
 def test_windows_of_hours_do_not_drift():
     hop = 0.1
     starts = audio.window_starts(3 * 3_600 * 44_100, 44_100, round(hop * 44_100))
