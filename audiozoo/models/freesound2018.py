@@ -35,13 +35,12 @@ def freesound2018_baseline(
     Args:
         input_shape: ``(bands, frames, channels)``, of any size.
         num_classes: Classes.
-        initial_deviation: Of the normal distribution that the kernels are drawn from. The published one is small for so few
-            layers: expect some thousand steps before the loss falls.
+        initial_deviation: Of the normal distribution that the kernels are drawn from. The published one is so small that the
+            loss stands still for the first hundred steps.
         activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
     """
     inputs = x = keras.Input(input_shape, name="features")
     for filters, kernel in ((100, 7), (150, 5), (200, 3)):
-        # An instance for each layer: one that draws without a seed would draw the same again.
         initial = keras.initializers.TruncatedNormal(stddev=initial_deviation)
         x = keras.layers.Conv2D(filters, kernel, padding="same", activation="relu", kernel_initializer=initial)(x)
         if filters < 200:
