@@ -36,12 +36,24 @@ def waveform_model(classifier: Classifier) -> keras.Model:
     if not isinstance(classifier.scorer, KerasScorer):
         raise ValueError(f"only a KerasScorer can live in a graph, this classifier has a {type(classifier.scorer).__name__}")
     frontend, network = frontend_model(classifier.frontend), classifier.scorer.model
-    # A model of its own even for one output: what was compiled for training stays behind.
-    network = keras.Model(network.inputs[0], network.outputs[0], name=network.name)
+    network = _for_use(network)
     scores = network(_standardised(frontend.output, classifier.scaler))
     if classifier.temperature != 1:
         scores = _tempered(scores, classifier.temperature, _last_activation(network))
     return keras.Model(frontend.input, scores, name=f"{network.name}_from_waveform")
+
+
+def _for_use(network: Any) -> Any:
+    """Leave behind what serves training alone: what was compiled, further outputs, a reconstruction and its loss."""
+    from audiozoo.keras_layers import ReconstructionLoss
+
+    inputs, outputs = network.inputs[0], network.outputs[0]
+    for layer in network.layers:
+        if isinstance(layer, ReconstructionLoss):
+            # From the start to what the layer passes through, and from there to the end.
+            passed = keras.Model(inputs, layer.input[0])
+            outputs = keras.Model(layer.output, outputs)(passed(inputs))
+    return keras.Model(inputs, outputs, name=network.name)
 
 
 def frontend_model(frontend: Frontend) -> keras.Model:

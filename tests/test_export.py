@@ -226,3 +226,17 @@ def test_loads_without_this_package_and_on_another_backend(house, rng, tmp_path)
     environment = {**os.environ, "KERAS_BACKEND": other}
     subprocess.run([sys.executable, "-c", ALONE, *files], check=True, env=environment, capture_output=True)
     assert np.allclose(np.load(files[2]), answers(model, waves), atol=1e-4)
+
+
+def test_what_serves_training_alone_stays_behind(rng):
+    frontend = Scale(of=LogMel(sample_rate=8_000, duration=0.5, n_fft=256, hop_length=250, n_mels=16), by="minmax")
+    network = audiozoo.build("joint_autoencoder", 2, input_shape=frontend.shape)
+    classifier = audiozoo.Classifier.from_keras(network, frontend, ["a", "b"])
+    model = export.waveform_model(classifier)
+    wave = rng.uniform(-0.5, 0.5, 4_000).astype(np.float32)
+    assert np.allclose(
+        np.asarray(model.predict_on_batch(wave[None]))[0], classifier.predict(wave, sample_rate=8_000).scores, atol=1e-5
+    )
+    kinds = {type(layer).__name__ for layer in model._flatten_layers(include_self=False, recursive=True)}
+    assert "ReconstructionLoss" not in kinds
+    assert "UpSampling2D" not in kinds

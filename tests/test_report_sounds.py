@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from conftest import tone
 
+from audiozoo import Classifier, build
 from audiozoo.cli.console import chosen_frontend
-from audiozoo.features import LogMel, Spectrogram, Stack, Statistics, TrimSilence, Waveform, list_presets, preset
-from audiozoo.report import sound_picture
+from audiozoo.features import LogMel, Scale, Spectrogram, Stack, Statistics, TrimSilence, Waveform, list_presets, preset
+from audiozoo.report import reconstruction_picture, sound_picture
 from audiozoo.report.sounds import _figure, _panels, _versions
 
 
@@ -79,3 +80,16 @@ def test_front_ends_by_name():
 def test_refuses_front_ends(name, settings, reason):
     with pytest.raises(ValueError, match=reason):
         chosen_frontend(name, settings)
+
+
+def test_an_autoencoders_reconstruction_is_drawn(write_sound, tmp_path):
+    frontend = Scale(of=LogMel(sample_rate=8_000, duration=0.5, n_fft=256, hop_length=250, n_mels=16), by="minmax")
+    model = build("joint_autoencoder", 2, input_shape=frontend.shape)
+    classifier = Classifier.from_keras(model, frontend, ["a", "b"])
+    path = write_sound(tone(500, 0.5, 8_000))
+    picture = reconstruction_picture(classifier, path, tmp_path / "again.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    plain = build("joint_autoencoder", 2, input_shape=frontend.shape, reconstruction_weight=0)
+    other = Classifier.from_keras(plain, frontend, ["a", "b"])
+    with pytest.raises(ValueError, match="unknown layer 'reconstruction'"):
+        reconstruction_picture(other, path, tmp_path / "none.png")

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
+from audiozoo.config import refuse_unknown
 from audiozoo.layers import keras
 
 BATCH = 32
@@ -48,7 +49,7 @@ class KerasScorer:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self._embedder: Any = None
+        self._parts: dict[str, Any] = {}
 
     def check(self, shape: tuple[int, ...], classes: int) -> None:
         """Refuse windows or a number of classes that the model is not made for.
@@ -73,10 +74,18 @@ class KerasScorer:
         Raises:
             ValueError: The model has no such layer.
         """
-        if self._embedder is None:
-            layer = self.model.get_layer("embedding")
-            self._embedder = keras.Model(self.model.inputs[0], layer.output)
-        return np.concatenate([self._predict(self._embedder, batch) for batch in batched(windows)])
+        return self.output_of("embedding", windows)
+
+    def output_of(self, layer: str, windows: np.ndarray) -> np.ndarray:
+        """Return the output of a layer by its name, ``(windows, ...)``.
+
+        Raises:
+            ValueError: The model has no such layer; the nearest is proposed.
+        """
+        if layer not in self._parts:
+            refuse_unknown("layer", [layer], [one.name for one in self.model.layers])
+            self._parts[layer] = keras.Model(self.model.inputs[0], self.model.get_layer(layer).output)
+        return np.concatenate([self._predict(self._parts[layer], batch) for batch in batched(windows)])
 
     @staticmethod
     def _predict(model: Any, batch: np.ndarray) -> np.ndarray:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from audiozoo.cli.console import FrontendSettings, chosen_frontend, out, report_failures
+from audiozoo.cli.console import FrontendSettings, chosen_frontend, out, quiet_backend, report_failures
 
 EXAMPLE = "audiozoo plot dog.wav --frontend logmel --set n_mels=128 --frontend mfcc --clean trim_silence -o pictures/"
 
@@ -24,25 +24,48 @@ def run(
         list[str] | None,
         typer.Option(help="trim_silence, reduce_noise, ...: a cleaning step, drawn before and after; may be repeated."),
     ] = None,
+    classifier: Annotated[
+        Path | None,
+        typer.Option(help="A trained joint_autoencoder: draws its reconstruction of the first window instead."),
+    ] = None,
     start: Annotated[float, typer.Option(help="Where to begin, seconds.")] = 0.0,
     seconds: Annotated[float, typer.Option(help="How much to draw at most.")] = 30.0,
     output: Annotated[Path, typer.Option("--output", "-o", help="A folder, or for one file the picture.")] = Path("."),
 ) -> None:
     """Draw waveforms and features, with seconds and hertz on the axes."""
-    from audiozoo.features import Step
-    from audiozoo.report import sound_picture
-
-    frontends = [chosen_frontend(name, settings or ()) for name in frontend or ("logmel",)]
-    steps = tuple(Step.named(name) for name in clean or ())
+    if classifier:
+        draw = _reconstructing(classifier)
+    else:
+        draw = _drawing(frontend or ("logmel",), settings or (), clean or (), start, start + seconds)
     failures: list[str] = []
     for file, picture in zip(files, _pictures(files, output), strict=True):
         try:
-            sound_picture(file, frontends, picture, clean=steps, start=start, end=start + seconds)
+            draw(file, picture)
         except (OSError, ValueError) as error:
             failures.append(str(error))
         else:
             out.print(str(picture), soft_wrap=True)
     report_failures(failures, used=len(files) - len(failures))
+
+
+def _drawing(
+    frontends: Sequence[str], settings: Sequence[str], clean: Sequence[str], start: float, end: float
+) -> Callable[[Path, Path], Path]:
+    from audiozoo.features import Step
+    from audiozoo.report import sound_picture
+
+    chosen = [chosen_frontend(name, settings) for name in frontends]
+    steps = tuple(Step.named(name) for name in clean)
+    return lambda file, picture: sound_picture(file, chosen, picture, clean=steps, start=start, end=end)
+
+
+def _reconstructing(classifier: Path) -> Callable[[Path, Path], Path]:
+    quiet_backend()
+    from audiozoo.classifier import load_classifier
+    from audiozoo.report import reconstruction_picture
+
+    loaded = load_classifier(classifier)
+    return lambda file, picture: reconstruction_picture(loaded, file, picture)
 
 
 def _pictures(files: Sequence[Path], output: Path) -> list[Path]:

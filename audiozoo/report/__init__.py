@@ -1,6 +1,6 @@
 """Pictures and tables: of results, and of sounds."""
 
 from audiozoo.report.results import cells, columns, confusion_picture, markdown, measured
-from audiozoo.report.sounds import sound_picture
+from audiozoo.report.sounds import reconstruction_picture, sound_picture
 
-__all__ = ["cells", "columns", "confusion_picture", "markdown", "measured", "sound_picture"]
+__all__ = ["cells", "columns", "confusion_picture", "markdown", "measured", "reconstruction_picture", "sound_picture"]

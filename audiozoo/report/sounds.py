@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from audiozoo import audio
+from audiozoo.classifier import Classifier, KerasScorer
 from audiozoo.features import Axis, Frontend, Stack, Step, Waveform
 from audiozoo.files import replacing
 
@@ -53,6 +54,35 @@ def sound_picture(
     ]
     with replacing(path) as temporary:
         _figure(columns, start).savefig(temporary, dpi=100)
+    return Path(path)
+
+
+def reconstruction_picture(classifier: Classifier, source: audio.Source, path: str | os.PathLike[str]) -> Path:
+    """Draw what an autoencoding classifier is fed of a sound's first window, and what it makes of it again.
+
+    Args:
+        classifier: Its model has a layer named `reconstruction`, as `joint_autoencoder` does.
+        source: A path, the bytes of a file, or an open file.
+        path: Of the picture; its ending chooses the format.
+
+    Returns:
+        The path.
+
+    Raises:
+        FileNotFoundError, ValueError: The sound cannot be read, or the model reconstructs nothing.
+        OSError: The picture cannot be written.
+    """
+    frontend = classifier.frontend
+    pieces = audio.stream(source, sample_rate=frontend.sample_rate, channels=frontend.channels)
+    _, fed = next(frontend.windows(pieces))
+    fed = classifier.scaler(fed)
+    if not isinstance(classifier.scorer, KerasScorer):
+        raise ValueError(f"only a Keras model has layers to look at, this classifier has a {type(classifier.scorer).__name__}")
+    again = classifier.scorer.output_of("reconstruction", fed[None])[0]
+    titles = {f"what {Path(audio.describe(source)).name} is to the model": fed, "its reconstruction": again}
+    panels = [_Panel(title, values[..., 0], frontend.times, frontend.axis, "") for title, values in titles.items()]
+    with replacing(path) as temporary:
+        _figure([(panels[0].title, panels)], 0.0).savefig(temporary, dpi=100)
     return Path(path)
 
 
