@@ -8,4 +8,4 @@ Published: the baseline 59.7 % macro accuracy, SubSpectralNet 72.18 % with its e
 from compare import compare
 
 if __name__ == "__main__":
-    compare("dcase2018", ["dcase2018_baseline", "subspectralnet", "house_cnn"])
+    compare("dcase2018", ["dcase2018_baseline", "dcase_tutorial_cnn", "subspectralnet", "house_cnn"])

@@ -8,4 +8,4 @@ Published on the private test clips (add `--option usage=private`): the baseline
 from compare import compare
 
 if __name__ == "__main__":
-    compare("freesound2018", ["feature_mlp", "dcase2018_baseline", "house_cnn"])
+    compare("freesound2018", ["feature_mlp", "freesound2018_baseline", "wave_cnn", "mel_cnn", "house_cnn"])
