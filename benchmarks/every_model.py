@@ -3,10 +3,12 @@
     python benchmarks/every_model.py ESC-50/
 """
 
+import os
+
 from compare import HERE, compare
 
 from audiozoo import list_models
 
 if __name__ == "__main__":
-    options = ["--folds", "1", "--recipe", str((HERE / "short_recipe.json").relative_to(HERE.parent))]
-    compare("esc10", list_models(), name="every_model", options=options)
+    options = ["--folds", "1", "--recipe", os.path.relpath(HERE / "short_recipe.json")]
+    compare("esc10", list_models(), name="esc10-every-model", options=options)
