@@ -1,6 +1,6 @@
 """Every model of the registry on ESC-10's first fold by one short recipe: that it learns, not how well it could.
 
-    python benchmarks/every_model.py ESC-50/
+python benchmarks/every_model.py ESC-50/
 """
 
 import os

@@ -53,6 +53,13 @@ YAMNET = LogMel(
 Source: the model's description with the AudioSet models of TensorFlow, Apache-2.0.
 """
 
+MUSIC2VEC = LogMel(sample_rate=16_000, duration=2.048, frames=128, n_fft=512, hop_length=256, n_mels=128)
+"""128 mel bands in decibels by 128 frames of 16 ms.
+
+Source: the article "music2vec" (Srinivasa, Hebbar, 2017) names bands and frames and not their scale, so this is the field's
+usual one; rate and transform are those of the code that was written after it, wubinbai's Audio-Classification-Models.
+"""
+
 PICZAK = LogMel(
     sample_rate=22_050,
     duration=0.95,
@@ -134,6 +141,7 @@ _PRESETS: dict[str, Frontend] = {
     "audio_classification_models": AUDIO_CLASSIFICATION_MODELS,
     "dcase2018": DCASE2018,
     "freesound2018": FREESOUND2018,
+    "music2vec": MUSIC2VEC,
     "piczak": PICZAK,
     "sharma": SHARMA,
     "yamnet": YAMNET,

@@ -14,8 +14,8 @@ from typing import Any, Literal, NamedTuple
 
 from audiozoo.config import unknown_name
 from audiozoo.features import LogMel, Stack
+from audiozoo.features.presets import MUSIC2VEC
 from audiozoo.layers import Activation, classify, keras, require_size, time_first
-from audiozoo.models.cnn_multichannel import LOGMEL_128
 from audiozoo.registry import Reference, register
 
 BackboneName = Literal["ResNet50", "VGG16", "InceptionV3", "DenseNet121", "MobileNetV2", "EfficientNetB0"]
@@ -45,7 +45,7 @@ _BACKBONES: dict[str, _Backbone] = {
 
 
 @register(
-    frontend=LOGMEL_128,
+    frontend=MUSIC2VEC,
     reference=Reference((128, 128, 1), num_classes=6, parameters=25_732_806),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
@@ -94,7 +94,7 @@ def resnet_lstm(
 
 
 @register(
-    frontend=LOGMEL_128,
+    frontend=MUSIC2VEC,
     reference=Reference((128, 128, 1), num_classes=6, parameters=2_265_094),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,

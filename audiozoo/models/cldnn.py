@@ -7,13 +7,14 @@ with their attention, are in the code of wubinbai/Audio-Classification-Models (2
 
 from __future__ import annotations
 
+from audiozoo.features.presets import MUSIC2VEC
 from audiozoo.layers import Activation, classify, convolution_block, keras, require_size, time_first
-from audiozoo.models.lstm import LOGMEL_128, MEL_POWER_128, RECURRENT_RECIPE, Attention, AttentionAt, recurrent
+from audiozoo.models.lstm import MEL_POWER_128, RECURRENT_RECIPE, Attention, AttentionAt, recurrent
 from audiozoo.registry import Reference, register
 
 
 @register(
-    frontend=LOGMEL_128,
+    frontend=MUSIC2VEC,
     reference=Reference(input_shape=(128, 128, 1), num_classes=8, parameters=1_264_424),
     paper="Srinivasa, Hebbar, music2vec",
     year=2017,

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from audiozoo.features import LogMel
-from audiozoo.features.presets import AUDIO_CLASSIFICATION_MODELS, SHARMA
+from audiozoo.features.presets import AUDIO_CLASSIFICATION_MODELS, MUSIC2VEC, SHARMA
 from audiozoo.layers import Activation, classify, convolution_block, keras
 from audiozoo.registry import Reference, Score, register
 
@@ -46,9 +45,6 @@ _SHARMA: _Blocks = (
     (512, (3, 7), (2, 4)),
 )
 
-LOGMEL_128 = LogMel(sample_rate=16_000, duration=2.048, frames=128, n_fft=512, hop_length=256, n_mels=128)
-"""128 mel bands in decibels by 128 frames of 16 ms."""
-
 _RECIPE = {"epochs": 100, "batch_size": 32, "learning_rate": 1e-4, "patience": 30, "refit": True}
 """The source's optimiser and learning rate; it leaves the number of epochs open."""
 
@@ -60,7 +56,7 @@ _SHARMA_SCORES = [
 
 
 @register(
-    frontend=LOGMEL_128,
+    frontend=MUSIC2VEC,
     reference=Reference((128, 128, 1), num_classes=6, parameters=9_646_630),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from audiozoo.features import Scale
+from audiozoo.features.presets import MUSIC2VEC
 from audiozoo.layers import Activation, classify, keras
-from audiozoo.models.lstm import LOGMEL_128
 from audiozoo.registry import Reference, register
 
 _FILTERS = (16, 32, 64, 128)
 
 
 @register(
-    frontend=Scale(of=LOGMEL_128, by="minmax"),
+    frontend=Scale(of=MUSIC2VEC, by="minmax"),
     reference=Reference(input_shape=(128, 128, 1), num_classes=8, parameters=728_237),
     paper="Srinivasa, Hebbar, music2vec",
     year=2017,

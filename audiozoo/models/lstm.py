@@ -11,21 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
-from audiozoo.features import LogMel
+from audiozoo.features.presets import MUSIC2VEC
 from audiozoo.layers import Activation, classify, keras, time_first
 from audiozoo.registry import Reference, register
 
 Attention = Literal["additive", "self"] | None
 AttentionAt = Literal["between", "sum", "flatten"]
 
-LOGMEL_128 = LogMel(sample_rate=16_000, duration=2.048, frames=128, n_fft=512, hop_length=256, n_mels=128)
-"""128 mel bands in decibels by 128 frames of 16 ms: for the article's networks.
-
-The article names the bands and not their scale, so this is the field's usual one. Rate, transform and number of frames are
-those of the code that was written after it.
-"""
-
-MEL_POWER_128 = replace(LOGMEL_128, compression=None)
+MEL_POWER_128 = replace(MUSIC2VEC, compression=None)
 """The power in 128 mel bands by 128 frames, on a linear scale, as the code of the later networks computes it.
 
 ``dataclasses.replace(frontend, compression="db")`` gives decibels.
@@ -36,7 +29,7 @@ RECURRENT_RECIPE = {"epochs": 100, "batch_size": 32, "learning_rate": 1e-3, "pat
 
 
 @register(
-    frontend=LOGMEL_128,
+    frontend=MUSIC2VEC,
     reference=Reference(input_shape=(128, 128, 1), num_classes=8, parameters=411_208),
     paper="Srinivasa, Hebbar, music2vec",
     year=2017,
