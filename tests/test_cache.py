@@ -552,7 +552,7 @@ def test_the_index_is_readable_by_anybody(cache, clips):
     extract(clips[:3], FRONTEND, cache=cache)
     pack = all_packs(cache)[0]
     index = json.loads((pack / "index.json").read_text())
-    assert sorted(index.values()) == [[0, 1], [1, 2], [2, 3]]
+    assert sorted(index.values()) == [[0, 1, 0], [1, 2, 0], [2, 3, 0]]
     assert np.load(pack / "values.npy").shape == (3, *FRONTEND.shape)
     (cache.folder.parent / "plain").mkdir()
     assert pack.stat().st_mode == (cache.folder.parent / "plain").stat().st_mode

@@ -65,7 +65,8 @@ def test_the_model_of_the_contributing_page_works(monkeypatch):
 
 def test_every_front_end_has_a_picture(tmp_path):
     names = runpy.run_path(str(ROOT / "examples" / "frontends" / "draw.py"))
-    assert {type(frontend).__name__.lower() for frontend in names["FRONTENDS"].values()} == set(Frontend.names())
+    ours = {name for name, kind in Frontend.names().items() if hasattr(audiozoo.features, kind)}
+    assert {type(frontend).__name__.lower() for frontend in names["FRONTENDS"].values()} == ours
     page = (ROOT / "examples" / "frontends" / "README.md").read_text(encoding="utf-8")
     for name, frontend in names["FRONTENDS"].items():
         assert f"![{name}]({name}.png)" in page

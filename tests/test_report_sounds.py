@@ -73,7 +73,7 @@ def test_front_ends_by_name():
     [
         ("logmell", [], "did you mean 'logmel'"),
         ("logmel", ["n_mel=3"], "did you mean 'n_mels'"),
-        ("logmel", ["n_mels"], "name=value"),
+        ("logmel", ["n_mels"], "NAME=VALUE"),
         ("yamnett", [], "did you mean 'yamnet'"),
     ],
 )

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -154,11 +155,13 @@ class _Extraction:
             return
         from joblib import Parallel, delayed
 
-        tasks = (delayed(_attempt)(self.clips[position], self.frontend, self.hop) for position in positions)
+        # The first by itself: librosa compiles what a frontend needs on first use, which two threads must not do at once.
+        head = _attempt(self.clips[positions[0]], self.frontend, self.hop)
+        tasks = (delayed(_attempt)(self.clips[position], self.frontend, self.hop) for position in positions[1:])
         results = Parallel(n_jobs=self.jobs, prefer="threads", return_as="generator")(tasks)
         first = 1 + len(self.clips) - len(positions)
         with _stopped(results):
-            for done, (position, result) in enumerate(zip(positions, results, strict=True), first):
+            for done, (position, result) in enumerate(zip(positions, chain([head], results), strict=True), first):
                 if isinstance(result, str):
                     self.failures[position] = result
                 else:
