@@ -215,7 +215,7 @@ def list_models(
     """List the models' names, numbers in them in numerical order.
 
     Args:
-        pattern: Glob or globs, any of which a name must match.
+        pattern: Glob or globs, any of which a name or an alias must match.
         exclude: Glob or globs, none of which it may match.
         input: Only models that eat "waveform", "spectral" or "vector" input.
         pretrained: Only models with published weights.
@@ -233,7 +233,7 @@ def list_models(
     names = [
         name
         for name, spec in _specs().items()
-        if any(fnmatchcase(name, glob) for glob in wanted)
+        if any(fnmatchcase(called, glob) for glob in wanted for called in (name, *spec.aliases))
         and not any(fnmatchcase(name, glob) for glob in unwanted)
         and input in (None, spec.input)
         and (spec.weights or not pretrained)
@@ -276,8 +276,8 @@ def build(
         input_shape: Of one window, without the batch; `None` is the shape of the model's own frontend.
         weights: A name in ``model_info(name).weights``, or the path of a file: Keras' own (``.weights.h5``, ``.keras``) for the
             same model and sizes, or one as those published. Published weights for another number of classes fill all but the
-            last layer. `None` leaves the random initialisation. A model that has an option `weights` of its own gets this
-            instead.
+            last layer. `None` leaves the random initialisation. A builder with an option `weights` of its own, such
+            as "imagenet", gets the name.
         seed: Makes the initial weights and the dropout repeatable; no global state is changed.
         **options: The builder's own, see ``model_info(name).options``.
 
@@ -291,12 +291,14 @@ def build(
     """
     spec = model_info(name)
     check_options(spec, options)
-    if weights is not None and "weights" in spec.options:
-        options, weights = {**options, "weights": weights}, None
+    if weights is not None and "weights" in spec.options and not Path(weights).suffix:
+        options, weights = {**options, "weights": weights}, None  # a name that the builder knows, and no file
     source = None if weights is None else _weights_source(spec, weights)
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1, got {num_classes}")
     shape = spec.frontend.shape if input_shape is None else tuple(int(size) for size in input_shape)
+    if min(shape, default=1) < 1:
+        raise ValueError(f"{spec.name}: every size of input_shape must be at least 1, got {shape}")
     if len(shape) != len(spec.frontend.shape):
         raise ValueError(
             f"{spec.name} takes {spec.input} input like {spec.frontend.shape}, got input_shape={shape} (without the batch axis)"

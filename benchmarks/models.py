@@ -42,7 +42,8 @@ def multiply_adds(model):
             total += int(places * np.prod(kernels[0].shape))
         elif isinstance(layer, keras.layers.Dense):
             total += int(np.prod(layer.output.shape[1:-1]) * np.prod(kernels[0].shape))
-        elif isinstance(layer, keras.layers.RNN):
+        elif isinstance(layer, (keras.layers.Bidirectional, keras.layers.RNN)) and layer._inbound_nodes:
+            # The two directions of a bidirectional layer have no input of their own.
             total += layer.input.shape[1] * sum(int(np.prod(weight.shape)) for weight in kernels)
     return total
 
@@ -100,12 +101,13 @@ def naive_subspectralnet(input_shape, classes, size=20, hop=10):
     from keras import layers
 
     inputs = keras.Input(input_shape)
+    slight = keras.regularizers.L2(1e-4)
     bands, outputs = [], []
     for low in range(0, input_shape[0] - size + 1, hop):
         x = layers.Cropping2D(((low, input_shape[0] - size - low), (0, 0)))(inputs)
         for filters, pool in ((32, (size // 10, 5)), (64, (4, 100))):
             x = layers.Conv2D(filters, 7, padding="same", kernel_initializer="he_normal")(x)
-            x = layers.BatchNormalization(axis=1)(x)
+            x = layers.BatchNormalization(axis=1, beta_regularizer=slight, gamma_regularizer=slight)(x)
             x = layers.Activation("relu")(x)
             x = layers.MaxPooling2D(pool)(x)
             x = layers.Dropout(0.3)(x)

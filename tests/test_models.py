@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -142,6 +143,43 @@ def test_has_the_published_number_of_parameters(name):
     reference = audiozoo.model_info(name).reference
     model = audiozoo.build(name, reference.num_classes, input_shape=reference.input_shape, **reference.options)
     assert model.count_params() == reference.parameters
+
+
+TOLD = (
+    *("filters", "units", "kernel_size", "strides", "padding", "pool_size", "size", "dims", "axis", "merge_mode"),
+    *("rate", "dropout", "recurrent_dropout", "return_sequences", "reset_after", "negative_slope", "max_value", "momentum"),
+    *("activation", "recurrent_activation", "use_bias", "kernel_initializer", "kernel_regularizer", "bias_regularizer"),
+    *("beta_initializer", "gamma_initializer", "beta_regularizer", "gamma_regularizer", "scale", "offset", "weight"),
+)
+
+
+def told(value):
+    if isinstance(value, dict):
+        known = (*TOLD, "l1", "l2", "value", "mean", "stddev")
+        values = [f"{key}={told(item)}" for key, item in sorted(value.get("config", {}).items()) if key in known]
+        return f"{value['class_name']}({', '.join(values)})" if "class_name" in value else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def layer_lines(model):
+    """Write each layer with all that its number of parameters does not tell."""
+    lines = []
+    for layer in model.get_config()["layers"]:
+        if layer["class_name"] in ("InputLayer", "Functional", "GetItem"):
+            continue
+        config = layer["config"]
+        config = {**config.get("layer", {}).get("config", {}), **config} if layer["class_name"] == "Bidirectional" else config
+        lines.append(f"{layer['class_name']} " + " ".join(f"{key}={told(config[key])}" for key in TOLD if key in config))
+    return [line.strip() for line in lines]
+
+
+ARCHITECTURES = Path(__file__).with_name("architectures.json")
+
+
+@EACH
+def test_every_layer_is_as_compared_with_its_source(name):
+    """What the file holds was compared with the sources once; `python tests/test_models.py` writes it anew for another look."""
+    assert layer_lines(shared(name)) == json.loads(ARCHITECTURES.read_text(encoding="utf-8"))[name]
 
 
 @EACH
@@ -499,3 +537,7 @@ def test_without_a_reconstruction_weight_there_is_no_decoder():
     x, y = examples("joint_autoencoder", model)
     expected = array(keras.losses.sparse_categorical_crossentropy(y, answers(model, x))).mean()
     assert evaluated(model, x, y) == pytest.approx(expected, rel=1e-5)
+
+
+if __name__ == "__main__":
+    ARCHITECTURES.write_text(json.dumps({name: layer_lines(shared(name)) for name in NAMES}, indent=1) + "\n", encoding="utf-8")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from audiozoo.cli.console import out
+from audiozoo.cli.console import err, out
 from audiozoo.registry import list_models, model_info
 
 EXAMPLE = "audiozoo list '*cnn*'"
@@ -34,6 +34,9 @@ def run(
         min_parameters=min_parameters,
         max_parameters=max_parameters,
     )
+    if not names and not as_json:
+        err.print("no model matches; `audiozoo list` shows all of them")
+        raise typer.Exit(1)
     if as_json:
         print(json.dumps(names))
         return
@@ -49,8 +52,6 @@ def run(
         shape, parameters = " x ".join(map(str, spec.reference.input_shape)), f"{spec.reference.parameters:,}"
         table.add_row(name, spec.input, shape, parameters, " ".join(spec.weights), str(spec.year), spec.description)
     out.print(table)
-    if not names:
-        raise typer.Exit(1)
 
 
 def models_table(names: Sequence[str]) -> str:

@@ -56,8 +56,17 @@ Source: the model's description with the AudioSet models of TensorFlow, Apache-2
 MUSIC2VEC = LogMel(sample_rate=16_000, duration=2.048, frames=128, n_fft=512, hop_length=256, n_mels=128)
 """128 mel bands in decibels by 128 frames of 16 ms.
 
-Source: the article "music2vec" (Srinivasa, Hebbar, 2017) names bands and frames and not their scale, so this is the field's
-usual one; rate and transform are those of the code that was written after it, wubinbai's Audio-Classification-Models.
+Source: the article "music2vec" (Srinivasa, Hebbar, 2017) speaks of 128 bands and 128 steps; its figure draws 120 by 300, of
+segments of 3 s. Their scale is not named, so this is the field's usual one; rate, transform and with them the duration are
+those of the code that was written after it, see `MEL_POWER_128X128`.
+"""
+
+MEL_POWER_128X128 = replace(MUSIC2VEC, compression=None)
+"""The power in 128 mel bands by 128 frames, on a linear scale: what the networks of Audio-Classification-Models are fed.
+
+``dataclasses.replace(frontend, compression="db")`` gives decibels, which most networks learn from more easily.
+
+Source: wubinbai/Audio-Classification-Models (2020).
 """
 
 PICZAK = LogMel(
@@ -141,6 +150,7 @@ _PRESETS: dict[str, Frontend] = {
     "audio_classification_models": AUDIO_CLASSIFICATION_MODELS,
     "dcase2018": DCASE2018,
     "freesound2018": FREESOUND2018,
+    "mel_power_128x128": MEL_POWER_128X128,
     "music2vec": MUSIC2VEC,
     "piczak": PICZAK,
     "sharma": SHARMA,

@@ -72,7 +72,8 @@ def acdnet(
     x = keras.layers.Dropout(dropout)(x)
     x = _activated(keras.layers.Conv2D(num_classes, 1, **kernels)(x), normalization_momentum)
     x = keras.layers.GlobalAveragePooling2D(name="embedding")(x)
-    outputs = classify(x, num_classes, activation=activation, kernel_regularizer=kernels["kernel_regularizer"])
+    ends = {"kernel_initializer": "lecun_normal", "kernel_regularizer": kernels["kernel_regularizer"]}
+    outputs = classify(x, num_classes, activation=activation, **ends)
     return keras.Model(inputs, outputs, name="acdnet")
 
 

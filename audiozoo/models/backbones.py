@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from audiozoo.config import unknown_name
 from audiozoo.features import LogMel, Stack
-from audiozoo.features.presets import MUSIC2VEC
+from audiozoo.features.presets import MEL_POWER_128X128
 from audiozoo.layers import Activation, classify, keras, require_size, time_first
 from audiozoo.registry import Reference, register
 
@@ -45,7 +45,7 @@ _BACKBONES: dict[str, _Backbone] = {
 
 
 @register(
-    frontend=MUSIC2VEC,
+    frontend=MEL_POWER_128X128,
     reference=Reference((128, 128, 1), num_classes=6, parameters=25_732_806),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
@@ -57,7 +57,7 @@ def resnet_lstm(
     num_classes: int,
     *,
     backbone: BackboneName = "ResNet50",
-    backbone_weights: ImageWeights = None,
+    weights: ImageWeights = None,
     bidirectional: bool = False,
     recurrent_dropout: float = 0.25,
     dropout: float = 0.5,
@@ -70,7 +70,7 @@ def resnet_lstm(
         input_shape: ``(bands, frames, channels)``, at least 32 by 32, for InceptionV3 75 by 75.
         num_classes: Classes.
         backbone: "ResNet50", "VGG16", "InceptionV3", "DenseNet121", "MobileNetV2" or "EfficientNetB0".
-        backbone_weights: "imagenet" starts the backbone from what it learnt on images (Keras downloads it once); one channel is
+        weights: "imagenet" starts the backbone from what it learnt on images (Keras downloads it once); one channel is
             repeated to its three, and standardised features are brought to the range that it was fed.
         bidirectional: Whether the recurrent layers also run backwards.
         recurrent_dropout: Of what each recurrent layer takes in.
@@ -83,7 +83,7 @@ def resnet_lstm(
         OSError: The backbone's weights could not be downloaded.
     """
     inputs = keras.Input(input_shape, name="features")
-    x = time_first(_seen(inputs, "resnet_lstm", backbone, backbone_weights, normalization_momentum))
+    x = time_first(_seen(inputs, "resnet_lstm", backbone, weights, normalization_momentum))
     for sequences in (True, False):
         layer = keras.layers.LSTM(64, dropout=recurrent_dropout, return_sequences=sequences)
         x = (keras.layers.Bidirectional(layer) if bidirectional else layer)(x)
@@ -94,7 +94,7 @@ def resnet_lstm(
 
 
 @register(
-    frontend=MUSIC2VEC,
+    frontend=MEL_POWER_128X128,
     reference=Reference((128, 128, 1), num_classes=6, parameters=2_265_094),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
@@ -105,7 +105,7 @@ def mobilenet(
     input_shape: tuple[int, ...],
     num_classes: int,
     *,
-    backbone_weights: ImageWeights = None,
+    weights: ImageWeights = None,
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
@@ -114,7 +114,7 @@ def mobilenet(
     Args:
         input_shape: ``(bands, frames, channels)``, at least 32 by 32.
         num_classes: Classes.
-        backbone_weights: As for `resnet_lstm`.
+        weights: As for `resnet_lstm`.
         normalization_momentum: Of the moving averages. The original's 0.999 needs many thousand steps to settle.
         activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
 
@@ -123,7 +123,7 @@ def mobilenet(
         OSError: The weights could not be downloaded.
     """
     inputs = keras.Input(input_shape, name="features")
-    x = _seen(inputs, "mobilenet", "MobileNetV2", backbone_weights, normalization_momentum)
+    x = _seen(inputs, "mobilenet", "MobileNetV2", weights, normalization_momentum)
     x = keras.layers.GlobalAveragePooling2D(name="embedding")(x)
     return keras.Model(inputs, classify(x, num_classes, activation=activation), name="mobilenet")
 
@@ -172,7 +172,7 @@ def _seen(x: Any, model: str, name: str, weights: ImageWeights, momentum: float,
     if weights not in ("imagenet", None):
         raise ValueError(
             f"the weights that {model} can start from are 'imagenet' or None, got {weights!r}: "
-            "load a file of the whole model with model.load_weights(path)"
+            "or give the path of a file with the weights of the whole model"
         )
     backbone = _BACKBONES[name]
     require_size(model, x.shape[1:], (backbone.smallest, backbone.smallest))

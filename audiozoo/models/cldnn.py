@@ -7,9 +7,9 @@ with their attention, are in the code of wubinbai/Audio-Classification-Models (2
 
 from __future__ import annotations
 
-from audiozoo.features.presets import MUSIC2VEC
+from audiozoo.features.presets import MEL_POWER_128X128, MUSIC2VEC
 from audiozoo.layers import Activation, classify, convolution_block, keras, require_size, time_first
-from audiozoo.models.lstm import MEL_POWER_128, RECURRENT_RECIPE, Attention, AttentionAt, recurrent
+from audiozoo.models.lstm import RECURRENT_RECIPE, Attention, AttentionAt, recurrent
 from audiozoo.registry import Reference, register
 
 
@@ -57,7 +57,7 @@ def cldnn(
 
 
 @register(
-    frontend=MEL_POWER_128,
+    frontend=MEL_POWER_128X128,
     reference=Reference(input_shape=(128, 128, 1), num_classes=6, parameters=2_711_974),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
@@ -102,7 +102,7 @@ def cldnn_bidirectional(
 
 
 @register(
-    frontend=MEL_POWER_128,
+    frontend=MEL_POWER_128X128,
     reference=Reference(input_shape=(128, 128, 1), num_classes=6, parameters=2_712_262),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
@@ -144,7 +144,7 @@ def cldnn_attention(
 
 
 @register(
-    frontend=MEL_POWER_128,
+    frontend=MEL_POWER_128X128,
     reference=Reference(input_shape=(128, 128, 1), num_classes=6, parameters=2_728_423),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from audiozoo.features.presets import AUDIO_CLASSIFICATION_MODELS, MUSIC2VEC, SHARMA
+from audiozoo.features.presets import AUDIO_CLASSIFICATION_MODELS, MEL_POWER_128X128, SHARMA
 from audiozoo.layers import Activation, classify, convolution_block, keras
 from audiozoo.registry import Reference, Score, register
 
@@ -56,7 +56,7 @@ _SHARMA_SCORES = [
 
 
 @register(
-    frontend=MUSIC2VEC,
+    frontend=MEL_POWER_128X128,
     reference=Reference((128, 128, 1), num_classes=6, parameters=9_646_630),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,

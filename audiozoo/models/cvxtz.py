@@ -16,7 +16,7 @@ from audiozoo.registry import Reference, Score, register
     paper="CVxTz/audio_classification",
     year=2018,
     scores=[Score("FSDKaggle2018", "MAP@3", 0.754, "mean of three networks, split unstated")],
-    recipe={"epochs": 20, "batch_size": 32, "learning_rate": 1e-4, "patience": 5, "standardize": None},
+    recipe={"epochs": 20, "min_steps": 4_000, "batch_size": 32, "learning_rate": 1e-4, "patience": 5, "standardize": None},
 )
 def wave_cnn(
     input_shape: tuple[int, ...], num_classes: int, *, dropout: float = 0.1, activation: Activation = "softmax"

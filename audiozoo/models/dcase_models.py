@@ -66,7 +66,8 @@ def sb_cnn(
     penalty = keras.regularizers.L2(l2)
     x = keras.layers.Dense(64, activation="relu", kernel_regularizer=penalty, bias_regularizer=penalty, name="embedding")(x)
     x = keras.layers.Dropout(dropout)(x)
-    return keras.Model(inputs, classify(x, num_classes, activation=activation, kernel_regularizer=penalty), name="sb_cnn")
+    penalties = {"kernel_regularizer": penalty, "bias_regularizer": penalty}
+    return keras.Model(inputs, classify(x, num_classes, activation=activation, **penalties), name="sb_cnn")
 
 
 @register(

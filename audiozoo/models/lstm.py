@@ -8,21 +8,14 @@ wubinbai/Audio-Classification-Models (2020), which also has the attention layer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Literal, get_args
 
-from audiozoo.features.presets import MUSIC2VEC
+from audiozoo.features.presets import MEL_POWER_128X128, MUSIC2VEC
 from audiozoo.layers import Activation, classify, keras, time_first
 from audiozoo.registry import Reference, register
 
 Attention = Literal["additive", "self"] | None
 AttentionAt = Literal["between", "sum", "flatten"]
-
-MEL_POWER_128 = replace(MUSIC2VEC, compression=None)
-"""The power in 128 mel bands by 128 frames, on a linear scale, as the code of the later networks computes it.
-
-``dataclasses.replace(frontend, compression="db")`` gives decibels.
-"""
 
 RECURRENT_RECIPE = {"epochs": 100, "batch_size": 32, "learning_rate": 1e-3, "patience": 30, "refit": True}
 """How recurrent networks train; the code's learning rate, 1e-4, needs ten times the steps."""
@@ -63,7 +56,7 @@ def lstm(
 
 
 @register(
-    frontend=MEL_POWER_128,
+    frontend=MEL_POWER_128X128,
     reference=Reference(input_shape=(128, 128, 1), num_classes=6, parameters=321_670),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
@@ -102,7 +95,7 @@ def lstm_stacked(
 
 
 @register(
-    frontend=MEL_POWER_128,
+    frontend=MEL_POWER_128X128,
     reference=Reference(input_shape=(128, 128, 1), num_classes=6, parameters=280_318),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,

@@ -106,11 +106,13 @@ def soundnet_lstm(
         activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
 
     Raises:
-        ValueError: The input is too small, the number of convolutions is not 1 to 7, or an attention that the network cannot
-            have.
+        ValueError: The input is too small, the number of convolutions is not 1 to 7, an unknown padding, or an attention that
+            the network cannot have.
     """
     if not 1 <= convolutions <= 7:
         raise ValueError(f"convolutions must be 1 to 7, got {convolutions}")
+    if pool_padding not in ("valid", "same"):
+        raise ValueError(f"pool_padding must be 'valid' or 'same', got {pool_padding!r}")
     rows = _rows(4)[:convolutions]
     if pool_padding == "valid":
         require_size("soundnet_lstm", input_shape, (_smallest(rows),))
