@@ -1,5 +1,8 @@
 """What the published CNNs have besides what every model must pass: variants, sizes, axes, backbones and their weights."""
 
+import runpy
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -229,3 +232,24 @@ def test_another_failure_of_a_backbone_is_left_as_it_is(monkeypatch):
 def test_impossible_options_are_refused(name, options, reason):
     with pytest.raises(ValueError, match=reason):
         audiozoo.build(name, 3, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "expected"),
+    [
+        ("feature_mlp", (10,), 10 * 256 + 256 * 256 + 256 * 128 + 128 * 128 + 128 * 64 + 64 * 32 + 32 * 3),
+        ("dcase2018_baseline", (20, 5, 1), 49 * 32 * 20 * 5 + 49 * 32 * 64 * 4 * 1 + 64 * 100 + 100 * 3),
+        ("lstm", (4, 6, 1), 6 * (4 + 256) * 4 * 256 + 256 * 64 + 64 * 3),
+    ],
+)
+def test_multiply_adds_are_counted(name, shape, expected):
+    count = runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmarks" / "models.py"))["multiply_adds"]
+    assert count(audiozoo.build(name, 3, input_shape=shape)) == expected
+
+
+def test_multiply_adds_of_two_directions_are_twice_those_of_one():
+    count = runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmarks" / "models.py"))["multiply_adds"]
+    inputs = keras.Input((5, 3))
+    one = keras.Model(inputs, keras.layers.LSTM(4)(inputs))
+    both = keras.Model(inputs, keras.layers.Bidirectional(keras.layers.LSTM(4))(inputs))
+    assert count(both) == 2 * count(one) == 2 * 5 * (3 + 4) * 4 * 4
