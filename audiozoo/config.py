@@ -65,7 +65,7 @@ class Configured:
         rest = dict(config)
         kind = rest.pop("class", cls.__name__ if cls.__name__ in kinds else None)
         if kind not in kinds:
-            raise unknown_name(f'{cls.__name__.lower()} "class"', kind, kinds)
+            raise unknown_name(f'{_word(cls)} "class"', kind, kinds)
         refuse_unknown(f"option of {kind}", rest, _arguments(kinds[kind]))
         try:
             return kinds[kind](**{name: revive(value) for name, value in rest.items()})
@@ -81,7 +81,7 @@ class Configured:
         """
         spellings = cls.names()
         if _spelling(name) not in spellings:
-            raise unknown_name(cls.__name__.lower(), name, spellings)
+            raise unknown_name(_word(cls), name, spellings)
         return cls.from_config({"class": spellings[_spelling(name)], **options})
 
     @classmethod
@@ -111,6 +111,10 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, list):
         return [_canonical(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _word(cls: type) -> str:
+    return "value of" if cls is Configured else cls.__name__.lower()
 
 
 def _spelling(name: str) -> str:

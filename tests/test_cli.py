@@ -267,6 +267,23 @@ def test_extract_a_row_for_each_clip(audiozoo, sound_folder, tmp_path):
         assert kept["features"].shape == (19, 10_400, 1)
 
 
+def test_extract_from_a_folder_without_classes_and_one_row_for_the_longest(audiozoo, tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(300, 1, 44_101), 44_100)
+    words = ("--frontend", "feature_mlp", "--set", "duration=0.5", "-o", tmp_path / "f.npz")
+    assert "4 rows of 257" in audiozoo("extract", tmp_path, *words)[1]
+    words = ("--frontend", "waveform", "--per", "clip", "-o", tmp_path / "f.npz")
+    assert "1 rows of 22051 x 1" in audiozoo("extract", tmp_path, *words)[1]
+
+
+def test_a_sound_that_a_front_end_cannot_use_is_named(audiozoo, sound_folder, tmp_path):
+    words = ("--frontend", "waveform", "--set", "sample_rate=4", "--set", "duration=1", "-o", tmp_path / "f.npz")
+    soundfile.write(sound_folder / "low" / "short.wav", tone(300, 0.01, 8_000), 8_000)
+    status, _, err = audiozoo("extract", sound_folder, *words)
+    assert (status, "short.wav: too short" in err) == (1, True)
+    status, _, err = audiozoo("extract", sound_folder, "--hop", 100, "-o", tmp_path / "g.npz")
+    assert (status, err.count("hop must be")) == (2, 1)
+
+
 def test_plot(audiozoo, sound_folder, tmp_path):
     low, high = sound_folder / "low" / "0.wav", sound_folder / "high" / "1.wav"
     words = (
@@ -294,6 +311,7 @@ def test_plot(audiozoo, sound_folder, tmp_path):
     ("words", "reason"),
     [
         (("0.wav", "1.wav", "-o", "one.png"), "give a folder"),
+        (("0.wav", "-o", "one.jpg"), ".png, .pdf or .svg"),
         (("a/0.wav", "b/0.wav"), "one after the other"),
         (("0.wav", "--clean", "trim_silense"), "did you mean 'trimsilence'"),
         (("0.wav", "--frontend", "logmell"), "did you mean 'logmel'"),

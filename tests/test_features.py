@@ -488,6 +488,45 @@ def test_files_of_other_rates_and_beyond_full_scale(rate, write_sound):
     assert frontend.axis.values[usual.mean(axis=1)[:, 0].argmax()] == pytest.approx(997, rel=0.05)
 
 
+def test_any_length_of_stereo_is_cut_however_short_its_pieces(rng):
+    frontend = Waveform(**SMALL, channels=2, hop=0.5, last="pad", prepare=(PreEmphasis(),))
+    wave = noise(frontend, rng, 8_001)
+    whole = list(frontend.windows(wave))
+    pieces = list(frontend.windows(wave[start : start + 8_000] for start in (0, 8_000)))
+    assert [start for start, _ in whole] == [start for start, _ in pieces] == [0, 4_000, 8_000]
+    assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(whole, pieces, strict=True))
+    assert frontend(wave[:1]).shape == frontend.shape
+    with pytest.raises(ValueError, match=r"wave\.T"):
+        Waveform(**SMALL)(wave[:4_000].T)
+
+
+def test_any_duration_can_be_adapted_to():
+    whole, often = LogMel(hop=5.0), LogMel(hop=1e-4)
+    for duration in np.linspace(0.1, 12, 800):
+        adapted = whole.adapt(duration=float(duration))
+        assert adapted.step() == adapted.samples
+        assert often.adapt(duration=float(duration)).step() >= 1
+    assert preset("yamnet").adapt(channels=1) == preset("yamnet")
+
+
+def test_steps_given_as_a_list_make_an_equal_frontend():
+    assert LogMel(prepare=[PreEmphasis()]) == LogMel(prepare=(PreEmphasis(),))
+    assert len({LogMel(prepare=[PreEmphasis()]), LogMel(prepare=(PreEmphasis(),))}) == 1
+
+
+def test_scaling_of_the_faintest_sound_is_finite():
+    for scaling in ("peak", "rms", "minmax"):
+        faint = np.zeros(4_000, np.float32)
+        faint[7] = 1e-45
+        assert np.isfinite(Waveform(**SMALL, scaling=scaling)(faint)).all()
+
+
+@pytest.mark.parametrize(("rate", "n_fft"), [(22_050, 111), (192_000, 960), (12_801, 65)])
+def test_descriptors_are_finite_at_the_least_size(rate, n_fft, rng):
+    frontend = Descriptors(sample_rate=rate, duration=0.1, n_fft=n_fft, hop_length=n_fft)
+    assert np.isfinite(frontend(noise(frontend, rng))).all()
+
+
 def test_windows_of_hours_do_not_drift():
     hop = 0.1
     starts = audio.window_starts(3 * 3_600 * 44_100, 44_100, round(hop * 44_100))
@@ -565,8 +604,28 @@ def test_statistics_are_those_of_the_mean_spectrum(rng):
         (lambda: Chroma(kind="cqt", sample_rate=4_000), "half the sample rate"),
         (lambda: Descriptors(kinds=("centroide",)), "did you mean 'centroid'"),
         (lambda: Descriptors(kinds=()), "each once"),
-        (lambda: Descriptors(sample_rate=8_000), "spectral contrast"),
+        (lambda: Descriptors(sample_rate=12_800), "above 12800 Hz"),
         (lambda: preset("yamnett"), "did you mean 'yamnet'"),
+        (lambda: LogMel(top_db=float("nan")), "top_db"),
+        (lambda: LogMel(power=float("nan")), "power"),
+        (lambda: LogMel(offset=float("nan")), "offset"),
+        (lambda: MFCC(top_db=float("nan")), "top_db"),
+        (lambda: LogMel(duration=float("inf")), "positive"),
+        (lambda: LogMel(duration=float("nan")), "positive"),
+        (lambda: LogMel(hop_length=512.5), "hop_length must be a whole number, got 512.5"),
+        (lambda: LogMel(n_fft=2_048.0), "n_fft must be a whole number"),
+        (lambda: LogMel(n_mels=64.5), "n_mels must be a whole number"),
+        (lambda: LogMel(pcen=None), "must be a Pcen"),
+        (lambda: Pcen(time_constant=0), "positive"),
+        (lambda: Pcen(exponent=-2), "positive"),
+        (lambda: Chroma(n_fft=0), "n_fft"),
+        (lambda: Descriptors(n_fft=64), "n_fft >= 111"),
+        (lambda: Descriptors(sample_rate=192_000, n_fft=512), "n_fft >= 960"),
+        (lambda: CQT(sample_rate=8_000), "beyond 4000 Hz"),
+        (lambda: Scale(of=(LogMel(),)), "one frontend"),
+        (lambda: Stack(of=LogMel()), "tuple of frontends"),
+        (lambda: Waveform(prepare=PreEmphasis()), "cleaning steps"),
+        (lambda: Spectrogram(representation="real_imaginary", compression="db"), "compression must be None"),
         (lambda: Frontend.from_config({"class": "LogMell"}), "did you mean 'LogMel'"),
         (lambda: Frontend.from_config({"class": "LogMel", "n_mel": 3}), "did you mean 'n_mels'"),
     ],

@@ -93,3 +93,19 @@ def test_an_autoencoders_reconstruction_is_drawn(write_sound, tmp_path):
     other = Classifier.from_keras(plain, frontend, ["a", "b"])
     with pytest.raises(ValueError, match="unknown layer 'reconstruction'"):
         reconstruction_picture(other, path, tmp_path / "none.png")
+
+
+def test_channels_are_named_by_what_they_are(rng):
+    wave = rng.uniform(-0.5, 0.5, 4_000).astype(np.float32)
+    size = {"sample_rate": 8_000, "n_fft": 256}
+    frontends = [
+        Spectrogram(**size, representation="magnitude_phase", compression="db"),
+        LogMel(**size, hop_length=128, n_mels=20, deltas=1),
+    ]
+    panels = [panel for frontend in frontends for panel in _panels(frontend, wave, 8_000)]
+    assert [(panel.title, panel.unit) for panel in panels] == [
+        ("Spectrogram, magnitude", "dB"),
+        ("Spectrogram, phase", "radians"),
+        ("LogMel", "dB"),
+        ("LogMel, derivative 1", "per frame"),
+    ]

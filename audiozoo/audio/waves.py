@@ -24,12 +24,15 @@ def is_sound(wave: np.ndarray) -> bool:
     return float(max(wave.max(), -wave.min())) < LOUDEST  # not so for NaN
 
 
-def check_wave(wave: np.ndarray, sample_rate: float | None, *, name: str = "wave") -> tuple[np.ndarray, float]:
+def check_wave(
+    wave: np.ndarray, sample_rate: float | None, *, channels: int | None = None, name: str = "wave"
+) -> tuple[np.ndarray, float]:
     """Check an array that a caller calls a waveform, once, where it enters.
 
     Args:
         wave: Floating point, ``(samples,)`` or ``(samples, channels)``. Values beyond [-1, 1] are kept as they are.
         sample_rate: Its rate in Hz.
+        channels: How many it is known to have; fewer samples than these are then no sign of an array on its side.
         name: What to call it in an error.
 
     Returns:
@@ -51,7 +54,7 @@ def check_wave(wave: np.ndarray, sample_rate: float | None, *, name: str = "wave
         )
     if wave.ndim not in (1, 2) or wave.size == 0:
         raise ValueError(f"{name}: expected (samples,) or (samples, channels) with samples in it, got shape {wave.shape}")
-    if wave.ndim == 2 and wave.shape[0] < wave.shape[1]:
+    if wave.ndim == 2 and wave.shape[0] < wave.shape[1] != channels:
         raise ValueError(f"{name}: expected (samples, channels), got {wave.shape}: transpose it with wave.T")
     if not is_sound(wave):
         raise ValueError(

@@ -108,7 +108,13 @@ def chosen_frontend(name: str, settings: Sequence[str] = ()) -> Frontend:
     from audiozoo.features import Frontend
 
     changes = dict(_given(text, "--set", "n_mels=128") for text in settings)
-    return Frontend.from_config({**_frontend_config(name), **changes})
+    config = _frontend_config(name)
+    # A frontend made of others has these of them.
+    adapted = {} if "sample_rate" in config or "of" not in config else {k: changes.pop(k) for k in _ADAPTED if k in changes}
+    return Frontend.from_config({**config, **changes}).adapt(**adapted)
+
+
+_ADAPTED = ("duration", "channels")
 
 
 def _frontend_config(name: str) -> dict[str, Any]:

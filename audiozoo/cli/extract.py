@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ from audiozoo.cli.console import (
     progress_bar,
     report_failures,
 )
+from audiozoo.datasets.folder import is_sound
 from audiozoo.files import check_target
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ EXAMPLE = "audiozoo extract sounds/ --frontend logmel --set n_mels=128 -o featur
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(help="A folder with one folder of sounds for each class.")],
+    folder: Annotated[Path, typer.Argument(help="A folder of sounds, or with one folder of them for each class.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the .npz file.")],
     frontend: Annotated[str, typer.Option(help="logmel, mfcc, cqt, ..., a preset, a model's, or a JSON file.")] = "logmel",
     settings: FrontendSettings = None,
@@ -54,9 +56,10 @@ def run(
 
     check_target(output)
     chosen = chosen_frontend(frontend, settings or ())
-    data = open_dataset(dataset, folder, table, options)
+    flat = dataset == "folder" and not table and folder.is_dir() and any(is_sound(path) for path in folder.iterdir())
+    data = _flat(folder) if flat else open_dataset(dataset, folder, table, options)
     if per == "clip":
-        chosen = chosen.adapt(duration=_longest(data.clips))
+        chosen = chosen.adapt(duration=_longest(data.clips, chosen.sample_rate))
     with progress_bar(frontend) as show:
         progress = lambda done, total: show("features", done, total, {})  # noqa: E731
         features = extract(data.clips, chosen, hop=hop, jobs=jobs, cache=feature_cache(cache), progress=progress)
@@ -68,7 +71,15 @@ def run(
     report_failures(list(features.failures.values()), used=used)
 
 
-def _longest(clips: Sequence[Clip]) -> float:
+def _flat(folder: Path) -> Dataset:
+    """Take the sounds that lie in a folder itself: features need no labels."""
+    from audiozoo.datasets import Clip, Dataset
+
+    sounds = sorted(path for path in folder.iterdir() if is_sound(path))
+    return Dataset(name=folder.name, clips=tuple(Clip(str(path), ("",)) for path in sounds), labels=("",))
+
+
+def _longest(clips: Sequence[Clip], sample_rate: int) -> float:
     from audiozoo import audio
 
     lengths = []
@@ -82,7 +93,8 @@ def _longest(clips: Sequence[Clip]) -> float:
         raise ValueError(
             "none of the sounds can be opened, so there is no longest: see what `audiozoo extract` says without --per clip"
         )
-    return max(lengths)
+    # Rounded as the resampler does, so that the longest clip is one window too.
+    return math.floor(max(lengths) * sample_rate + 0.5 + 1e-6) / sample_rate
 
 
 def _write(output: Path, features: Features, frontend: Frontend, data: Dataset, step: int) -> tuple[int, ...]:

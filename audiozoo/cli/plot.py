@@ -73,6 +73,8 @@ def _pictures(files: Sequence[Path], output: Path) -> list[Path]:
         if len(files) > 1:
             raise ValueError(f"{len(files)} files make {len(files)} pictures: give a folder with -o, got {output}")
         return [output]
+    if output.suffix and not output.is_dir():
+        raise ValueError(f"a picture ends in .png, .pdf or .svg, and a folder has no ending: got {output}")
     pictures = [output / f"{file.stem}.png" for file in files]
     if doubled := {str(picture) for picture in pictures if pictures.count(picture) > 1}:
         raise ValueError(f"several files would be drawn as {', '.join(sorted(doubled))}: draw them one after the other")

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from audiozoo import spectrum
-from audiozoo.features.frontends import Axis
+from audiozoo.features.frontends import Axis, require_whole
 from audiozoo.features.spectral import Bands, MelBands
 
 
@@ -49,7 +49,9 @@ class MFCC(MelBands):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 <= self.n_mfcc <= self.n_mels or self.lifter < 0 or (self.top_db is not None and self.top_db <= 0):
+        require_whole(n_mfcc=self.n_mfcc)
+        floor = self.top_db is None or self.top_db > 0
+        if not (1 <= self.n_mfcc <= self.n_mels and self.lifter >= 0 and floor):
             raise ValueError(
                 "MFCC needs 1 <= n_mfcc <= n_mels, lifter of at least 0 and a positive top_db, got "
                 f"n_mfcc={self.n_mfcc}, n_mels={self.n_mels}, lifter={self.lifter}, top_db={self.top_db}"
@@ -99,6 +101,7 @@ class GFCC(Bands):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_whole(n_gfcc=self.n_gfcc, n_bands=self.n_bands)
         if not 1 <= self.n_gfcc <= self.n_bands or not 0 <= self.pre_emphasis <= 1:
             raise ValueError(
                 "GFCC needs 1 <= n_gfcc <= n_bands and pre_emphasis from 0 to 1, got "

@@ -47,6 +47,10 @@ class Step(Configured, ABC):
             ValueError: The wave is none, see `audiozoo.audio.check_wave`.
         """
         wave, sample_rate = audio.check_wave(wave, sample_rate)
+        return self.of_checked(wave, sample_rate)
+
+    def of_checked(self, wave: np.ndarray, sample_rate: float) -> np.ndarray:
+        """Clean a wave that `audiozoo.audio.check_wave` has seen already."""
         cleaned = self._apply(wave, sample_rate) if wave.any() else wave
         return np.ascontiguousarray(cleaned, dtype=np.float32)
 

@@ -45,6 +45,12 @@ class Combined(Frontend):
             object.__setattr__(self, taken, values[0])
         super().__post_init__()
 
+    def _require_one(self, one: bool) -> None:
+        if isinstance(self.of, Frontend) != one:
+            raise ValueError(
+                f"{type(self).__name__} takes {'one frontend' if one else 'a tuple of frontends'}, got of={self.of!r}"
+            )
+
     @property
     def _inner(self) -> tuple[Frontend, ...]:
         return self.of if isinstance(self.of, tuple) else (self.of,)
@@ -136,6 +142,7 @@ class Stack(Combined):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._require_one(False)
         _require_spectral("Stack", self._inner, same_bands=True)
 
     @property
@@ -177,6 +184,7 @@ class Scale(Combined):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._require_one(True)
         require_choice("by", self.by, ("minmax", None))
 
     @property

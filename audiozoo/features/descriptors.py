@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from audiozoo import spectrum
 from audiozoo.config import refuse_unknown
 from audiozoo.features.framed import Framed
-from audiozoo.features.frontends import Axis
+from audiozoo.features.frontends import Axis, require_whole
 
 
 def _descriptors() -> dict[str, Callable[[np.ndarray, np.ndarray, Descriptors], np.ndarray]]:
@@ -62,9 +63,14 @@ class Descriptors(Framed):
         refuse_unknown("descriptor", self.kinds, _ROWS)
         if not self.kinds or len(set(self.kinds)) != len(self.kinds):
             raise ValueError(f"kinds takes some of {', '.join(_ROWS)}, each once, got {self.kinds!r}")
+        require_whole(n_fft=self.n_fft)
         # The highest of the seven bands of the contrast begins at 200 x 2^5 Hz.
-        if "contrast" in self.kinds and self.sample_rate < 2 * 6_400:
-            raise ValueError(f"the spectral contrast needs a sample_rate of at least 12800 Hz, got {self.sample_rate}")
+        if "contrast" in self.kinds and self.sample_rate <= 2 * 6_400:
+            raise ValueError(f"the spectral contrast needs a sample_rate above 12800 Hz, got {self.sample_rate}")
+        # Its lowest band ends at 200 Hz, and must hold a bin that is not its edge.
+        if "contrast" in self.kinds and self.n_fft * 200 < self.sample_rate:
+            least = math.ceil(self.sample_rate / 200)
+            raise ValueError(f"the spectral contrast at {self.sample_rate} Hz needs n_fft >= {least}, got {self.n_fft}")
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import chain
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -96,7 +96,7 @@ def extract(
     Args:
         clips: What to read.
         frontend: What to compute.
-        hop: Seconds between windows; `None` is half a window.
+        hop: Seconds between windows; `None` is the frontend's own.
         jobs: Clips at a time; -1 is one for each core. They are threads: decoding, resampling and the FFT run outside
             Python's lock.
         cache: Where to keep what is computed, and to find what was: those clips are not read again. A run that was killed
@@ -106,6 +106,7 @@ def extract(
     Returns:
         The features. A clip that cannot be read is no error here: it has no windows and stands in `failures`.
     """
+    frontend.step(hop)  # a hop that cannot be is no clip's fault
     job = _Extraction(clips, frontend, hop, jobs, progress)
     shelf = None if cache is None else cache.shelf(frontend, hop)
     if cache is None or shelf is None:
@@ -155,13 +156,13 @@ class _Extraction:
             return
         from joblib import Parallel, delayed
 
-        # The first by itself: librosa compiles what a frontend needs on first use, which two threads must not do at once.
-        head = _attempt(self.clips[positions[0]], self.frontend, self.hop)
-        tasks = (delayed(_attempt)(self.clips[position], self.frontend, self.hop) for position in positions[1:])
+        # librosa compiles what a frontend needs on first use, which two threads must not do at once.
+        _warm_up(self.frontend)
+        tasks = (delayed(_attempt)(self.clips[position], self.frontend, self.hop) for position in positions)
         results = Parallel(n_jobs=self.jobs, prefer="threads", return_as="generator")(tasks)
         first = 1 + len(self.clips) - len(positions)
         with _stopped(results):
-            for done, (position, result) in enumerate(zip(positions, chain([head], results), strict=True), first):
+            for done, (position, result) in enumerate(zip(positions, results, strict=True), first):
                 if isinstance(result, str):
                     self.failures[position] = result
                 else:
@@ -177,11 +178,20 @@ class _Extraction:
         return Features(block.values, starts, stops, lasts, self.failures)
 
 
+@cache
+def _warm_up(frontend: Frontend) -> None:
+    shape = (frontend.samples, frontend.channels)[: 1 if frontend.channels == 1 else 2]
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, shape).astype(np.float32)
+    with suppress(ValueError):  # a window too short for a cleaning step: the clips will say so
+        frontend(noise)
+
+
 def _attempt(clip: Span, frontend: Frontend, hop: float | None) -> list[tuple[int, np.ndarray]] | str:
     try:
         return windows_of(clip, frontend, hop=hop)
     except (OSError, ValueError) as error:
-        return str(error)
+        name, text = audio.describe(clip.path), str(error)
+        return text if name in text else f"{name}: {text}"
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Literal, Self
 import numpy as np
 
 from audiozoo import spectrum
-from audiozoo.features.frontends import Frontend, require_choice
+from audiozoo.features.frontends import Frontend, require_choice, require_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +25,10 @@ class Framed(Frontend):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (self.frames is None or (isinstance(self.frames, int) and self.frames > 0)) or self.hop_length < 1:
+        require_whole(hop_length=self.hop_length, frames=1 if self.frames is None else self.frames)
+        if self.hop_length < 1 or (self.frames is not None and self.frames < 1):
             raise ValueError(
-                "frames must be None or a whole number of at least 1, hop_length at least 1, got "
+                "frames must be None or at least 1, hop_length at least 1, got "
                 f"frames={self.frames}, hop_length={self.hop_length}"
             )
 
@@ -82,7 +83,8 @@ class TimeFrequency(Framed):
     def __post_init__(self) -> None:
         super().__post_init__()
         spectrum.window(self.window, 1)
-        if self.power <= 0:
+        require_whole(n_fft=self.n_fft, win_length=self.n_fft if self.win_length is None else self.win_length)
+        if not self.power > 0:
             raise ValueError(f"power must be positive, got {self.power}")
         if self._frame_count < 1:
             raise ValueError(
@@ -129,7 +131,7 @@ class Compressed(Framed):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice("compression", self.compression, self._compressions())
-        if self.offset <= 0 or (self.top_db is not None and self.top_db <= 0):
+        if not self.offset > 0 or not (self.top_db is None or self.top_db > 0):
             raise ValueError(f"offset and top_db must be positive, got offset={self.offset}, top_db={self.top_db}")
         if self.reference != "max" and not (isinstance(self.reference, (int, float)) and self.reference > 0):
             raise ValueError(f"reference must be a positive number or 'max', got {self.reference!r}")

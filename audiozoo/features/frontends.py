@@ -6,9 +6,11 @@ trained with it, and its result for a window depends on that window alone.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
@@ -55,19 +57,21 @@ class Frontend(Configured, ABC):
     prepare: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.sample_rate <= 0 or self.channels <= 0 or self.samples <= 0:
+        if not (self.sample_rate > 0 and self.channels > 0 and 0 < self.duration < math.inf and self.samples > 0):
             raise ValueError(
                 "a frontend needs a positive sample_rate (Hz), duration (s) and channels, got "
                 f"sample_rate={self.sample_rate}, duration={self.duration}, channels={self.channels}"
             )
+        require_whole(sample_rate=self.sample_rate, channels=self.channels)
         require_choice("pad", self.pad, ("zero", "repeat"))
         require_choice("last", self.last, ("align", "pad", "drop"))
         require_choice("layout", self.layout, ("left_right", "mid_side"))
         if self.layout == "mid_side" and self.channels > 2:
             raise ValueError(f"layout='mid_side' is of two channels (or of their mix), got channels={self.channels}")
         self.step()
-        if not all(isinstance(step, Step) for step in self.prepare):
+        if not isinstance(self.prepare, (tuple, list)) or not all(isinstance(step, Step) for step in self.prepare):
             raise ValueError(f"prepare takes cleaning steps such as audiozoo.features.TrimSilence(), got {self.prepare!r}")
+        object.__setattr__(self, "prepare", tuple(self.prepare))
 
     def step(self, hop: float | None = None) -> int:
         """Return the samples from one window to the next.
@@ -106,8 +110,9 @@ class Frontend(Configured, ABC):
 
     def adapt(self, *, duration: float | None = None, channels: int | None = None) -> Self:
         """Return the same frontend for other data; fixed frames and the hop follow the duration in proportion."""
-        duration = self.duration if duration is None else duration
-        hop = None if self.hop is None else self.hop * duration / self.duration
+        duration, hop = self.duration if duration is None else duration, self.hop
+        if hop is not None and duration != self.duration:
+            hop = max(duration * (hop / self.duration), 1 / self.sample_rate)
         return replace(self, duration=duration, channels=self.channels if channels is None else channels, hop=hop)
 
     def __call__(self, wave: np.ndarray) -> np.ndarray:
@@ -123,7 +128,7 @@ class Frontend(Configured, ABC):
         Raises:
             ValueError: The wave is longer than a window, or has another number of channels.
         """
-        wave, _ = audio.check_wave(wave, self.sample_rate)
+        wave, _ = audio.check_wave(wave, self.sample_rate, channels=self.channels)
         if len(wave) > self.samples:
             raise ValueError(
                 f"one window is {self.samples} samples ({self.duration} s), got {len(wave)}: "
@@ -147,13 +152,13 @@ class Frontend(Configured, ABC):
         """
         pieces = [wave] if isinstance(wave, np.ndarray) else wave
         step = self.step(hop)
-        checked = (audio.check_wave(piece, self.sample_rate)[0] for piece in pieces)
+        checked = (audio.check_wave(piece, self.sample_rate, channels=self.channels)[0] for piece in pieces)
         for start, window in audio.cut(checked, self.samples, step, last=self.last):
             yield start, self._window(window)
 
     def _window(self, wave: np.ndarray) -> np.ndarray:
         for step in self.prepare:
-            wave = step(wave, self.sample_rate)
+            wave = step.of_checked(wave, self.sample_rate)
         fitted = audio.fit(wave, self.samples, pad=self.pad, crop="start")
         return np.ascontiguousarray(self._compute(self._columns(fitted)))
 
@@ -179,6 +184,13 @@ def require_choice(name: str, value: object, choices: tuple[object, ...]) -> Non
     """Raise a ValueError for a value that is none of the choices."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def require_whole(**values: object) -> None:
+    """Raise a ValueError for a value that is no whole number."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise ValueError(f"{name} must be a whole number, got {value!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +225,7 @@ class Waveform(Frontend):
         if self.scaling is None:
             return wave
         size = np.abs(wave).max() if self.scaling == "peak" else np.sqrt(np.mean(np.square(wave, dtype=np.float64)))
-        return wave / np.float32(size or 1)
+        return wave / (np.float32(size) or np.float32(1))
 
 
 def min_max(values: np.ndarray) -> np.ndarray:

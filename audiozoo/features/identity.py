@@ -10,7 +10,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -105,7 +105,8 @@ class FileHashes:
         """Forget all hashes."""
         # A journal left behind would be played back into the next database.
         for path in (self.path, self.path.with_name(f"{self.path.name}-journal")):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # the folder is none, or not ours to change
+                path.unlink()
 
 
 def _select(database: sqlite3.Connection, keys: list[bytes]) -> dict[_File, str]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from audiozoo.features.framed import Compressed, Framed
-from audiozoo.features.frontends import Axis, require_choice
+from audiozoo.features.frontends import Axis, require_choice, require_whole
 
 C1 = 32.703_195_662_574_83
 """The note C1 in Hz, where librosa's constant-Q transforms begin."""
@@ -23,7 +23,7 @@ class CQT(Compressed):
         n_bins: Rows.
         bins_per_octave: Rows in an octave.
         fmin: Frequency of the lowest row, Hz.
-        frames, hop_length: See `Framed`; the hop must be divisible by two for each octave after the first.
+        frames, hop_length: See `Framed`.
         compression, reference, top_db, offset: See `Compressed`. In decibels, 0 dB is `reference` of the magnitude's square.
 
     Raises:
@@ -39,6 +39,7 @@ class CQT(Compressed):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_whole(n_bins=self.n_bins, bins_per_octave=self.bins_per_octave)
         require_range(self.sample_rate, self.n_bins, self.bins_per_octave, self.fmin)
 
     @property
@@ -79,8 +80,8 @@ def require_range(sample_rate: float, bins: int, bins_per_octave: int, fmin: flo
     reach = highest * (1 + 0.5 * 1.5 * (2 ** (1 / bins_per_octave) - 1))
     if reach > sample_rate / 2:
         raise ValueError(
-            f"the highest of {bins} rows, {highest:.0f} Hz and its width, lies beyond half the sample rate, {sample_rate} Hz: "
-            "use fewer rows, more of them in an octave, or a lower fmin"
+            f"the highest of {bins} rows, {highest:.0f} Hz and its width, lies beyond {sample_rate / 2:g} Hz, half the "
+            "sample rate: use fewer rows or octaves, more rows in an octave, or a lower fmin"
         )
 
 
@@ -122,8 +123,9 @@ class Chroma(Framed):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice("kind", self.kind, ("stft", "cqt", "cens"))
-        if self.n_chroma < 1:
-            raise ValueError(f"n_chroma must be at least 1, got {self.n_chroma}")
+        require_whole(n_chroma=self.n_chroma, n_fft=self.n_fft, n_octaves=self.n_octaves)
+        if self.n_chroma < 1 or self.n_fft < 2:
+            raise ValueError(f"n_chroma must be at least 1 and n_fft 2, got n_chroma={self.n_chroma}, n_fft={self.n_fft}")
         if self.kind != "stft":
             require_range(self.sample_rate, self.n_octaves * self._bins_per_octave, self._bins_per_octave, self.fmin)
 

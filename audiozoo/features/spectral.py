@@ -11,7 +11,7 @@ import numpy as np
 from audiozoo import spectrum
 from audiozoo.config import Configured
 from audiozoo.features.framed import Compressed, TimeFrequency
-from audiozoo.features.frontends import Axis, require_choice
+from audiozoo.features.frontends import Axis, require_choice, require_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,9 @@ class Spectrogram(Compressed, TimeFrequency):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice("representation", self.representation, ("magnitude", "magnitude_phase", "real_imaginary"))
+        if self.representation == "real_imaginary" and self.compression is not None:
+            raise ValueError(f"real and imaginary parts have signs: compression must be None, got {self.compression!r}")
+        require_whole(first_bin=self.first_bin)
         if not 0 <= self.first_bin <= self.n_fft // 2:
             raise ValueError(f"first_bin must be from 0 to n_fft // 2 = {self.n_fft // 2}, got {self.first_bin}")
 
@@ -144,6 +147,7 @@ class MelBands(Bands):
         require_choice("mel_scale", self.mel_scale, ("slaney", "htk"))
         require_choice("norm", self.norm, ("slaney", None))
         require_choice("triangles", self.triangles, ("hertz", "mel"))
+        require_whole(n_mels=self.n_mels)
         if self.n_mels < 1:
             raise ValueError(f"n_mels must be at least 1, got {self.n_mels}")
         super().__post_init__()
@@ -174,6 +178,11 @@ class Pcen(Configured):
     exponent: float = 0.5
     time_constant: float = 0.4
     scale: float = 2.0**31
+
+    def __post_init__(self) -> None:
+        positive = {"exponent": self.exponent, "time_constant": self.time_constant, "scale": self.scale}
+        if not (self.gain >= 0 and self.bias >= 0 and all(value > 0 for value in positive.values())):
+            raise ValueError(f"PCEN needs gain and bias of at least 0, and positive {', '.join(positive)}, got {self}")
 
     def __call__(self, bands: np.ndarray, sample_rate: int, hop_length: int) -> np.ndarray:
         """Normalise ``(frames, bands, channels)``."""
@@ -209,6 +218,11 @@ class LogMel(Compressed, MelBands):
     n_mels: int = 64
     compression: Literal["db", "log", "pcen"] | None = "db"  # type: ignore[assignment]
     pcen: Pcen = Pcen()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.pcen, Pcen):
+            raise ValueError(f"pcen must be a Pcen, got {self.pcen!r}")
 
     @classmethod
     def _compressions(cls) -> tuple[str | None, ...]:

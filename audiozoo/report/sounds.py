@@ -112,11 +112,32 @@ def _panels(frontend: Frontend, wave: np.ndarray, rate: int) -> list[_Panel]:
     frontend = frontend.adapt(duration=len(wave) / rate, channels=min(frontend.channels, channels))
     sound = audio.conform(wave, rate, sample_rate=frontend.sample_rate, channels=frontend.channels)
     values = frontend(audio.fit(sound, frontend.samples))
-    name, unit = type(frontend).__name__, _UNITS.get(getattr(frontend, "compression", None) or "", "")
     if values.ndim < 3:
-        return [_Panel(name, values, frontend.times, None, unit)]
-    names = [name] if values.shape[2] == 1 else [f"{name}, channel {1 + channel}" for channel in range(values.shape[2])]
-    return [_Panel(one, values[..., channel], frontend.times, frontend.axis, unit) for channel, one in enumerate(names)]
+        return [_Panel(type(frontend).__name__, values, frontend.times, None, "")]
+    kinds = _channels(frontend, values.shape[2])
+    return [
+        _Panel(title, values[..., channel], frontend.times, frontend.axis, unit) for channel, (title, unit) in enumerate(kinds)
+    ]
+
+
+def _channels(frontend: Frontend, count: int) -> list[tuple[str, str]]:
+    """Give each channel of a feature a title and a unit."""
+    name, unit = type(frontend).__name__, _UNITS.get(getattr(frontend, "compression", None) or "", "")
+    parts = [(name, unit)]
+    if getattr(frontend, "representation", "magnitude") == "magnitude_phase":
+        parts = [(f"{name}, magnitude", unit), (f"{name}, phase", "radians")]
+    if getattr(frontend, "representation", "magnitude") == "real_imaginary":
+        parts = [(f"{name}, real part", ""), (f"{name}, imaginary part", "")]
+    if deltas := getattr(frontend, "deltas", 0):
+        parts += [(f"{name}, derivative {order}", "per frame") for order in range(1, 1 + deltas)]
+    each = count // len(parts)
+    if each == 1:
+        return parts
+    # Derivatives of all channels follow the channels, the parts of a complex number each channel's other part.
+    order = [(part, channel) for part in parts for channel in range(each)]
+    if len(parts) > 1 and not getattr(frontend, "deltas", 0):
+        order = [(part, channel) for channel in range(each) for part in parts]
+    return [(f"{title}, channel {1 + channel}", unit) for (title, unit), channel in order]
 
 
 def _figure(columns: Sequence[tuple[str, Sequence[_Panel]]], start: float) -> Any:
@@ -145,9 +166,14 @@ def _draw(axes: Any, panel: _Panel, start: float) -> None:
 
 
 def _draw_image(axes: Any, panel: _Panel, start: float) -> None:
-    low, high = np.percentile(panel.values, (0.5, 99.5))  # one loud bin shall not darken all others
+    values, unit = panel.values, panel.unit
+    if panel.axis and panel.axis.label in ("coefficient", "descriptor"):
+        # Rows of different sizes: each on its own scale, or all but the largest would be one colour.
+        deviation = values.std(axis=1, keepdims=True)
+        values, unit = (values - values.mean(axis=1, keepdims=True)) / np.where(deviation > 0, deviation, 1), "deviations"
+    low, high = np.percentile(values, (0.5, 99.5))  # one loud bin shall not darken all others
     image = axes.imshow(
-        panel.values,
+        values,
         origin="lower",
         aspect="auto",
         interpolation="nearest",
@@ -156,7 +182,7 @@ def _draw_image(axes: Any, panel: _Panel, start: float) -> None:
         vmin=low,
         vmax=max(high, low + 1e-9),
     )
-    axes.figure.colorbar(image, ax=axes, label=panel.unit, pad=0.01)
+    axes.figure.colorbar(image, ax=axes, label=unit, pad=0.01)
     axes.set(xlabel="column" if panel.times is None else "seconds", ylabel=panel.axis.label if panel.axis else "row")
     if panel.axis:
         places = np.unique(np.linspace(0, len(panel.values) - 1, _TICKS).round().astype(int))
