@@ -198,7 +198,7 @@ def test_benchmark_of_a_folder(audiozoo, sound_folder, tmp_path):
         "--root",
         sound_folder,
         "--models",
-        "feature_*",
+        "feature_m*",
         "--epochs",
         2,
         "-o",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +43,14 @@ def _descriptors() -> dict[str, Callable[[np.ndarray, np.ndarray, Descriptors], 
 _ROWS = {"zero_crossing_rate": 1, "rms": 1, "centroid": 1, "bandwidth": 1, "rolloff": 1, "flatness": 1, "contrast": 7}
 
 
+def _holds_octaves(sample_rate: float, n_fft: int) -> bool:
+    """Tell whether each band of librosa's contrast has something to compare; its lowest leaves its last bin out."""
+    bins = np.fft.rfftfreq(n_fft, 1 / sample_rate)
+    edges = 200 * 2 ** np.arange(6)
+    held = [((low <= bins) & (bins <= 2 * low)).any() for low in edges]
+    return bool(sample_rate > 2 * edges[-1] and np.count_nonzero(bins <= 200) > 1 and all(held))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Descriptors(Framed):
     """Numbers that describe each frame's spectrum and wave, as librosa computes them.
@@ -64,13 +71,11 @@ class Descriptors(Framed):
         if not self.kinds or len(set(self.kinds)) != len(self.kinds):
             raise ValueError(f"kinds takes some of {', '.join(_ROWS)}, each once, got {self.kinds!r}")
         require_whole(n_fft=self.n_fft)
-        # The highest of the seven bands of the contrast begins at 200 x 2^5 Hz.
-        if "contrast" in self.kinds and self.sample_rate <= 2 * 6_400:
-            raise ValueError(f"the spectral contrast needs a sample_rate above 12800 Hz, got {self.sample_rate}")
-        # Its lowest band ends at 200 Hz, and must hold a bin that is not its edge.
-        if "contrast" in self.kinds and self.n_fft * 200 < self.sample_rate:
-            least = math.ceil(self.sample_rate / 200)
-            raise ValueError(f"the spectral contrast at {self.sample_rate} Hz needs n_fft >= {least}, got {self.n_fft}")
+        if "contrast" in self.kinds and not _holds_octaves(self.sample_rate, self.n_fft):
+            raise ValueError(
+                "the spectral contrast needs an FFT bin in each octave from 200 Hz to 12800 Hz, got "
+                f"n_fft={self.n_fft} at {self.sample_rate} Hz: use a larger n_fft, a rate above 12800 Hz, or other kinds"
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:
