@@ -150,7 +150,7 @@ def from_files(root):
         *((elapsed(lambda p=part: decode(p)), elapsed(lambda p=part: extract(p, frontend, jobs=WORKERS))) for part in parts),
         strict=True,
     )
-    print(f"\n| all of ESC-50, {WORKERS} workers | seconds | ratio |\n| --- | ---: | ---: |")
+    print(f"\n| all of ESC-50, {WORKERS} threads | seconds | ratio |\n| --- | ---: | ---: |")
     print(f"| decoding alone | {sum(decoding):.2f} | 1 |")
     print(f"| decoding and LogMel 44100 2048/1024/128 | {sum(computing):.2f} | {sum(computing) / sum(decoding):.2f} |")
     with tempfile.TemporaryDirectory() as folder:
