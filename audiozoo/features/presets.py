@@ -84,28 +84,21 @@ PICZAK = LogMel(
 Source: K. J. Piczak, "Environmental sound classification with convolutional neural networks", MLSP 2015.
 """
 
-FREESOUND2018 = LogMel(
+FREESOUND2018 = replace(
+    YAMNET,
     sample_rate=44_100,
     duration=11_686 / 44_100,
     hop=0.125,
+    last="align",
     frames=25,
-    framing="window",
     n_fft=2_048,
     win_length=1_102,
     hop_length=441,
-    power=1.0,
-    n_mels=64,
-    fmin=125.0,
-    fmax=7_500.0,
-    mel_scale="htk",
-    norm=None,
-    triangles="mel",
-    compression="log",
-    offset=1e-3,
 )
 """The front end of the Freesound 2018 baseline (DCASE 2018, task 2): examples of 25 frames, one every 10 ms: 0.25 s.
 
-The frames are 25 ms long and lie inside the window, which therefore is 15 ms longer.
+The frames are 25 ms long and lie inside the window, which therefore is 15 ms longer. Both baselines have their spectra of one
+origin, so the rest is as for YAMNet.
 
 Source: Fonseca et al., "General-purpose tagging of Freesound audio with AudioSet labels", DCASE Workshop 2018.
 """
