@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -68,14 +69,21 @@ def _print_layers(spec: ModelSpec) -> None:
     model = build(spec.name, reference.num_classes, input_shape=reference.input_shape, **reference.options)
     table = Table("layer", "kind", "output", "parameters", box=None, header_style="bold", pad_edge=False)
     table.columns[3].justify = "right"
-    for layer in model.layers:
-        outputs = layer.output if isinstance(layer.output, list) else [layer.output]
-        shapes = ", ".join(" x ".join(map(str, output.shape[1:])) for output in outputs)
-        table.add_row(layer.name, type(layer).__name__, shapes, f"{layer.count_params():,}" if layer.weights else "")
+    for row in _layer_rows(model):
+        table.add_row(*row)
     out.print(table)
     out.print(
         f"{model.count_params():,} parameters, {spec.input} input {reference.input_shape}, {reference.num_classes} classes"
     )
+
+
+def _layer_rows(model: Any, indent: str = "") -> Iterator[tuple[str, str, str, str]]:
+    for layer in model.layers:
+        outputs = layer.output if isinstance(layer.output, list) else [layer.output]
+        shapes = ", ".join(" x ".join(map(str, output.shape[1:])) for output in outputs)
+        yield indent + layer.name, type(layer).__name__, shapes, f"{layer.count_params():,}" if layer.weights else ""
+        if hasattr(layer, "layers"):  # a network within the network
+            yield from _layer_rows(layer, indent + "  ")
 
 
 def _weights(name: str, weights: PretrainedWeights) -> dict[str, Any]:
