@@ -2,7 +2,7 @@
 
 >>> import audiozoo
 >>> audiozoo.list_models("*2018*")
-['dcase2018_baseline']
+['dcase2018_baseline', 'freesound2018_baseline']
 """
 
 import lazy_loader
