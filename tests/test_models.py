@@ -58,6 +58,10 @@ EACH_IN_TIME = pytest.mark.parametrize(
 )
 
 
+# So small an initial deviation that the first gradients are below the least number of single precision, where they are cut.
+LEARNABLE = {"freesound2018_baseline": {"initial_deviation": 0.05}}
+
+
 def small_shape(name):
     return SMALL_FOR.get(name) or SMALL[audiozoo.model_info(name).input]
 
@@ -235,7 +239,7 @@ def test_an_answer_does_not_depend_on_its_batch_mates(name):
 
 @EACH_IN_TIME
 def test_compiles_and_fits_as_any_keras_model(name):
-    model = compiled(name, small(name), "adam")
+    model = compiled(name, small(name, **LEARNABLE.get(name, {})), "adam")
     before = model.get_weights()
     x, y = examples(name, model)
     history = model.fit(x, y, batch_size=6, epochs=1, verbose=0)
@@ -248,7 +252,7 @@ def test_compiles_and_fits_as_any_keras_model(name):
 @EACH_IN_TIME
 def test_a_step_of_gradient_descent_lowers_the_loss_in_use(name):
     # Without a learning rate, a step finds the gradient and what normalisation is to remember, and moves no weight.
-    model = compiled(name, calm(shared(name)), keras.optimizers.Adam(0.0))
+    model = compiled(name, calm(small(name, **LEARNABLE.get(name, {}))), keras.optimizers.Adam(0.0))
     x, y = examples(name, model)
     model.train_on_batch(x, y)
     loss, before = evaluated(model, x, y), [array(weight) for weight in model.trainable_weights]
