@@ -411,21 +411,30 @@ def _magnitudes(squares: np.ndarray, power: float, out: np.ndarray | None = None
 
 
 def to_decibels(
-    power: np.ndarray, *, reference: float | Literal["max"] = 1.0, amin: float = LEAST_POWER, top_db: float | None = 80.0
+    values: np.ndarray,
+    *,
+    power: float = 2.0,
+    reference: float | Literal["max"] = 1.0,
+    amin: float = LEAST_POWER,
+    top_db: float | None = 80.0,
 ) -> np.ndarray:
-    """Turn power into decibels in place, equal to ``librosa.power_to_db``.
+    """Turn powers of magnitudes into decibels in place, equal to ``librosa.power_to_db`` of squares.
 
     Args:
-        power: float32, any shape, not negative; overwritten.
-        reference: The power that is 0 dB, or "max": the array's largest.
-        amin: Least power told apart from silence.
+        values: float32, any shape, not negative; overwritten.
+        power: The power of magnitude that the values are, 2 for squares.
+        reference: The squared magnitude that is 0 dB, or "max": the array's largest.
+        amin: Least squared magnitude told apart from silence.
         top_db: Floor below the array's largest value, in dB; `None` for no floor.
     """
     scale = np.float32(10 / np.log(10))
-    reference = float(power.max()) if reference == "max" else reference
-    np.maximum(power, amin, out=power)
+    if power != 2:
+        # a decibel is a tenth of a ratio of squares, whatever power the values were summed at
+        np.power(values, 2 / power, out=values)
+    reference = float(values.max()) if reference == "max" else reference
+    np.maximum(values, amin, out=values)
     # log and a product rather than log10: NumPy has a vectorised natural logarithm only
-    np.log(power, out=power)
-    power *= scale
-    power -= np.float32(10 * np.log10(max(amin, reference)))
-    return power if top_db is None else np.maximum(power, power.max() - np.float32(top_db), out=power)
+    np.log(values, out=values)
+    values *= scale
+    values -= np.float32(10 * np.log10(max(amin, reference)))
+    return values if top_db is None else np.maximum(values, values.max() - np.float32(top_db), out=values)

@@ -275,6 +275,12 @@ def test_extract_from_a_folder_without_classes_and_one_row_for_the_longest(audio
     assert "1 rows of 22051 x 1" in audiozoo("extract", tmp_path, *words)[1]
 
 
+def test_a_sound_beside_class_folders_does_not_hide_them(audiozoo, sound_folder, tmp_path):
+    soundfile.write(sound_folder / "stray.wav", tone(300, 1, 8_000), 8_000)
+    status, out, err = audiozoo("extract", sound_folder, "--frontend", "feature_mlp", "-o", tmp_path / "f.npz")
+    assert (status, "from 18 clips" in out, "stray.wav" in err) == (0, True, True)
+
+
 def test_a_sound_that_a_front_end_cannot_use_is_named(audiozoo, sound_folder, tmp_path):
     words = ("--frontend", "waveform", "--set", "sample_rate=4", "--set", "duration=1", "-o", tmp_path / "f.npz")
     soundfile.write(sound_folder / "low" / "short.wav", tone(300, 0.01, 8_000), 8_000)

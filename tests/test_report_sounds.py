@@ -95,6 +95,23 @@ def test_an_autoencoders_reconstruction_is_drawn(write_sound, tmp_path):
         reconstruction_picture(other, path, tmp_path / "none.png")
 
 
+def test_channels_of_stereo_are_named_in_their_order(rng):
+    stereo = rng.uniform(-0.5, 0.5, (4_000, 2)).astype(np.float32)
+    size = {"sample_rate": 8_000, "n_fft": 256, "hop_length": 128, "channels": 2}
+    frontends = [Spectrogram(**size, representation="real_imaginary"), LogMel(**size, n_mels=20, deltas=1)]
+    titles = [panel.title for frontend in frontends for panel in _panels(frontend, stereo, 8_000)]
+    assert titles == [
+        "Spectrogram, real part, channel 1",
+        "Spectrogram, imaginary part, channel 1",
+        "Spectrogram, real part, channel 2",
+        "Spectrogram, imaginary part, channel 2",
+        "LogMel, channel 1",
+        "LogMel, channel 2",
+        "LogMel, derivative 1, channel 1",
+        "LogMel, derivative 1, channel 2",
+    ]
+
+
 def test_channels_are_named_by_what_they_are(rng):
     wave = rng.uniform(-0.5, 0.5, 4_000).astype(np.float32)
     size = {"sample_rate": 8_000, "n_fft": 256}

@@ -110,7 +110,7 @@ def chosen_frontend(name: str, settings: Sequence[str] = ()) -> Frontend:
     changes = dict(_given(text, "--set", "n_mels=128") for text in settings)
     config = _frontend_config(name)
     # A frontend made of others has these of them.
-    adapted = {} if "sample_rate" in config or "of" not in config else {k: changes.pop(k) for k in _ADAPTED if k in changes}
+    adapted = {name: changes.pop(name) for name in _ADAPTED if "of" in config and name in changes}
     return Frontend.from_config({**config, **changes}).adapt(**adapted)
 
 

@@ -56,8 +56,8 @@ def run(
 
     check_target(output)
     chosen = chosen_frontend(frontend, settings or ())
-    flat = dataset == "folder" and not table and folder.is_dir() and any(is_sound(path) for path in folder.iterdir())
-    data = _flat(folder) if flat else open_dataset(dataset, folder, table, options)
+    data = _loose(folder) if dataset == "folder" and not table else None
+    data = data or open_dataset(dataset, folder, table, options)
     if per == "clip":
         chosen = chosen.adapt(duration=_longest(data.clips, chosen.sample_rate))
     with progress_bar(frontend) as show:
@@ -71,24 +71,20 @@ def run(
     report_failures(list(features.failures.values()), used=used)
 
 
-def _flat(folder: Path) -> Dataset:
-    """Take the sounds that lie in a folder itself: features need no labels."""
+def _loose(folder: Path) -> Dataset | None:
+    """Take the sounds of a folder without class folders: features need no labels."""
     from audiozoo.datasets import Clip, Dataset
 
-    sounds = sorted(path for path in folder.iterdir() if is_sound(path))
+    sounds = [path for path in sorted(folder.rglob("*")) if is_sound(path)]
+    if not sounds or any(path.parent != folder for path in sounds):
+        return None
     return Dataset(name=folder.name, clips=tuple(Clip(str(path), ("",)) for path in sounds), labels=("",))
 
 
 def _longest(clips: Sequence[Clip], sample_rate: int) -> float:
-    from audiozoo import audio
+    from audiozoo.features.extract import measure_clip
 
-    lengths = []
-    for clip in clips:
-        try:
-            seconds, _, _ = audio.measure(clip.path)
-        except (OSError, ValueError):
-            continue  # computing its features will say why
-        lengths.append(min(seconds, clip.end or seconds) - clip.start)
+    lengths = [size[0] for clip in clips if (size := measure_clip(clip))]
     if not lengths:
         raise ValueError(
             "none of the sounds can be opened, so there is no longest: see what `audiozoo extract` says without --per clip"

@@ -67,8 +67,7 @@ class MFCC(MelBands):
         return Axis("coefficient", np.arange(self.n_mfcc))
 
     def _from_bands(self, bands: np.ndarray) -> np.ndarray:
-        powers = bands if self.power == 2 else np.power(bands, 2 / self.power, out=bands)
-        return _cepstrum(spectrum.to_decibels(powers, top_db=self.top_db), self._cosines)
+        return _cepstrum(spectrum.to_decibels(bands, power=self.power, top_db=self.top_db), self._cosines)
 
     @property
     def _cosines(self) -> np.ndarray:

@@ -77,6 +77,15 @@ def windows_of(clip: Span, frontend: Frontend, *, hop: float | None = None) -> l
     return list(frontend.windows(pieces, hop=hop))
 
 
+def measure_clip(clip: Span) -> tuple[float, int] | None:
+    """Read from its file's header how many seconds and channels a clip has; `None` if the file cannot be opened."""
+    try:
+        seconds, _, channels = audio.measure(clip.path)
+    except (OSError, ValueError):
+        return None  # computing its features will say why
+    return min(seconds, clip.end or seconds) - clip.start, channels
+
+
 def load_clip(clip: Span, frontend: Frontend) -> np.ndarray:
     """Read a clip at a frontend's rate and channels."""
     return audio.load(clip.path, sample_rate=frontend.sample_rate, channels=frontend.channels, start=clip.start, end=clip.end)

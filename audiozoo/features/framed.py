@@ -143,9 +143,7 @@ class Compressed(Framed):
     def _compress(self, values: np.ndarray, power: float) -> np.ndarray:
         """Compress in place values that are magnitudes to some power."""
         if self.compression == "db":
-            # A decibel is a tenth of a power ratio, whatever power the values were summed at.
-            values = values if power == 2 else np.power(values, 2 / power, out=values)
-            return spectrum.to_decibels(values, reference=self.reference, top_db=self.top_db)
+            return spectrum.to_decibels(values, power=power, reference=self.reference, top_db=self.top_db)
         if self.compression == "log":
             values += np.float32(self.offset)
             return np.log(values, out=values)

@@ -122,22 +122,26 @@ def _panels(frontend: Frontend, wave: np.ndarray, rate: int) -> list[_Panel]:
 
 def _channels(frontend: Frontend, count: int) -> list[tuple[str, str]]:
     """Give each channel of a feature a title and a unit."""
-    name, unit = type(frontend).__name__, _UNITS.get(getattr(frontend, "compression", None) or "", "")
-    parts = [(name, unit)]
-    if getattr(frontend, "representation", "magnitude") == "magnitude_phase":
-        parts = [(f"{name}, magnitude", unit), (f"{name}, phase", "radians")]
-    if getattr(frontend, "representation", "magnitude") == "real_imaginary":
-        parts = [(f"{name}, real part", ""), (f"{name}, imaginary part", "")]
-    if deltas := getattr(frontend, "deltas", 0):
-        parts += [(f"{name}, derivative {order}", "per frame") for order in range(1, 1 + deltas)]
-    each = count // len(parts)
-    if each == 1:
-        return parts
-    # Derivatives of all channels follow the channels, the parts of a complex number each channel's other part.
-    order = [(part, channel) for part in parts for channel in range(each)]
-    if len(parts) > 1 and not getattr(frontend, "deltas", 0):
-        order = [(part, channel) for channel in range(each) for part in parts]
-    return [(f"{title}, channel {1 + channel}", unit) for (title, unit), channel in order]
+    unit = _UNITS.get(getattr(frontend, "compression", None) or "", "")
+    halves = {
+        "magnitude_phase": [("magnitude", unit), ("phase", "radians")],
+        "real_imaginary": [("real part", ""), ("imaginary part", "")],
+    }.get(getattr(frontend, "representation", ""), [("", unit)])
+    orders = range(1 + getattr(frontend, "deltas", 0))
+    each = count // (len(halves) * len(orders))
+    # Derivatives follow all channels of sound, the halves of a complex number stand beside each other.
+    return [
+        (_title(frontend, half, order, channel if each > 1 else None), "per frame" if order else unit)
+        for order in orders
+        for channel in range(each)
+        for half, unit in halves
+    ]
+
+
+def _title(frontend: Frontend, half: str, order: int, channel: int | None) -> str:
+    derivative = f"derivative {order}" if order else ""
+    place = "" if channel is None else f"channel {1 + channel}"
+    return ", ".join(filter(None, (type(frontend).__name__, half, derivative, place)))
 
 
 def _figure(columns: Sequence[tuple[str, Sequence[_Panel]]], start: float) -> Any:

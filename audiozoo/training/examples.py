@@ -12,7 +12,7 @@ import numpy as np
 from audiozoo import audio
 from audiozoo.datasets import Clip
 from audiozoo.features import Features, Frontend, Scaler
-from audiozoo.features.extract import load_clip
+from audiozoo.features.extract import load_clip, measure_clip
 from audiozoo.registry import model_info
 from audiozoo.training.recipe import Recipe
 
@@ -27,21 +27,13 @@ def adapted(frontend: Frontend, clips: Sequence[Clip]) -> Frontend:
 
     Clips that cannot be opened do not count.
     """
-    sizes = [size for clip in clips if (size := _size(clip))]
+    sizes = [size for clip in clips if (size := measure_clip(clip))]
     if not sizes:
         return frontend
     longest = max(seconds for seconds, _ in sizes)
     channels = max(channels for _, channels in sizes)
     # A second at least: networks pool time away, and padding is cheaper than an error.
     return frontend.adapt(duration=min(frontend.duration, max(longest, 1.0)), channels=min(frontend.channels, max(1, channels)))
-
-
-def _size(clip: Clip) -> tuple[float, int] | None:
-    try:
-        seconds, _, channels = audio.measure(clip.path)
-    except (OSError, ValueError):
-        return None
-    return min(seconds, clip.end or seconds) - clip.start, channels
 
 
 @dataclass(eq=False)
