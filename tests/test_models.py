@@ -387,6 +387,8 @@ ADDITIVE = {"attention": "additive"}
         ("lstm", SQUARE, 8, {"attention": "self", "attention_at": "flatten"}, 411_208 + 16_449 + 127 * 256 * 64),
         ("lstm_stacked", SQUARE, 10, {}, 322_186),
         ("lstm_stacked", SQUARE, 6, ADDITIVE, 321_670 + 128 + 128),
+        ("resnet_lstm", SQUARE, 6, {**ADDITIVE, "attention_at": "between"}, 25_732_806 + 64 + 4),
+        ("resnet_lstm", SQUARE, 6, {"attention": "self", "attention_at": "flatten"}, 25_732_806 + 4_161 + 3 * 64 * 64),
         ("lstm_stacked", SQUARE, 6, {**ADDITIVE, "attention_at": "sum"}, 321_670 + 64 + 128),
         ("lstm_time_distributed", SQUARE, 10, {}, 284_418),
         ("lstm_time_distributed", SQUARE, 6, {**ADDITIVE, "attention_at": "flatten"}, 280_318 + 128 + 128),

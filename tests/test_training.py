@@ -64,6 +64,18 @@ def test_the_same_seed_gives_the_same_classifier(clips):
     assert not np.allclose(first[0], other[0])
 
 
+def test_training_starts_from_weights(trained, clips, tmp_path):
+    trained.scorer.model.save_weights(tmp_path / "start.weights.h5")
+    gently = Recipe(epochs=1, learning_rate=1e-9, validation=0)
+    options = {"frontend": FRONTEND, "weights": tmp_path / "start.weights.h5", "filters": (8, 16)}
+    continued = train("house_cnn", clips, gently, **options)
+    before, after = (model.scorer.model.get_layer("logits").get_weights() for model in (trained, continued))
+    assert all(np.allclose(one, other, atol=1e-6) for one, other in zip(before, after, strict=True))
+    assert continued.about["weights"] == "start.weights.h5"
+    with pytest.raises(ValueError, match="unknown weights of house_cnn 'audioset'"):
+        train("house_cnn", clips, gently, frontend=FRONTEND, weights="audioset")
+
+
 def test_few_clips_get_more_epochs(clips):
     classifier = train("feature_mlp", clips, Recipe(epochs=2, min_steps=10, batch_size=8, validation=0))
     assert len(classifier.history["loss"]) == 4

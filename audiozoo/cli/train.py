@@ -37,6 +37,9 @@ def run(
     dataset: Annotated[str, typer.Option(help="How the folder is laid out: folder, esc10, urbansound8k, ...")] = "folder",
     options: DatasetOptions = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the clips.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Published weights to start from, see `audiozoo info`, or a file of them.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Makes the training repeatable.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A JSON file of training options.")] = None,
     frontend: FrontendName = None,
@@ -65,6 +68,7 @@ def run(
             chosen,
             labels=data.labels,
             frontend=adapted(other, clips) if other else None,
+            weights=weights,
             strict=strict,
             cache=kept,
             progress=show,

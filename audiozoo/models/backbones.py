@@ -16,6 +16,7 @@ from audiozoo.config import unknown_name
 from audiozoo.features import LogMel, Stack
 from audiozoo.features.presets import MEL_POWER_128X128
 from audiozoo.layers import Activation, classify, keras, require_size, time_first
+from audiozoo.models.lstm import Attention, AttentionAt, recurrent
 from audiozoo.registry import Reference, register
 
 BackboneName = Literal["ResNet50", "VGG16", "InceptionV3", "DenseNet121", "MobileNetV2", "EfficientNetB0"]
@@ -59,6 +60,8 @@ def resnet_lstm(
     backbone: BackboneName = "ResNet50",
     weights: ImageWeights = None,
     bidirectional: bool = False,
+    attention: Attention = None,
+    attention_at: AttentionAt = "between",
     recurrent_dropout: float = 0.25,
     dropout: float = 0.5,
     normalization_momentum: float = 0.9,
@@ -73,20 +76,29 @@ def resnet_lstm(
         weights: "imagenet" starts the backbone from what it learnt on images (Keras downloads it once); one channel is
             repeated to its three, and standardised features are brought to the range that it was fed.
         bidirectional: Whether the recurrent layers also run backwards.
+        attention: "additive" or "self" attention over the columns; `None` for none, as published.
+        attention_at: "between" the recurrent layers; after them, "sum" adds the weighed columns up and "flatten" classifies
+            all of them.
         recurrent_dropout: Of what each recurrent layer takes in.
         dropout: Share of the embedding that is dropped in training.
         normalization_momentum: Of the backbone's moving averages. The usual 0.99 needs some thousand steps to settle.
         activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
 
     Raises:
-        ValueError: The input is too small, an unknown backbone, or weights that there are not.
+        ValueError: The input is too small, an unknown backbone, weights that there are not, or an attention that the network
+            cannot have.
         OSError: The backbone's weights could not be downloaded.
     """
     inputs = keras.Input(input_shape, name="features")
     x = time_first(_seen(inputs, "resnet_lstm", backbone, weights, normalization_momentum))
-    for sequences in (True, False):
-        layer = keras.layers.LSTM(64, dropout=recurrent_dropout, return_sequences=sequences)
-        x = (keras.layers.Bidirectional(layer) if bidirectional else layer)(x)
+    x = recurrent(
+        x,
+        (64, 64),
+        dropouts=(recurrent_dropout, recurrent_dropout),
+        bidirectional=bidirectional,
+        attention=attention,
+        attention_at=attention_at,
+    )
     x = keras.layers.LeakyReLU(negative_slope=0.01, name="embedding")(keras.layers.Dense(64)(x))
     x = keras.layers.Dropout(dropout)(x)
     outputs = classify(x, num_classes, activation=activation, kernel_regularizer=keras.regularizers.L2(0.01))

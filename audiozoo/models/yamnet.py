@@ -75,6 +75,7 @@ def _folded(arrays: Arrays) -> Arrays:
     year=2020,
     scores=[Score("AudioSet", "mAP", 0.306, "the authors' page, evaluation set, balanced")],
     weights={"audioset": _AUDIOSET},
+    recipe={"epochs": 30, "batch_size": 32, "learning_rate": 1e-4, "patience": 10, "refit": True, "standardize": None},
     load_weights=_load,
 )
 def yamnet(input_shape: tuple[int, ...], num_classes: int, *, activation: Activation = "sigmoid") -> keras.Model:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,7 @@ def train(
     *,
     labels: Sequence[str] | None = None,
     frontend: Frontend | None = None,
+    weights: str | os.PathLike[str] | None = None,
     strict: bool = True,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
@@ -43,6 +46,9 @@ def train(
         recipe: How; `None` is the model's own, `recipe_for(name)`.
         labels: The classes in their order; `None` is all that occur, sorted.
         frontend: What to feed the model; `None` is its own, adapted to the clips (`frontend_for`).
+        weights: What to start from, as for `build`: a name in ``model_info(name).weights`` or a file. Another number of
+            classes than the published one gets a last layer of its own. Published weights expect features as they are:
+            their models' recipes have ``standardize=None``.
         strict: Raise if a clip cannot be read; otherwise it is left out and named in ``classifier.about["failures"]``.
         cache: Where features are kept from one run to the next.
         progress: Called as training goes on.
@@ -69,6 +75,7 @@ def train(
         classes,
         recipe or recipe_for(name),
         frontend,
+        weights=weights,
         options=options,
         progress=progress,
     )
@@ -83,6 +90,7 @@ def train_examples(
     recipe: Recipe,
     frontend: Frontend,
     *,
+    weights: str | os.PathLike[str] | None = None,
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Classifier:
@@ -94,7 +102,7 @@ def train_examples(
     spec = model_info(name)
     if (options or {}).get("activation", "softmax") not in _LOSSES:
         raise ValueError(f"training needs activation='softmax' or 'sigmoid', got {(options or {})['activation']!r}")
-    run = _Run(spec, recipe, frontend, tuple(classes), {**_auxiliary(spec), **(options or {})}, progress)
+    run = _Run(spec, recipe, frontend, tuple(classes), weights, {**_auxiliary(spec), **(options or {})}, progress)
     return run.fit(examples)
 
 
@@ -123,6 +131,7 @@ class _Run:
     recipe: Recipe
     frontend: Frontend
     classes: tuple[str, ...]
+    weights: str | os.PathLike[str] | None
     options: dict[str, Any]
     progress: Progress | None
 
@@ -175,7 +184,12 @@ class _Run:
     def _compiled(self, steps: int, epochs: int) -> Any:
         with _precision(self.recipe.mixed_precision):
             model = build(
-                self.spec.name, len(self.classes), input_shape=self.frontend.shape, seed=self.recipe.seed, **self.options
+                self.spec.name,
+                len(self.classes),
+                input_shape=self.frontend.shape,
+                weights=self.weights,
+                seed=self.recipe.seed,
+                **self.options,
             )
         auxiliaries = len(model.outputs) - 1
         options = {"activation": "softmax", **self.spec.options, **self.options}
@@ -190,6 +204,7 @@ class _Run:
     def _about(self, clips: int, watch: _Watch) -> dict[str, Any]:
         return {
             "model": self.spec.name,
+            "weights": None if self.weights is None else Path(self.weights).name,
             "options": self.options,
             "parameters": watch.model.count_params(),
             "recipe": self.recipe.to_config(),
