@@ -95,10 +95,10 @@ def table(names):
         print(f"| `{name}` | {row['parameters']:,} | {millions} | {times} | {row['megabytes']:.0f} |", flush=True)
 
 
-def plain_subspectralnet(input_shape, classes, size=20, hop=10, *, together=False):
+def plain_subspectralnet(input_shape, classes, size=20, hop=10, *, together=False, pooled_first=False):
     """Build SubSpectralNet as one would from the paper: a loop over the sub-bands, of slices and plain layers.
 
-    With `together`, one first convolution computes all sub-bands' filters on all bands, which is not quite the same: at their
+    With `pooled_first`, the ReLU follows the pooling, which computes the same from fewer numbers. With `together`, one first convolution computes all sub-bands' filters on all bands, which is not quite the same: at their
     edges sub-bands then see their neighbours instead of zeros.
     """
     import keras
@@ -119,8 +119,9 @@ def plain_subspectralnet(input_shape, classes, size=20, hop=10, *, together=Fals
         for pool in ((size // 10, 5), (4, 100)):
             x = layers.Conv2D(64, 7, **convolution)(x) if pool == (4, 100) else x
             x = layers.BatchNormalization(axis=1, beta_regularizer=slight, gamma_regularizer=slight)(x)
-            x = layers.Activation("relu")(x)
+            x = x if pooled_first else layers.Activation("relu")(x)
             x = layers.MaxPooling2D(pool)(x)
+            x = layers.Activation("relu")(x) if pooled_first else x
             x = layers.Dropout(0.3)(x)
         x = layers.Dense(32, activation="relu")(layers.Flatten()(x))
         bands.append(x)
@@ -142,6 +143,7 @@ def sub_bands(rounds=7):
     steps = {
         "one sub-band after the other, from plain layers": training_step(plain_subspectralnet(shape, 10), x, 10),
         "audiozoo.build": training_step(ours(), x, 10),
+        "the same, ReLU after the pooling": training_step(plain_subspectralnet(shape, 10, pooled_first=True), x, 10),
         "one first convolution for all": training_step(plain_subspectralnet(shape, 10, together=True), x, 10),
     }
     if keras.backend.backend() == "tensorflow":
