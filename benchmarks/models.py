@@ -98,8 +98,9 @@ def table(names):
 def plain_subspectralnet(input_shape, classes, size=20, hop=10, *, together=False, pooled_first=False):
     """Build SubSpectralNet as one would from the paper: a loop over the sub-bands, of slices and plain layers.
 
-    With `pooled_first`, the ReLU follows the pooling, which computes the same from fewer numbers. With `together`, one first convolution computes all sub-bands' filters on all bands, which is not quite the same: at their
-    edges sub-bands then see their neighbours instead of zeros.
+    With `pooled_first`, the ReLU follows the pooling, which computes the same from fewer numbers. With `together`, one
+    first convolution computes all sub-bands' filters on all bands, which is not quite the same: at their edges sub-bands
+    then see their neighbours instead of zeros.
     """
     import keras
     from keras import layers
