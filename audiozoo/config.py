@@ -138,13 +138,17 @@ def _plain(value: Any) -> Any:
         return value.to_config()
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
     return value.item() if hasattr(value, "item") else value  # NumPy's numbers are no JSON
 
 
 def revive(value: Any) -> Any:
     """Turn JSON data back into values: lists into tuples, and what `to_config` made into the value it described."""
-    if isinstance(value, dict) and "class" in value:
-        return Configured.from_config(value)
+    if isinstance(value, dict):
+        # A mapping's own key may be "class" too: under it lies no name then.
+        described = isinstance(value.get("class"), str)
+        return Configured.from_config(value) if described else {name: revive(item) for name, item in value.items()}
     if isinstance(value, list):
         return tuple(revive(item) for item in value)
     return value

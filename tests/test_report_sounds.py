@@ -6,13 +6,13 @@ from audiozoo import Classifier, build
 from audiozoo.cli.console import chosen_frontend
 from audiozoo.features import LogMel, Scale, Spectrogram, Stack, Statistics, TrimSilence, Waveform, list_presets, preset
 from audiozoo.report import reconstruction_picture, sound_picture
-from audiozoo.report.sounds import _figure, _panels, _versions
+from audiozoo.report.sounds import _figure, _versions, panels_of
 
 
 def drawn(wave, rate, frontends, clean=()):
     whole = Waveform(sample_rate=rate, channels=1 if wave.ndim == 1 else wave.shape[1])
     columns = [
-        (title, [panel for frontend in (whole, *frontends) for panel in _panels(frontend, sound, rate)])
+        (title, [panel for frontend in (whole, *frontends) for panel in panels_of(frontend, sound, rate)])
         for title, sound in _versions("a.wav", wave, rate, clean)
     ]
     return _figure(columns, 0.0)
@@ -99,7 +99,7 @@ def test_channels_of_stereo_are_named_in_their_order(rng):
     stereo = rng.uniform(-0.5, 0.5, (4_000, 2)).astype(np.float32)
     size = {"sample_rate": 8_000, "n_fft": 256, "hop_length": 128, "channels": 2}
     frontends = [Spectrogram(**size, representation="real_imaginary"), LogMel(**size, n_mels=20, deltas=1)]
-    titles = [panel.title for frontend in frontends for panel in _panels(frontend, stereo, 8_000)]
+    titles = [panel.title for frontend in frontends for panel in panels_of(frontend, stereo, 8_000)]
     assert titles == [
         "Spectrogram, real part, channel 1",
         "Spectrogram, imaginary part, channel 1",
@@ -119,7 +119,7 @@ def test_channels_are_named_by_what_they_are(rng):
         Spectrogram(**size, representation="magnitude_phase", compression="db"),
         LogMel(**size, hop_length=128, n_mels=20, deltas=1),
     ]
-    panels = [panel for frontend in frontends for panel in _panels(frontend, wave, 8_000)]
+    panels = [panel for frontend in frontends for panel in panels_of(frontend, wave, 8_000)]
     assert [(panel.title, panel.unit) for panel in panels] == [
         ("Spectrogram, magnitude", "dB"),
         ("Spectrogram, phase", "radians"),

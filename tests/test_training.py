@@ -1,4 +1,5 @@
 import itertools
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
@@ -9,7 +10,20 @@ from conftest import tone
 
 import audiozoo
 from audiozoo import registry
-from audiozoo.augment import Compose, FilterAugment, Gain, Mixup, TimeRoll, TimeShift
+from audiozoo.augment import (
+    AddNoise,
+    BetweenClass,
+    ByClass,
+    Compose,
+    Filter,
+    FilterAugment,
+    Gain,
+    Mixup,
+    Speed,
+    TimeRoll,
+    TimeShift,
+    TimeStretch,
+)
 from audiozoo.datasets import Clip, load_dataset
 from audiozoo.features import LogMel, Scaler, extract
 from audiozoo.training import Examples, Recipe, frontend_for, recipe_for, target_indices, train
@@ -31,8 +45,12 @@ def examples(clips):
     return Examples(clips, extract(clips, FRONTEND), target_indices(clips, labels), np.arange(len(clips)))
 
 
-def batches(examples, recipe, outputs=1):
-    return Batches(examples, recipe, Scaler.identity(), FRONTEND, 3, outputs).endless()
+def batches_of(examples, recipe, outputs=1):
+    return Batches(examples, recipe, Scaler.identity(), FRONTEND, 3, outputs)
+
+
+def batches(*arguments, **options):
+    return batches_of(*arguments, **options).endless()
 
 
 @pytest.fixture
@@ -161,6 +179,45 @@ def test_waveform_augmentation_reaches_the_features(examples, clips):
     assert np.allclose(x - plain, 6, atol=1e-2)
     classifier = train("feature_mlp", clips, Recipe(epochs=1, augment_wave=TimeShift(), batch_size=8))
     assert np.isfinite(classifier.history["loss"]).all()
+
+
+def test_classes_have_their_own_augmentation(examples):
+    by_class = Recipe(batch_size=18, augment_wave=ByClass({"low": Gain(gain_db=(6.0, 6.0))}))
+    (x, y, _), (plain, _, _) = next(batches(examples, by_class)), next(batches(examples, Recipe(batch_size=18)))
+    changed = np.abs(x - plain).max(axis=(1, 2, 3)) > 1
+    assert np.array_equal(changed, y.argmax(axis=1) == examples.targets[[clip.label for clip in examples.clips].index("low")])
+    features = replace(by_class, augment_wave=None, augment_features=ByClass({"low": FilterAugment(gain_db=(6.0, 6.0))}))
+    assert np.allclose(next(batches(examples, features))[0][changed] - plain[changed], 6, atol=1e-3)
+
+
+def test_waveforms_are_mixed_before_the_frontend(examples):
+    mixed, y, _ = next(batches(examples, Recipe(batch_size=18, mix_wave=BetweenClass())))
+    plain, _, _ = next(batches(examples, Recipe(batch_size=18)))
+    assert mixed.shape == plain.shape
+    assert ((y > 0).sum(axis=1) == 2).all()
+    assert not np.allclose(mixed, plain, atol=1)
+
+
+def test_augmentation_that_changes_the_length_is_fitted_again(examples):
+    shorter = Recipe(batch_size=18, augment_wave=Speed(rate=(1.5, 1.5), keep_length=False))
+    assert next(batches(examples, shorter))[0].shape == next(batches(examples, Recipe(batch_size=18)))[0].shape
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_batches_are_the_same_with_any_number_of_workers(examples, workers, monkeypatch):
+    monkeypatch.setattr("audiozoo.training.examples._WAVES_KEPT", 40_000)  # some are read again
+    chain = Compose([AddNoise(), TimeStretch(), TimeShift(p=0.5)])
+    made = batches_of(examples, Recipe(batch_size=4, augment_wave=chain, mix=Mixup()))
+    alone = itertools.islice(made.endless(0), 12)
+    with closing(made.endless(workers)) as stream:
+        for (x, y, _), (same, labels, _) in zip(alone, stream, strict=False):
+            assert np.array_equal(x, same)
+            assert np.array_equal(y, labels)
+
+
+def test_an_error_in_a_worker_is_raised(examples):
+    with pytest.raises(ValueError, match="not below half the sample rate"):
+        next(batches_of(examples, Recipe(augment_wave=Filter(frequency=(7_000.0, 7_000.0)))).endless(2))
 
 
 def test_mixed_labels_come_out_soft_and_once_for_each_output(examples):

@@ -4,7 +4,7 @@ A waveform is float32, nominally in [-1, 1], shaped ``(samples,)`` or ``(samples
 never travels without its sample rate in hertz.
 """
 
-from audiozoo.audio.files import Source, describe, load, measure, read, stream
+from audiozoo.audio.files import SOUND_SUFFIXES, Source, describe, is_sound_file, load, measure, read, sounds_in, stream
 from audiozoo.audio.waves import (
     LOUDEST,
     Crop,
@@ -22,6 +22,7 @@ from audiozoo.audio.waves import (
 
 __all__ = [
     "LOUDEST",
+    "SOUND_SUFFIXES",
     "Crop",
     "Last",
     "Layout",
@@ -32,11 +33,13 @@ __all__ = [
     "cut",
     "describe",
     "fit",
+    "is_sound_file",
     "load",
     "measure",
     "read",
     "resample",
     "set_channels",
+    "sounds_in",
     "stream",
     "window_starts",
 ]

@@ -17,6 +17,9 @@ from audiozoo.audio.waves import RESAMPLING, conform, is_sound
 
 Source = str | os.PathLike[str] | bytes | IO[bytes]
 _BLOCK = 2**20
+SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64")
+"""Files that count as sounds, in capitals too."""
+
 _CUT_SHORT = re.compile(r"^\s*(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 
 
@@ -27,6 +30,16 @@ def describe(source: Source) -> str:
     if isinstance(source, bytes):
         return f"<{len(source)} bytes in memory>"
     return str(getattr(source, "name", source))
+
+
+def is_sound_file(path: Path) -> bool:
+    """Say whether a path looks like a sound, by its ending; hidden files are none."""
+    return path.suffix.lower() in SOUND_SUFFIXES and not path.name.startswith(".")
+
+
+def sounds_in(folder: str | os.PathLike[str]) -> list[Path]:
+    """List the files in a folder, at any depth, that look like sounds, sorted."""
+    return [path for path in sorted(Path(folder).rglob("*")) if is_sound_file(path)]
 
 
 def read(source: Source, *, start: float = 0.0, end: float | None = None) -> tuple[np.ndarray, int]:

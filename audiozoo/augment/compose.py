@@ -6,19 +6,60 @@ is kept on the object or changed in the input.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from audiozoo.config import Configured
 
+Range = tuple[float, float]
+Rng = np.random.Generator | int | Sequence[int]
+Drawn = dict[str, Any]
 
-def check_range(name: str, span: Sequence[float]) -> None:
-    """Refuse a range that is not (low, high) with low <= high."""
-    if len(span) != 2 or not span[0] <= span[1]:
-        raise ValueError(f"{name} must be a range (low, high) with low <= high, got {tuple(span)}")
+
+def check_range(name: str, span: object, least: float = -math.inf, most: float = math.inf) -> None:
+    """Refuse what is not (low, high) with ``least <= low <= high <= most``."""
+    pair = isinstance(span, Sequence) and len(span) == 2 and all(isinstance(end, Real) for end in span)
+    if not (pair and least <= span[0] <= span[1] <= most):  # type: ignore[index]
+        limits = "" if (least, most) == (-math.inf, math.inf) else f" within {least:g} to {most:g}"
+        raise ValueError(f"{name} must be a range (low, high) with low <= high{limits}, got {span!r}")
+
+
+def require_choice(name: str, value: object, choices: Sequence[object]) -> None:
+    """Refuse what is not among a field's choices."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def generator(rng: Rng) -> np.random.Generator:
+    """Return a generator as it is, or make one of a seed.
+
+    Raises:
+        ValueError: Neither a generator nor whole numbers of at least 0.
+    """
+    try:
+        if rng is not None:
+            return np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(
+        f"rng must be a numpy.random.Generator or a seed such as 7 or (seed, epoch, clip), got {rng!r}: "
+        "augmentation draws from nothing else"
+    )
+
+
+class Context(NamedTuple):
+    """What a transform may know besides the array."""
+
+    rng: np.random.Generator
+    sample_rate: float | None
+    label: str | None
+    drawn: list[Drawn] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,43 +70,218 @@ class Transform(Configured, ABC):
         p: Probability that the change is made at all.
 
     Raises:
-        ValueError: `p` is no probability.
+        ValueError: `p` is no probability, or a range is upside down or beyond its limits.
     """
+
+    RANGES: ClassVar[Mapping[str, Range]] = {}
+    """The fields that are ranges to draw from, and their limits."""
 
     p: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.p <= 1:
-            raise ValueError(f"p must be a probability from 0 to 1, got {self.p}")
+        if not (isinstance(self.p, Real) and 0 <= self.p <= 1):
+            raise ValueError(f"p must be a probability from 0 to 1, got {self.p!r}")
+        for name, limits in self.RANGES.items():
+            check_range(name, getattr(self, name), *limits)
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
-    def __call__(self, x: np.ndarray, *, sample_rate: float | None = None, rng: np.random.Generator) -> np.ndarray:
+    def __call__(
+        self,
+        x: np.ndarray,
+        *,
+        rng: Rng,
+        sample_rate: float | None = None,
+        label: str | None = None,
+        drawn: list[Drawn] | None = None,
+    ) -> np.ndarray:
         """Return a changed copy of `x`, or `x` itself.
 
         Args:
-            x: Waveform ``(samples,)`` or ``(samples, channels)``, or feature ``(bands, frames, channels)``.
-            sample_rate: Hz; needed by waveform transforms that speak of seconds.
-            rng: Where all randomness comes from.
+            x: Waveform ``(samples,)`` or ``(samples, channels)``, or feature ``(bands, frames[, channels])``. Floating point.
+            rng: Where all randomness comes from: a generator, or a seed such as ``(seed, epoch, clip)``, with which the result
+                depends on nothing else.
+            sample_rate: Hz; needed by waveform transforms that speak of seconds or hertz.
+            label: The class of the sound, which `ByClass` looks at.
+            drawn: A list to which each change that is made is added: its class and the values drawn.
+
+        Returns:
+            float32, as a rule of the same shape.
+
+        Raises:
+            ValueError: The array is not what the transform changes, or the sample rate or the label is missing.
         """
-        if self.p < 1 and rng.random() >= self.p:
+        return self.within(x, Context(generator(rng), sample_rate, label, drawn))
+
+    def within(self, x: np.ndarray, context: Context) -> np.ndarray:
+        """Do what a call does, as a part of another transform's."""
+        if self.p < 1 and context.rng.random() >= self.p:
             return x
-        return self._apply(x, sample_rate=sample_rate, rng=rng)
+        return self._change(x, context)
 
     @abstractmethod
-    def _apply(self, x: np.ndarray, *, sample_rate: float | None, rng: np.random.Generator) -> np.ndarray:
+    def _change(self, x: np.ndarray, context: Context) -> np.ndarray:
         """Make the change, whatever `p`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compose(Transform):
+class Leaf(Transform):
+    """A transform that draws a few values and then is a function of these."""
+
+    def _change(self, x: np.ndarray, context: Context) -> np.ndarray:
+        x = self._checked(x, context.sample_rate)
+        drawn = self._draw(x, context.rng, context.sample_rate)
+        if context.drawn is not None:
+            context.drawn.append({"class": type(self).__name__, **drawn})
+        return self._apply(x, context.sample_rate, **drawn)
+
+    @abstractmethod
+    def _checked(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
+        """Return the array as float32, or refuse it."""
+
+    def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
+        """Draw what `_apply` needs, as JSON data: by default a number from each range."""
+        return {name: rng.uniform(*getattr(self, name)) for name in self.RANGES}
+
+    @abstractmethod
+    def _apply(self, x: np.ndarray, *sample_rate: Any, **drawn: Any) -> np.ndarray:
+        """Change the array ``(x, sample_rate, *, ...)`` by the values drawn, each under its name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Several(Transform):
+    """What is made of a list of transforms.
+
+    Args:
+        transforms: The transforms, first or by name.
+    """
+
+    transforms: Sequence[Transform] = field(default=(), kw_only=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = self.transforms
+        if not isinstance(given, Sequence) or not all(isinstance(one, Transform) for one in given):
+            raise ValueError(f"{type(self).__name__} takes a list of transforms such as [Gain(), TimeShift()], got {given!r}")
+        object.__setattr__(self, "transforms", tuple(given))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compose(_Several):
     """Transforms one after the other.
 
     Args:
         transforms: In their order.
+
+    >>> from audiozoo.augment import Gain, TimeShift
+    >>> augment = Compose([Gain(gain_db=(-6, 6), p=0.5), TimeShift()])
+    >>> augment(np.ones(8, np.float32), rng=(0, 1, 2)).shape
+    (8,)
     """
 
-    transforms: tuple[Transform, ...] = ()
-
-    def _apply(self, x: np.ndarray, *, sample_rate: float | None, rng: np.random.Generator) -> np.ndarray:
+    def _change(self, x: np.ndarray, context: Context) -> np.ndarray:
         for transform in self.transforms:
-            x = transform(x, sample_rate=sample_rate, rng=rng)
+            x = transform.within(x, context)
         return x
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneOf(_Several):
+    """One of several transforms.
+
+    Args:
+        transforms: At least one; the one chosen still has its own `p`.
+        weights: How often each is chosen, in any unit; `None` for all alike.
+
+    Raises:
+        ValueError: No transforms, or weights that are not one positive number for each.
+    """
+
+    weights: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        weights = self.weights
+        if not self.transforms:
+            raise ValueError("OneOf needs at least one transform to choose from")
+        if weights is not None:
+            object.__setattr__(self, "weights", tuple(weights))
+            if len(weights) != len(self.transforms) or min(weights) < 0 or not 0 < sum(weights) < math.inf:
+                raise ValueError(f"weights must be {len(self.transforms)} numbers of at least 0, not all 0, got {weights}")
+
+    def _change(self, x: np.ndarray, context: Context) -> np.ndarray:
+        weights = np.asarray(self.weights or np.ones(len(self.transforms)), float)
+        return self.transforms[context.rng.choice(len(weights), p=weights / weights.sum())].within(x, context)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SomeOf(_Several):
+    """Some of several transforms, in their order.
+
+    Args:
+        transforms: To choose from without repetition; each chosen one still has its own `p`.
+        count: Range (low, high) of how many, or a number.
+
+    Raises:
+        ValueError: A count that is not from 0 to the number of transforms.
+    """
+
+    count: tuple[int, int] | int = (1, 2)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("count", self._span, 0, len(self.transforms))
+        if not all(isinstance(end, int) for end in self._span):
+            raise ValueError(f"count must be whole numbers, got {self.count!r}")
+
+    @property
+    def _span(self) -> tuple[int, int]:
+        return (self.count, self.count) if isinstance(self.count, int) else tuple(self.count)  # type: ignore[return-value]
+
+    def _change(self, x: np.ndarray, context: Context) -> np.ndarray:
+        low, high = self._span
+        chosen = context.rng.permutation(len(self.transforms))[: context.rng.integers(low, high + 1)]
+        for place in np.sort(chosen):
+            x = self.transforms[place].within(x, context)
+        return x
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByClass(Transform):
+    """For each class of sounds its own transform: what leaves a siren a siren may turn a cat into a child.
+
+    Args:
+        transforms: By label.
+        default: For all other labels; `None` leaves their sounds alone.
+
+    Raises:
+        ValueError: No mapping from labels to transforms. When called: no label was given.
+
+    >>> from audiozoo.augment import Gain, Reverse
+    >>> augment = ByClass({"rain": Reverse()}, default=Gain(gain_db=(6.0, 6.0)))
+    >>> augment(np.float32([1, 2, 3]), label="rain", rng=0).tolist()
+    [3.0, 2.0, 1.0]
+    """
+
+    transforms: Mapping[str, Transform] = field(default_factory=dict, kw_only=False)
+    default: Transform | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = self.transforms
+        labelled = isinstance(given, Mapping) and all(isinstance(label, str) for label in given)
+        values = [*given.values(), *([] if self.default is None else [self.default])] if labelled else [None]
+        if not all(isinstance(value, Transform) for value in values):
+            raise ValueError(
+                f"ByClass takes transforms by label, such as {{'rain': Gain()}}, and one as default, got {given!r} "
+                f"and {self.default!r}"
+            )
+        object.__setattr__(self, "transforms", dict(given))
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def _change(self, x: np.ndarray, context: Context) -> np.ndarray:
+        if context.label is None:
+            raise ValueError("ByClass needs to know the class of the sound: pass label='rain', or whatever it is")
+        transform = self.transforms.get(context.label, self.default)
+        return x if transform is None else transform.within(x, context)

@@ -1,107 +1,235 @@
-"""Transforms of a spectral feature ``(bands, frames, channels)``; those that speak of dB expect a feature in dB."""
+"""Transforms of a spectral feature ``(bands, frames[, channels])``; those that speak of dB expect a feature in dB."""
 
 from __future__ import annotations
 
+import math
+from abc import ABC
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from audiozoo.augment.compose import Transform, check_range
+from audiozoo.augment.compose import Drawn, Leaf, Range, require_choice
+from audiozoo.augment.waveform import ANY
+
+Fill = Literal["mean", "floor"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Spectral(Transform):
-    def __call__(self, x: np.ndarray, *, sample_rate: float | None = None, rng: np.random.Generator) -> np.ndarray:
-        if x.ndim not in (2, 3):
+class SpectralTransform(Leaf, ABC):
+    """A random change of a spectral feature.
+
+    A subclass names its ranges in `RANGES` and says in `_apply` what is done with a number drawn from each.
+
+    Raises:
+        ValueError: When called: the array is no spectral feature, not floating point, empty, or holds NaN or infinity.
+    """
+
+    def _checked(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
+        x, name = np.asarray(x), type(self).__name__
+        if x.ndim not in (2, 3) or not x.size:
             raise ValueError(
-                f"{type(self).__name__} changes spectral features (bands, frames[, channels]), got shape {x.shape}: "
+                f"{name} changes spectral features (bands, frames[, channels]), got shape {x.shape}: "
                 "a model on vectors or waveforms needs another transform"
             )
-        return super().__call__(x, sample_rate=sample_rate, rng=rng)
+        if x.dtype.kind != "f":
+            raise ValueError(f"{name}: a feature must be floating point, got {x.dtype}: convert it with astype(numpy.float32)")
+        if not math.isfinite(float(x.sum(dtype=np.float64))):
+            raise ValueError(f"{name}: a feature must be finite, got NaN or infinity: clean it with numpy.nan_to_num")
+        return x.astype(np.float32, copy=False)
+
+
+def _filling(x: np.ndarray, fill: Fill) -> np.float32:
+    return x.mean(dtype=np.float64).astype(np.float32) if fill == "mean" else x.min()
+
+
+def _column(values: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Shape one value for each band so that it meets all frames and channels."""
+    return values.astype(np.float32).reshape(-1, *(1,) * (x.ndim - 1))
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimeRoll(_Spectral):
+class TimeRoll(SpectralTransform):
     """Roll the frames around by a random part of the length.
 
     Args:
         shift: Range of the shift as a share of the length, positive is later.
     """
 
-    shift: tuple[float, float] = (-0.5, 0.5)
+    RANGES: ClassVar = {"shift": (-1.0, 1.0)}
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_range("shift", self.shift)
+    shift: Range = (-0.5, 0.5)
 
-    def _apply(self, x: np.ndarray, *, sample_rate: float | None, rng: np.random.Generator) -> np.ndarray:
-        return np.roll(x, round(rng.uniform(*self.shift) * x.shape[1]), axis=1)
+    def _apply(self, x: np.ndarray, sample_rate: float | None, *, shift: float) -> np.ndarray:
+        return np.roll(x, round(shift * x.shape[1]), axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpecAugment(_Spectral):
-    """Blank random stretches of bands and of frames with the feature's mean.
+class FrequencyShift(SpectralTransform):
+    """Move the feature up or down by some bands, as another pitch or size would on a scale of mel or of octaves.
+
+    Args:
+        bands: Range of the shift in bands, whole numbers, positive is up.
+        fill: What comes in at the edge: the feature's "floor", its least value, or its "mean".
+    """
+
+    RANGES: ClassVar = {"bands": ANY}
+
+    bands: tuple[int, int] = (-4, 4)
+    fill: Fill = "floor"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("fill", self.fill, ("mean", "floor"))
+        _require_whole("bands", self.bands)
+
+    def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
+        return {"bands": int(rng.integers(self.bands[0], self.bands[1] + 1))}
+
+    def _apply(self, x: np.ndarray, sample_rate: float | None, *, bands: int) -> np.ndarray:
+        moved = np.full_like(x, _filling(x, self.fill))
+        bands = max(-len(x), min(len(x), bands))
+        moved[max(0, bands) : len(x) + min(0, bands)] = x[max(0, -bands) : len(x) - max(0, bands)]
+        return moved
+
+
+def _require_whole(name: str, span: tuple[Any, Any]) -> None:
+    if not all(isinstance(end, int | np.integer) for end in span):
+        raise ValueError(f"{name} must be whole numbers, got {span}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecNoise(SpectralTransform):
+    """Add Gaussian noise to every value.
+
+    Args:
+        deviation: Range of the noise's standard deviation, as a share of the feature's own; a constant feature stays as it is.
+    """
+
+    RANGES: ClassVar = {"deviation": (0.0, math.inf)}
+
+    deviation: Range = (0.0, 0.2)
+
+    def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
+        return {**super()._draw(x, rng, sample_rate), "seed": int(rng.integers(2**32))}
+
+    def _apply(self, x: np.ndarray, sample_rate: float | None, *, deviation: float, seed: int) -> np.ndarray:
+        noise = np.random.Generator(np.random.SFC64(seed)).standard_normal(x.shape, np.float32)
+        noise *= np.float32(deviation * x.std(dtype=np.float64))
+        noise += x
+        return noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecAugment(SpectralTransform):
+    """Blank random stretches of bands and of frames, and warp time.
 
     Args:
         freq_masks: Number of masks over bands.
         freq_width: Widest mask, as a share of the bands; the width is drawn from 0 to this.
         time_masks: Number of masks over frames.
         time_width: Widest mask, as a share of the frames.
+        fill: What a mask leaves: the feature's "mean" or its "floor", the least value.
+        time_warp: Furthest that a random point in time is moved, as a share of the frames, what lies before and after it being
+            stretched and squeezed; 0 for no warping.
 
     Raises:
-        ValueError: A number below 0, or a width that is no share from 0 to 1.
+        ValueError: A number below 0, a width or a warp that is no share from 0 to 1, or another word.
 
-    Source: Park et al., SpecAugment, arXiv:1904.08779, without its time warping.
+    Source: Park et al., SpecAugment, arXiv:1904.08779. There, widths are numbers of bands and frames and the warp has two
+    dimensions.
     """
 
     freq_masks: int = 2
     freq_width: float = 0.125
     time_masks: int = 2
     time_width: float = 0.1
+    fill: Fill = "mean"
+    time_warp: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.freq_masks, self.time_masks) < 0 or not (0 <= self.freq_width <= 1 and 0 <= self.time_width <= 1):
-            raise ValueError(f"numbers of masks must be at least 0 and widths shares from 0 to 1, got {self}")
+        require_choice("fill", self.fill, ("mean", "floor"))
+        counts, shares = (self.freq_masks, self.time_masks), (self.freq_width, self.time_width, self.time_warp)
+        whole = all(isinstance(count, int) and count >= 0 for count in counts)
+        if not (whole and all(isinstance(share, Real) and 0 <= share <= 1 for share in shares)):
+            raise ValueError(f"numbers of masks must be at least 0, widths and warp must be shares from 0 to 1, got {self}")
 
-    def _apply(self, x: np.ndarray, *, sample_rate: float | None, rng: np.random.Generator) -> np.ndarray:
-        x, fill = x.copy(), x.mean()
-        for _ in range(self.freq_masks):
-            x[_stretch(rng, x.shape[0], self.freq_width)] = fill
-        for _ in range(self.time_masks):
-            x[:, _stretch(rng, x.shape[1], self.time_width)] = fill
+    def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
+        bands, frames = x.shape[:2]
+        warp = [rng.random(), rng.uniform(-self.time_warp, self.time_warp)] if self.time_warp else None
+        return {
+            "bands": [_stretch(rng, bands, self.freq_width) for _ in range(self.freq_masks)],
+            "frames": [_stretch(rng, frames, self.time_width) for _ in range(self.time_masks)],
+            **({"warp": warp} if warp else {}),
+        }
+
+    def _apply(
+        self,
+        x: np.ndarray,
+        sample_rate: float | None,
+        *,
+        bands: list[list[int]],
+        frames: list[list[int]],
+        warp: list[float] | None = None,
+    ) -> np.ndarray:
+        fill = _filling(x, self.fill)
+        x = _warped(x, *warp) if warp else x.copy()
+        for start, stop in bands:
+            x[start:stop] = fill
+        for start, stop in frames:
+            x[:, start:stop] = fill
         return x
 
 
-def _stretch(rng: np.random.Generator, length: int, widest: float) -> slice:
+def _stretch(rng: np.random.Generator, length: int, widest: float) -> list[int]:
     width = int(rng.integers(round(widest * length) + 1))
     start = int(rng.integers(length - width + 1))
-    return slice(start, start + width)
+    return [start, start + width]
+
+
+def _warped(x: np.ndarray, point: float, shift: float) -> np.ndarray:
+    """Move the point in time, a share of the frames, by a share of them; the ends stay."""
+    last = x.shape[1] - 1
+    target = min(0.99, max(0.01, point + shift)) * last
+    origin = np.interp(np.arange(last + 1), [0, target, max(last, 1e-9)], [0, min(0.99, max(0.01, point)) * last, last])
+    before = np.minimum(origin.astype(int), max(0, last - 1))
+    share = (origin - before).astype(np.float32).reshape(1, -1, *(1,) * (x.ndim - 2))
+    return x[:, before] * (1 - share) + x[:, np.minimum(before + 1, last)] * share
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilterAugment(_Spectral):
-    """Colour the sound: gains at random bands, joined by straight lines, as another room or microphone would.
+class FilterAugment(SpectralTransform):
+    """Colour the sound: gains at random bands, as another room or microphone would.
 
     Args:
         gain_db: Range of the gains in dB.
         knots: Range of the number of bands that get a gain, at least 1; 1 is a plain gain.
+        form: How the bands between them are changed: "linear" joins the gains by straight lines, "step" keeps each gain up to
+            the next band.
 
-    Source: Nam et al., FilterAugment, arXiv:2107.13260, its linear form.
+    Source: Nam et al., FilterAugment, arXiv:2107.13260.
     """
 
-    gain_db: tuple[float, float] = (-6.0, 6.0)
+    RANGES: ClassVar = {"gain_db": ANY, "knots": (1, math.inf)}
+
+    gain_db: Range = (-6.0, 6.0)
     knots: tuple[int, int] = (2, 5)
+    form: Literal["linear", "step"] = "linear"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range("gain_db", self.gain_db)
-        check_range("knots", self.knots)
-        if self.knots[0] < 1:
-            raise ValueError(f"knots must be at least 1, got {self.knots}")
+        require_choice("form", self.form, ("linear", "step"))
+        _require_whole("knots", self.knots)
 
-    def _apply(self, x: np.ndarray, *, sample_rate: float | None, rng: np.random.Generator) -> np.ndarray:
+    def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
         count = int(rng.integers(self.knots[0], self.knots[1] + 1))
         places = np.sort(rng.uniform(0, len(x) - 1, count))
-        gains = np.interp(np.arange(len(x)), places, rng.uniform(*self.gain_db, count))
-        return x + gains.astype(np.float32).reshape(-1, *(1,) * (x.ndim - 1))
+        return {"places": places.tolist(), "gains_db": rng.uniform(*self.gain_db, count).tolist()}
+
+    def _apply(self, x: np.ndarray, sample_rate: float | None, *, places: list[float], gains_db: list[float]) -> np.ndarray:
+        bands = np.arange(len(x))
+        if self.form == "linear":
+            return x + _column(np.interp(bands, places, gains_db), x)
+        return x + _column(np.asarray(gains_db)[np.searchsorted(places[1:], bands, side="right")], x)

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from audiozoo.cli import benchmark, cache, evaluate, extract, info, list_, plot, predict, train
+from audiozoo.cli import augment, benchmark, cache, evaluate, extract, info, list_, plot, predict, train
 from audiozoo.cli.console import EXAMPLE_STYLE, reported
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ for verb, module in (
     ("plot", plot),
 ):
     app.command(verb, epilog=f"[{EXAMPLE_STYLE}]Example:[/] {module.EXAMPLE}")(module.run)
+app.add_typer(augment.app, name="augment", epilog=f"[{EXAMPLE_STYLE}]Example:[/] {augment.EXAMPLE}")
 app.add_typer(cache.app, name="cache", epilog=f"[{EXAMPLE_STYLE}]Example:[/] {cache.EXAMPLE}")
 
 

@@ -20,7 +20,6 @@ from audiozoo.cli.console import (
     progress_bar,
     report_failures,
 )
-from audiozoo.datasets.folder import is_sound
 from audiozoo.files import check_target
 
 if TYPE_CHECKING:
@@ -73,9 +72,10 @@ def run(
 
 def _loose(folder: Path) -> Dataset | None:
     """Take the sounds of a folder without class folders: features need no labels."""
+    from audiozoo import audio
     from audiozoo.datasets import Clip, Dataset
 
-    sounds = [path for path in sorted(folder.rglob("*")) if is_sound(path)]
+    sounds = audio.sounds_in(folder)
     if not sounds or any(path.parent != folder for path in sounds):
         return None
     return Dataset(name=folder.name, clips=tuple(Clip(str(path), ("",)) for path in sounds), labels=("",))

@@ -45,11 +45,11 @@ def run(
 
 
 def _sounds(paths: Sequence[Path]) -> list[str]:
-    from audiozoo.datasets.folder import is_sound
+    from audiozoo import audio
 
     found: list[str] = []
     for path in paths:
-        found += [str(file) for file in sorted(path.rglob("*")) if is_sound(file)] if path.is_dir() else [str(path)]
+        found += [str(file) for file in audio.sounds_in(path)] if path.is_dir() else [str(path)]
     if not found:
         raise ValueError(f"no sounds in {', '.join(map(str, paths))}")
     return found

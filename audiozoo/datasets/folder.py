@@ -8,10 +8,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from audiozoo import audio
 from audiozoo.datasets.table import Clip, Dataset, register_dataset
-
-SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64")
-"""Files that count as sounds, in capitals too; see `audiozoo.audio.read`."""
 
 _COLUMNS = ("file", "label", "fold", "group", "start", "end", "weight")
 
@@ -50,25 +48,20 @@ def folder(
     return Dataset(name="folder", clips=tuple(clips), labels=found if labels is None else labels, notes=notes)
 
 
-def is_sound(path: Path) -> bool:
-    """Say whether a path looks like a sound, by its ending; hidden files are none."""
-    return path.suffix.lower() in SOUND_SUFFIXES and not path.name.startswith(".")
-
-
 def _from_folders(base: Path) -> tuple[list[Clip], tuple[str, ...]]:
     clips, passed = [], []
     for path in sorted(base.rglob("*")):
         inside = path.relative_to(base).parts
         if path.is_dir() or any(part.startswith(".") for part in inside):
             continue
-        if is_sound(path) and len(inside) > 1:
+        if audio.is_sound_file(path) and len(inside) > 1:
             clips.append(Clip(path=str(path), labels=(inside[0],)))
         else:
             passed.append(str(Path(*inside)))
     if not clips:
         raise ValueError(
             f"{base}: no sounds in folders here. Expected {base}/CLASS/FILE with files ending in "
-            f"{', '.join(SOUND_SUFFIXES)}; or pass a CSV table that labels the files"
+            f"{', '.join(audio.SOUND_SUFFIXES)}; or pass a CSV table that labels the files"
         )
     note = f"{len(passed)} file(s) passed over as no sound in a class folder: {', '.join(passed[:5])}"
     return clips, (note,) if passed else ()

@@ -189,7 +189,7 @@ def _versions() -> dict[str, str]:
 def _own_sources() -> str:
     root = Path(__file__).parents[1]
     hashed = hashlib.sha256()
-    for pattern in ("audio/*.py", "spectrum.py", "features/*.py"):
+    for pattern in ("audio/*.py", "spectrum/*.py", "features/*.py"):
         for path in sorted(root.glob(pattern)):
             hashed.update(path.name.encode() + path.read_bytes())
     return hashed.hexdigest()

@@ -49,7 +49,7 @@ def sound_picture(
     wave, rate = audio.read(source, start=start, end=end)
     whole = Waveform(sample_rate=rate, channels=1 if wave.ndim == 1 else wave.shape[1])
     columns = [
-        (above, [panel for frontend in (whole, *frontends) for panel in _panels(frontend, sound, rate)])
+        (above, [panel for frontend in (whole, *frontends) for panel in panels_of(frontend, sound, rate)])
         for above, sound in _versions(title or Path(audio.describe(source)).name, wave, rate, clean)
     ]
     with replacing(path) as temporary:
@@ -80,7 +80,7 @@ def reconstruction_picture(classifier: Classifier, source: audio.Source, path: s
         raise ValueError(f"only a Keras model has layers to look at, this classifier has a {type(classifier.scorer).__name__}")
     again = classifier.scorer.output_of("reconstruction", fed[None])[0]
     titles = {f"what {Path(audio.describe(source)).name} is to the model": fed, "its reconstruction": again}
-    panels = [_Panel(title, values[..., 0], frontend.times, frontend.axis, "") for title, values in titles.items()]
+    panels = [Panel(title, values[..., 0], frontend.times, frontend.axis, "") for title, values in titles.items()]
     with replacing(path) as temporary:
         _figure([(panels[0].title, panels)], 0.0).savefig(temporary, dpi=100)
     return Path(path)
@@ -95,7 +95,7 @@ def _versions(name: str, wave: np.ndarray, rate: int, clean: Sequence[Step]) -> 
     return [(name, wave), (f"after {', '.join(type(step).__name__ for step in clean)}", cleaned)]
 
 
-class _Panel(NamedTuple):
+class Panel(NamedTuple):
     """One pair of axes: the samples, one channel of a feature, or a vector."""
 
     title: str
@@ -105,18 +105,19 @@ class _Panel(NamedTuple):
     unit: str
 
 
-def _panels(frontend: Frontend, wave: np.ndarray, rate: int) -> list[_Panel]:
+def panels_of(frontend: Frontend, wave: np.ndarray, rate: int) -> list[Panel]:
+    """Prepare each channel of what a frontend, made as long as the sound, makes of it."""
     if isinstance(frontend, Stack):
-        return [panel for inner in frontend.of for panel in _panels(inner, wave, rate)]
+        return [panel for inner in frontend.of for panel in panels_of(inner, wave, rate)]
     channels = 1 if wave.ndim == 1 else wave.shape[1]
     frontend = frontend.adapt(duration=len(wave) / rate, channels=min(frontend.channels, channels))
     sound = audio.conform(wave, rate, sample_rate=frontend.sample_rate, channels=frontend.channels)
     values = frontend(audio.fit(sound, frontend.samples))
     if values.ndim < 3:
-        return [_Panel(type(frontend).__name__, values, frontend.times, None, "")]
+        return [Panel(type(frontend).__name__, values, frontend.times, None, "")]
     kinds = _channels(frontend, values.shape[2])
     return [
-        _Panel(title, values[..., channel], frontend.times, frontend.axis, unit) for channel, (title, unit) in enumerate(kinds)
+        Panel(title, values[..., channel], frontend.times, frontend.axis, unit) for channel, (title, unit) in enumerate(kinds)
     ]
 
 
@@ -144,7 +145,7 @@ def _title(frontend: Frontend, half: str, order: int, channel: int | None) -> st
     return ", ".join(filter(None, (type(frontend).__name__, half, derivative, place)))
 
 
-def _figure(columns: Sequence[tuple[str, Sequence[_Panel]]], start: float) -> Any:
+def _figure(columns: Sequence[tuple[str, Sequence[Panel]]], start: float) -> Any:
     # A figure of its own canvas, not pyplot: no window system is asked for and no global state is left behind.
     from matplotlib.figure import Figure
 
@@ -152,12 +153,13 @@ def _figure(columns: Sequence[tuple[str, Sequence[_Panel]]], start: float) -> An
     figure = Figure(figsize=(1.5 + 6.5 * len(columns), 0.6 + 2.1 * rows), layout="constrained")
     for drawn, (title, panels) in zip(figure.subplots(rows, len(columns), squeeze=False).T, columns, strict=True):
         for axes, panel in zip(drawn, panels, strict=True):
-            _draw(axes, panel, start)
+            draw_panel(axes, panel, start)
         drawn[0].set_title(title)
     return figure
 
 
-def _draw(axes: Any, panel: _Panel, start: float) -> None:
+def draw_panel(axes: Any, panel: Panel, start: float) -> None:
+    """Draw on a pair of axes; the sound begins at a number of seconds."""
     axes.set_title(panel.title)
     if panel.values.ndim == 1:
         axes.bar(np.arange(len(panel.values)), panel.values, width=1.0)
@@ -169,7 +171,7 @@ def _draw(axes: Any, panel: _Panel, start: float) -> None:
         _draw_image(axes, panel, start)
 
 
-def _draw_image(axes: Any, panel: _Panel, start: float) -> None:
+def _draw_image(axes: Any, panel: Panel, start: float) -> None:
     values, unit = panel.values, panel.unit
     if panel.axis and panel.axis.label in ("coefficient", "descriptor"):
         # Rows of different sizes: each on its own scale, or all but the largest would be one colour.
@@ -193,7 +195,7 @@ def _draw_image(axes: Any, panel: _Panel, start: float) -> None:
         axes.set_yticks(places, [f"{value:.0f}" for value in panel.axis.values[places]])
 
 
-def _extent(panel: _Panel, start: float) -> tuple[float, float, float, float]:
+def _extent(panel: Panel, start: float) -> tuple[float, float, float, float]:
     rows, columns = panel.values.shape
     if panel.times is None:
         return (-0.5, columns - 0.5, -0.5, rows - 0.5)

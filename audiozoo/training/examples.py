@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,8 @@ from audiozoo.features import Features, Frontend, Scaler
 from audiozoo.features.extract import load_clip, measure_clip
 from audiozoo.registry import model_info
 from audiozoo.training.recipe import Recipe
+
+_WAVES_KEPT = 2**30  # bytes of waveforms kept from one epoch to the next; those beyond are read again
 
 
 def frontend_for(name: str, clips: Sequence[Clip]) -> Frontend:
@@ -99,40 +104,84 @@ class Batches:
         self.examples, self.recipe, self.scaler, self.frontend, self.outputs = examples, recipe, scaler, frontend, outputs
         self.hot = np.eye(classes, dtype=np.float32)[examples.targets]
         self.weights = example_weights(examples, recipe)
-        self.waves = self._waves() if recipe.augment_wave else {}
+        self._kept: dict[int, np.ndarray] = {}
+        self._room = _WAVES_KEPT
 
-    def endless(self) -> Iterator[tuple[Any, ...]]:
-        """Yield ``(x, y, weights)``, epoch after epoch; y once for each output."""
+    def endless(self, workers: int = 0) -> Generator[tuple[Any, ...], None, None]:
+        """Yield ``(x, y, weights)``, epoch after epoch; y once for each output.
+
+        Args:
+            workers: Threads that make batches ahead; 0 makes each when it is asked for. The batches are the same.
+        """
+        if not (workers and self.recipe.augments):
+            yield from (self._batch(*plan) for plan in self._plans())
+        pool = ThreadPoolExecutor(workers)
+        try:
+            yield from self._ahead(pool, 2 * workers)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _ahead(self, pool: ThreadPoolExecutor, count: int) -> Iterator[tuple[Any, ...]]:
+        plans = self._plans()
+        coming = deque(pool.submit(self._batch, *plan) for plan in itertools.islice(plans, count))
+        for plan in plans:
+            yield coming.popleft().result()
+            coming.append(pool.submit(self._batch, *plan))
+
+    def _plans(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield each batch's epoch and the places of its examples."""
         for epoch in itertools.count():
             order = np.random.default_rng([self.recipe.seed, epoch]).permutation(len(self.examples.index))
             for start in range(0, len(order), self.recipe.batch_size):
-                yield self._batch(epoch, order[start : start + self.recipe.batch_size])
+                yield epoch, order[start : start + self.recipe.batch_size]
 
     def _batch(self, epoch: int, places: np.ndarray) -> tuple[Any, ...]:
         assert self.examples.numbers is not None
-        clips, numbers = self.examples.index[places], self.examples.numbers[places].tolist()
+        recipe, rate = self.recipe, self.frontend.sample_rate
+        clips, numbers = self.examples.index[places].tolist(), self.examples.numbers[places].tolist()
         # One generator for each clip of each epoch, whatever the batch it falls into.
-        generators = [np.random.default_rng([self.recipe.seed, epoch, number]) for number in numbers]
-        x = np.stack([self._window(int(clip), rng) for clip, rng in zip(clips, generators, strict=True)])
-        y = self.hot[clips]
-        if self.recipe.mix:
-            x, y = self.recipe.mix(x, y, rng=np.random.default_rng([self.recipe.seed, epoch, *numbers]))
-        if change := self.recipe.augment_features:
-            rate = self.frontend.sample_rate
-            x = np.stack([change(one, sample_rate=rate, rng=rng) for one, rng in zip(x, generators, strict=True)])
+        generators = [np.random.default_rng([recipe.seed, epoch, number]) for number in numbers]
+        x, y = self._inputs(clips, generators, (recipe.seed, epoch, *numbers))
+        if recipe.mix:
+            x, y = recipe.mix(x, y, sample_rate=rate, rng=(recipe.seed, epoch, *numbers))
+        if change := recipe.augment_features:
+            labels = [self.examples.clips[clip].label for clip in clips]
+            each = zip(x, labels, generators, strict=True)
+            x = np.stack([change(one, sample_rate=rate, label=label, rng=rng) for one, label, rng in each])
         x = self.scaler(x)
         # With several outputs TensorFlow takes the targets as a tuple, not a list.
         return x, (y,) * self.outputs if self.outputs > 1 else y, self.weights[clips]
 
-    def _window(self, clip: int, rng: np.random.Generator) -> np.ndarray:
-        if self.recipe.augment_wave:
-            wave = audio.fit(self.waves[clip], self.frontend.samples, pad=self.frontend.pad, crop="random", rng=rng)
-            return self.frontend(self.recipe.augment_wave(wave, sample_rate=self.frontend.sample_rate, rng=rng))
-        rows = self.examples.features.rows(clip)
-        return self.examples.features.values[rng.integers(rows.start, rows.stop)]
+    def _inputs(
+        self, clips: Sequence[int], generators: Sequence[np.random.Generator], seed: tuple[int, ...]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return a window's features for each clip: those computed before or, where waveforms are changed, new ones."""
+        recipe, y = self.recipe, self.hot[clips]
+        if not (recipe.augment_wave or recipe.mix_wave):
+            rows = [self.examples.features.rows(clip) for clip in clips]
+            chosen = [rng.integers(row.start, row.stop) for row, rng in zip(rows, generators, strict=True)]
+            return self.examples.features.values[chosen], y
+        waves = np.stack([self._window(*one) for one in zip(clips, generators, strict=True)])
+        if recipe.mix_wave:
+            waves, y = recipe.mix_wave(waves, y, sample_rate=self.frontend.sample_rate, rng=seed)
+        return np.stack([self.frontend(wave) for wave in waves]), y
 
-    def _waves(self) -> dict[int, np.ndarray]:
-        return {int(i): load_clip(self.examples.clips[i], self.frontend) for i in self.examples.index}
+    def _window(self, clip: int, rng: np.random.Generator) -> np.ndarray:
+        fit = partial(audio.fit, length=self.frontend.samples, pad=self.frontend.pad)
+        wave = fit(self._wave(clip), crop="random", rng=rng)
+        if change := self.recipe.augment_wave:
+            label = self.examples.clips[clip].label
+            wave = fit(change(wave, sample_rate=self.frontend.sample_rate, label=label, rng=rng))
+        return wave
+
+    def _wave(self, clip: int) -> np.ndarray:
+        if clip in self._kept:
+            return self._kept[clip]
+        wave = load_clip(self.examples.clips[clip], self.frontend)
+        if wave.nbytes <= self._room:
+            self._room -= wave.nbytes
+            self._kept[clip] = wave
+        return wave
 
 
 def example_weights(examples: Examples, recipe: Recipe) -> np.ndarray:

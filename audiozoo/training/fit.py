@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ def train(
     frontend: Frontend | None = None,
     weights: str | os.PathLike[str] | None = None,
     strict: bool = True,
+    workers: int = 2,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
     **options: Any,
@@ -50,6 +51,8 @@ def train(
             classes than the published one gets a last layer of its own. Published weights expect features as they are:
             their models' recipes have ``standardize=None``.
         strict: Raise if a clip cannot be read; otherwise it is left out and named in ``classifier.about["failures"]``.
+        workers: Threads that make augmented batches while the model learns from those before; 0 for none. They change the time
+            that training takes and nothing else.
         cache: Where features are kept from one run to the next.
         progress: Called as training goes on.
         **options: The builder's own. Auxiliary outputs are used where a model has them.
@@ -76,6 +79,7 @@ def train(
         recipe or recipe_for(name),
         frontend,
         weights=weights,
+        workers=workers,
         options=options,
         progress=progress,
     )
@@ -91,6 +95,7 @@ def train_examples(
     frontend: Frontend,
     *,
     weights: str | os.PathLike[str] | None = None,
+    workers: int = 2,
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Classifier:
@@ -102,7 +107,10 @@ def train_examples(
     spec = model_info(name)
     if (options or {}).get("activation", "softmax") not in _LOSSES:
         raise ValueError(f"training needs activation='softmax' or 'sigmoid', got {(options or {})['activation']!r}")
-    run = _Run(spec, recipe, frontend, tuple(classes), weights, {**_auxiliary(spec), **(options or {})}, progress)
+    if workers < 0:
+        raise ValueError(f"workers must be at least 0, got {workers}")
+    used = {**_auxiliary(spec), **(options or {})}
+    run = _Run(spec, recipe, frontend, tuple(classes), used, weights=weights, workers=workers, progress=progress)
     return run.fit(examples)
 
 
@@ -131,8 +139,9 @@ class _Run:
     recipe: Recipe
     frontend: Frontend
     classes: tuple[str, ...]
-    weights: str | os.PathLike[str] | None
     options: dict[str, Any]
+    weights: str | os.PathLike[str] | None
+    workers: int
     progress: Progress | None
 
     def fit(self, examples: Examples) -> Classifier:
@@ -167,9 +176,9 @@ class _Run:
         classifier = Classifier(self.frontend, scaler, KerasScorer(model), self.classes)
         watch = _Watch(model, classifier, validation, self.recipe.patience, epochs, stage, self.progress)
         batches = Batches(examples, self.recipe, scaler, self.frontend, len(self.classes), len(model.outputs))
-        with _seeded_dropout(self.recipe.seed):
+        with _seeded_dropout(self.recipe.seed), closing(batches.endless(self.workers)) as stream:
             model.fit(
-                batches.endless(),
+                stream,
                 steps_per_epoch=steps,
                 epochs=epochs,
                 callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=watch.epoch_end)],

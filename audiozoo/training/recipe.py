@@ -32,8 +32,10 @@ class Recipe(Configured):
         refit: Train once more on all clips, for as many epochs as were best on the held-out ones; the schedule then ends there.
         standardize: "band", "all" or `None`, see `Scaler.fit`.
         augment_wave: Changes a clip's waveform before the frontend, anew in each epoch.
-        mix: Mixes the examples of a batch and their labels, as sounds heard together.
-        augment_features: Changes each array after that, before it is standardised.
+        mix_wave: Mixes the waveforms of a batch and their labels after that, as sounds heard together.
+        mix: Mixes the features of a batch and their labels.
+        augment_features: Changes each array after that, before it is standardised. `ByClass` goes by the clip's own label,
+            whatever was mixed into it.
         auxiliary_weight: Weight of each auxiliary output's loss beside the first output's.
         class_weight: "balanced" weighs each class by the inverse of its share; `None` all clips alike.
         mixed_precision: Compute in half precision; worth it on a GPU.
@@ -58,6 +60,7 @@ class Recipe(Configured):
     standardize: Literal["band", "all"] | None = "band"
     augment_wave: Transform | None = None
     augment_features: Transform | None = None
+    mix_wave: Mix | None = None
     mix: Mix | None = None
     auxiliary_weight: float = 1.0
     class_weight: Literal["balanced"] | None = None
@@ -78,6 +81,11 @@ class Recipe(Configured):
         if self.weight_decay and self.optimizer != "adamw":
             raise ValueError(f"weight_decay is for the optimizer 'adamw', got {self.weight_decay} with {self.optimizer!r}")
 
+    @property
+    def augments(self) -> bool:
+        """Whether batches are more than what was computed before."""
+        return any((self.augment_wave, self.augment_features, self.mix_wave, self.mix))
+
 
 _NUMBER = (int, float)
 _RULES: tuple[tuple[tuple[str, ...], Any, str, Callable[[Any], bool]], ...] = (
@@ -88,7 +96,7 @@ _RULES: tuple[tuple[tuple[str, ...], Any, str, Callable[[Any], bool]], ...] = (
     (("weight_decay", "auxiliary_weight"), _NUMBER, "at least 0", lambda value: 0 <= value < math.inf),
     (("validation", "label_smoothing"), _NUMBER, "a share from 0 to below 1", lambda value: 0 <= value < 1),
     (("augment_wave", "augment_features"), (Transform, NoneType), "None or a transform", lambda value: True),
-    (("mix",), (Mix, NoneType), "None or a mix such as Mixup()", lambda value: True),
+    (("mix_wave", "mix"), (Mix, NoneType), "None or a mix such as Mixup()", lambda value: True),
 )
 _CHOICES = {
     "optimizer": ("adam", "adamw", "sgd"),

@@ -1,0 +1,64 @@
+"""What storing a sound with losses does to it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from audiozoo.augment.compose import Drawn, Range, require_choice
+from audiozoo.augment.waveform import SHARE, WaveTransform, fitted
+
+_FORMATS = {"mulaw": ("WAV", "ULAW"), "ogg": ("OGG", "VORBIS"), "mp3": ("MP3", "MPEG_LAYER_III")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Codec(WaveTransform):
+    """Encode the sound and decode it again, by libsndfile.
+
+    A sound beyond full scale is turned down before and up after, as files cannot hold it.
+
+    Args:
+        codec: "mulaw" (8 bits, ITU-T G.711), "ogg" (Vorbis) or "mp3".
+        compression: Range of the strength, 0 the least and 1 the most that the encoder can; "mulaw" has one strength.
+
+    Raises:
+        ValueError: Another codec, or when called: the encoder does not take the sample rate or the number of channels.
+    """
+
+    NEEDS_RATE = True
+    RANGES: ClassVar = {"compression": SHARE}
+
+    codec: Literal["mulaw", "ogg", "mp3"] = "mp3"
+    compression: Range = (0.3, 1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("codec", self.codec, list(_FORMATS))
+
+    def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
+        return {} if self.codec == "mulaw" else super()._draw(x, rng, sample_rate)
+
+    def _apply(self, x: np.ndarray, sample_rate: float | None, *, compression: float | None = None) -> np.ndarray:
+        assert sample_rate is not None
+        peak = max(1.0, float(np.abs(x).max()))
+        decoded = self._round_trip(x / np.float32(peak), round(sample_rate), compression)
+        return fitted(decoded * np.float32(peak), len(x)).reshape(x.shape)
+
+    def _round_trip(self, x: np.ndarray, sample_rate: int, compression: float | None) -> np.ndarray:
+        import soundfile
+
+        container, encoding = _FORMATS[self.codec]
+        file = io.BytesIO()
+        try:
+            soundfile.write(file, x, sample_rate, format=container, subtype=encoding, compression_level=compression)
+        except (soundfile.LibsndfileError, ValueError) as error:
+            channels = 1 if x.ndim == 1 else x.shape[1]
+            raise ValueError(
+                f"the {self.codec} encoder does not take {channels} channel(s) at {sample_rate} Hz ({error}): resample the "
+                "sound, to 44,100 Hz for example, mix it down, or choose another codec"
+            ) from error
+        file.seek(0)
+        return soundfile.read(file, dtype="float32")[0]

@@ -1,0 +1,235 @@
+"""Augmented copies of sound files, and a table of what was drawn for each."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiozoo import audio
+from audiozoo.augment.compose import Compose, Drawn, Transform
+from audiozoo.augment.noise import AddNoise
+from audiozoo.augment.stretch import PitchShift, TimeStretch
+from audiozoo.augment.waveform import Gain, TimeShift
+from audiozoo.config import digest, revive
+from audiozoo.files import replacing
+
+TABLE = "augmentation.csv"
+"""Name of the table beside the copies."""
+
+GENTLE = Compose(
+    [
+        TimeStretch(rate=(0.9, 1.1), p=0.5),
+        PitchShift(semitones=(-1.0, 1.0), p=0.5),
+        TimeShift(shift=(-0.2, 0.2), p=0.5),
+        AddNoise(snr_db=(15.0, 40.0), color=("white", "pink"), p=0.5),
+        Gain(gain_db=(-6.0, 0.0)),
+    ]
+)
+"""What is done to files if nobody says what: changes after which most sounds are still what they were."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A sound file to copy.
+
+    Args:
+        path: Where it is.
+        name: What it is called among the sources, as a relative path; its copies are named by it, and what is drawn for them
+            depends on it.
+        label: Its class, which `ByClass` looks at.
+    """
+
+    path: str
+    name: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A row of the table: an augmented copy.
+
+    Args:
+        file: Where it is, relative to the table.
+        source: What it was made of.
+        label: The class of both.
+        copy: Its number, from 0.
+        drawn: What was done: a list of transforms with the values drawn, JSON.
+        key: A hash of the source's content, the transform and the seed: what the copy depends on.
+    """
+
+    file: str
+    source: str
+    label: str
+    copy: int
+    drawn: str
+    key: str
+
+
+def find_sources(paths: Iterable[str | os.PathLike[str]]) -> list[Source]:
+    """Find sound files, and those in folders at any depth.
+
+    A sound's class is the first folder below the one named, if it lies in one, and else the folder that it lies in itself.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+        ValueError: No sounds, or two whose copies would have the same name.
+    """
+    found: list[Source] = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such file or folder")
+        inside = (
+            [(file, file.relative_to(path)) for file in audio.sounds_in(path)] if path.is_dir() else [(path, Path(path.name))]
+        )
+        for file, name in inside:
+            label = name.parts[0] if len(name.parts) > 1 else file.resolve().parent.name
+            found.append(Source(str(file), name.as_posix(), label))
+    if not found:
+        raise ValueError(f"no sounds in {', '.join(map(str, paths))}")
+    stems = [os.path.splitext(source.name)[0] for source in found]
+    if doubled := sorted({stem for stem in stems if stems.count(stem) > 1}):
+        raise ValueError(
+            f"several sources are called {', '.join(doubled[:3])}, and so would be their copies: augment them one after the "
+            "other, into different folders"
+        )
+    return found
+
+
+def read_transform(path: str | os.PathLike[str]) -> Transform:
+    """Read a transform from a JSON file: what its `to_config` gave, or the `augment_wave` of a training recipe.
+
+    Raises:
+        ValueError: The file holds neither.
+        OSError: It cannot be read.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        value = revive(content.get("augment_wave", content) if isinstance(content, dict) else content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not isinstance(value, Transform):
+        raise ValueError(
+            f'{path}: holds no transform; one is an object such as {{"class": "Gain", "gain_db": [-6, 6]}} or '
+            '{"class": "Compose", "transforms": [...]}, or a recipe with augment_wave'
+        )
+    return value
+
+
+def augment_files(
+    sources: Sequence[Source],
+    transform: Transform,
+    folder: str | os.PathLike[str],
+    *,
+    copies: int = 1,
+    seed: int = 0,
+    jobs: int = 1,
+    progress: Callable[[int, int], Any] | None = None,
+) -> tuple[list[Copy], list[str]]:
+    """Write augmented copies of sound files, as WAV files of 32-bit floating point, which no loudness clips.
+
+    A copy depends on its source, its number, the seed and the transform alone. Copies that are there already are not made
+    again, so a run that was stopped goes on where it was.
+
+    Args:
+        sources: See `find_sources`.
+        transform: What is done.
+        folder: Where the copies go, in folders as the sources'; their table is `augmentation.csv` there.
+        copies: For each source.
+        seed: Of all that is drawn.
+        jobs: Processes; -1 is one for each core.
+        progress: Called with the sources done and all.
+
+    Returns:
+        The rows of these sources, and what went wrong with the sources that could not be read or changed.
+
+    Raises:
+        ValueError: Fewer than one copy.
+        OSError: The folder cannot be written.
+    """
+    from joblib import Parallel, delayed
+
+    if copies < 1:
+        raise ValueError(f"copies must be at least 1, got {copies}")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    there = {row.file: row for row in _read_table(folder) if (folder / row.file).is_file()}
+    tasks = (delayed(_copy_source)(source, transform, folder, copies, seed, there) for source in sources)
+    rows, failures = [], []
+    _write_table(folder, list(there.values()))
+    with closing(Parallel(n_jobs=jobs, return_as="generator")(tasks)) as results:
+        for done, (made, failure) in enumerate(results, 1):
+            rows += made
+            failures += failure
+            _append_rows(folder, [row for row in made if there.get(row.file) != row])
+            if progress:
+                progress(done, len(sources))
+    current = {**there, **{row.file: row for row in rows}}
+    _write_table(folder, [current[file] for file in sorted(current)])
+    return rows, failures
+
+
+def _copy_source(
+    source: Source, transform: Transform, folder: Path, copies: int, seed: int, there: Mapping[str, Copy]
+) -> tuple[list[Copy], list[str]]:
+    made: list[Copy] = []
+    try:
+        key = digest([hashlib.sha256(Path(source.path).read_bytes()).hexdigest(), transform.to_config(), seed])
+        stem, wave, rate = os.path.splitext(source.name)[0], None, 0
+        for number in range(copies):
+            file = f"{stem}-{number}.wav"
+            if file in there and there[file].key == key:
+                made.append(there[file])
+                continue
+            if wave is None:
+                wave, rate = audio.read(source.path)
+            drawn: list[Drawn] = []
+            seeds = (seed, number, int(hashlib.sha256(source.name.encode()).hexdigest()[:8], 16))
+            changed = transform(wave, sample_rate=rate, label=source.label, rng=seeds, drawn=drawn)
+            write_wave(folder / file, changed, rate)
+            made.append(Copy(file, source.path, source.label, number, json.dumps(drawn), key))
+    except (OSError, ValueError, RuntimeError) as error:
+        text = str(error)
+        return made, [text if source.path in text else f"{source.path}: {text}"]
+    return made, []
+
+
+def write_wave(path: Path, wave: np.ndarray, sample_rate: int) -> None:
+    """Write a WAV file of 32-bit floating point, whole or not at all."""
+    import soundfile
+
+    with replacing(path) as temporary:
+        soundfile.write(temporary, wave, sample_rate, subtype="FLOAT", format="WAV")
+
+
+_COLUMNS = [field.name for field in fields(Copy)]
+
+
+def _read_table(folder: Path) -> list[Copy]:
+    """Read the rows that are whole; the last one of a run that was killed may not be."""
+    if not (folder / TABLE).is_file():
+        return []
+    with open(folder / TABLE, encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if list(row) == _COLUMNS and len(row["key"] or "") == 16]
+    return [Copy(**{**row, "copy": int(row["copy"])}) for row in rows]  # type: ignore[arg-type]
+
+
+def _write_table(folder: Path, rows: Sequence[Copy]) -> None:
+    with replacing(folder / TABLE) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, _COLUMNS)
+        writer.writeheader()
+        writer.writerows(map(asdict, rows))
+
+
+def _append_rows(folder: Path, rows: Sequence[Copy]) -> None:
+    # At once, so that a run that is killed finds them; the whole table is written at the end.
+    with open(folder / TABLE, "a", encoding="utf-8", newline="") as file:
+        csv.DictWriter(file, _COLUMNS).writerows(map(asdict, rows))

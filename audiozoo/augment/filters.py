@@ -1,0 +1,189 @@
+"""Transforms of a waveform that filter it: equaliser, and the room it sounds in."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from audiozoo.augment.compose import Drawn, Range, require_choice
+from audiozoo.augment.recordings import choose_recording, read_stretch
+from audiozoo.augment.waveform import ANY, WaveTransform, level_of
+
+_KINDS = ("lowpass", "highpass", "bandpass", "peaking")
+_LONGEST_IMPULSE = 10.0  # seconds; the slowest cathedrals
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter(WaveTransform):
+    """Filter the sound, as a telephone, a wall or a microphone does.
+
+    Args:
+        kind: "lowpass" and "highpass" are Butterworth filters with -3 dB at the frequency drawn; "bandpass" is a high pass and
+            a low pass at the edges of a band around it; "peaking" raises or lowers such a band.
+        frequency: Range of the corner or the middle in Hz, drawn evenly in octaves.
+        octaves: Range of the band's width, for "bandpass" and "peaking".
+        gain_db: Range of the gain in the middle of the band in dB, for "peaking".
+        order: Of the Butterworth filters, even: 2 falls by 12 dB each octave.
+
+    Raises:
+        ValueError: Another kind, an odd order, or when called: a frequency drawn is not below half the sample rate.
+
+    Source: R. Bristow-Johnson, "Cookbook formulae for audio equalizer biquad filter coefficients" (W3C note, 2021).
+    """
+
+    NEEDS_RATE = True
+    RANGES: ClassVar = {"frequency": (1e-3, math.inf), "octaves": (1e-3, 20.0), "gain_db": ANY}
+
+    kind: Literal["lowpass", "highpass", "bandpass", "peaking"] = "lowpass"
+    frequency: Range = (500.0, 5_000.0)
+    octaves: Range = (0.5, 2.0)
+    gain_db: Range = (-12.0, 12.0)
+    order: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("kind", self.kind, _KINDS)
+        if self.order < 2 or self.order % 2:
+            raise ValueError(f"order must be even and at least 2, got {self.order}")
+
+    def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
+        low, high = self.frequency
+        drawn = {"frequency": low * (high / low) ** rng.random()}
+        if self.kind in ("bandpass", "peaking"):
+            drawn["octaves"] = rng.uniform(*self.octaves)
+        if self.kind == "peaking":
+            drawn["gain_db"] = rng.uniform(*self.gain_db)
+        return drawn
+
+    def _apply(
+        self, x: np.ndarray, sample_rate: float | None, *, frequency: float, octaves: float = 0.0, gain_db: float = 0.0
+    ) -> np.ndarray:
+        from scipy.signal import sosfilt
+
+        assert sample_rate is not None
+        if not frequency < sample_rate / 2:
+            raise ValueError(
+                f"Filter drew {frequency:.0f} Hz, which is not below half the sample rate of {sample_rate:g} Hz: "
+                f"lower the range frequency={self.frequency}"
+            )
+        sections = self._sections(frequency / sample_rate, octaves, gain_db)
+        return sosfilt(sections, x, axis=0).astype(np.float32)
+
+    def _sections(self, corner: float, octaves: float, gain_db: float) -> list[list[float]]:
+        if self.kind == "peaking":
+            return [_peaking(corner, octaves, gain_db)]
+        if self.kind != "bandpass":
+            return _butterworth(self.kind, corner, self.order)
+        low, high = corner * 2 ** (-octaves / 2), min(corner * 2 ** (octaves / 2), 0.499)
+        return _butterworth("highpass", low, self.order) + _butterworth("lowpass", high, self.order)
+
+
+def _butterworth(kind: str, corner: float, order: int) -> list[list[float]]:
+    """Return second-order sections; frequencies are in cycles a sample."""
+    angle = 2 * math.pi * corner
+    cosine, sections = math.cos(angle), []
+    for pole in range(order // 2):
+        alpha = math.sin(angle) * math.cos(math.pi * (2 * pole + 1) / (2 * order))
+        edge = (1 - cosine) / 2 if kind == "lowpass" else (1 + cosine) / 2
+        middle = 2 * edge if kind == "lowpass" else -2 * edge
+        sections.append(_section([edge, middle, edge], [1 + alpha, -2 * cosine, 1 - alpha]))
+    return sections
+
+
+def _peaking(corner: float, octaves: float, gain_db: float) -> list[float]:
+    angle, amplitude = 2 * math.pi * corner, 10 ** (gain_db / 40)
+    alpha = math.sin(angle) * math.sinh(math.log(2) / 2 * octaves * angle / math.sin(angle))
+    cosine = -2 * math.cos(angle)
+    above = [1 + alpha * amplitude, cosine, 1 - alpha * amplitude]
+    return _section(above, [1 + alpha / amplitude, cosine, 1 - alpha / amplitude])
+
+
+def _section(above: list[float], below: list[float]) -> list[float]:
+    return [value / below[0] for value in (*above, *below)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoomReverb(WaveTransform):
+    """Let the sound be heard in a room, at the level that it had.
+
+    Without impulse responses the room is synthetic: the sound itself, then noise that decays exponentially, independent in each
+    channel.
+
+    Args:
+        rt60: Range of the time in which the decay falls by 60 dB, seconds; for the synthetic room.
+        drr_db: Range of the direct-to-reverberant energy ratio in dB; for the synthetic room.
+        impulses: A folder of recorded impulse responses, one of which is drawn; each begins at its largest sample.
+        keep_length: Cut off what still sounds after the sound's end; otherwise the result is longer by the decay.
+
+    Raises:
+        FileNotFoundError, ValueError: When called: there is no such folder, nothing in it, or a file that cannot be read.
+    """
+
+    NEEDS_RATE = True
+    RANGES: ClassVar = {"rt60": (1e-3, _LONGEST_IMPULSE), "drr_db": ANY}
+
+    rt60: Range = (0.2, 0.8)
+    drr_db: Range = (0.0, 15.0)
+    impulses: str | None = None
+    keep_length: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.impulses is not None:
+            object.__setattr__(self, "impulses", os.fspath(self.impulses))
+
+    def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
+        if self.impulses is not None:
+            return {"file": choose_recording(self.impulses, rng)}
+        return {"rt60": rng.uniform(*self.rt60), "drr_db": rng.uniform(*self.drr_db), "seed": int(rng.integers(2**32))}
+
+    def _apply(
+        self,
+        x: np.ndarray,
+        sample_rate: float | None,
+        *,
+        file: str = "",
+        rt60: float = 0.0,
+        drr_db: float = 0.0,
+        seed: int = 0,
+    ) -> np.ndarray:
+        assert sample_rate is not None
+        if file:
+            impulse = self._recorded(file, x, sample_rate)
+        else:
+            impulse = _decay(x.shape[1:], rt60, drr_db, sample_rate, np.random.default_rng(seed))
+        wet = _convolved(x, impulse)
+        heard = level_of(wet[: len(x)])
+        wet = wet[: len(x)] if self.keep_length else wet
+        return wet * np.float32(level_of(x) / heard) if heard else x
+
+    def _recorded(self, file: str, x: np.ndarray, sample_rate: float) -> np.ndarray:
+        assert self.impulses is not None
+        path, channels = os.path.join(self.impulses, file), 1 if x.ndim == 1 else x.shape[1]
+        impulse = read_stretch(path, 0.0, _LONGEST_IMPULSE, sample_rate=round(sample_rate), channels=channels)
+        loudest = np.abs(impulse).reshape(len(impulse), -1).max(axis=1)
+        return impulse[int(loudest.argmax()) :].reshape(-1, *x.shape[1:])
+
+
+def _decay(channels: tuple[int, ...], rt60: float, drr_db: float, sample_rate: float, rng: np.random.Generator) -> np.ndarray:
+    samples = max(2, round(rt60 * sample_rate))
+    envelope = 10 ** (-3 * np.arange(samples) / (rt60 * sample_rate))
+    impulse = rng.standard_normal((samples, *channels)) * envelope.reshape(-1, *(1,) * len(channels))
+    impulse[0] = 0
+    impulse *= np.sqrt(10 ** (-drr_db / 10) / np.square(impulse).sum(axis=0))
+    impulse[0] = 1
+    return impulse.astype(np.float32)
+
+
+def _convolved(x: np.ndarray, impulse: np.ndarray) -> np.ndarray:
+    """Return the whole convolution, ``len(x) + len(impulse) - 1`` samples."""
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    samples = len(x) + len(impulse) - 1
+    length = next_fast_len(samples, real=True)
+    product = rfft(x, length, axis=0) * rfft(impulse, length, axis=0)
+    return irfft(product, length, axis=0)[:samples]

@@ -1,0 +1,130 @@
+"""Transforms of a waveform that add other sounds: synthetic noise, or recordings."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from audiozoo import audio
+from audiozoo.augment.compose import Drawn, Range, require_choice
+from audiozoo.augment.recordings import choose_recording, read_stretch
+from audiozoo.augment.waveform import ANY, WaveTransform, level_of
+
+Color = Literal["white", "pink", "brown"]
+
+_SLOPES = {"white": 0.0, "pink": 0.5, "brown": 1.0}
+"""Exponents of 1/f in amplitude: 0, 3 and 6 dB less each octave."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddNoise(WaveTransform):
+    """Add synthetic noise.
+
+    The ratio is that of the mean squares of sound and noise over the whole length. Digital silence has no such ratio and stays
+    silent.
+
+    Args:
+        snr_db: Range of the signal-to-noise ratio in dB.
+        color: "white", "pink" (3 dB less each octave), "brown" (6 dB less), or several of them to choose from each time.
+
+    Raises:
+        ValueError: Another colour.
+    """
+
+    RANGES: ClassVar = {"snr_db": ANY}
+
+    snr_db: Range = (5.0, 40.0)
+    color: Color | tuple[Color, ...] = "white"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.color, str):
+            object.__setattr__(self, "color", tuple(self.color))
+        for color in self._colors or ("none",):
+            require_choice("color", color, list(_SLOPES))
+
+    @property
+    def _colors(self) -> tuple[str, ...]:
+        return (self.color,) if isinstance(self.color, str) else self.color
+
+    def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
+        color = self._colors[rng.integers(len(self._colors))]
+        return {"snr_db": rng.uniform(*self.snr_db), "color": color, "seed": int(rng.integers(2**32))}
+
+    def _apply(self, x: np.ndarray, sample_rate: float | None, *, snr_db: float, color: str, seed: int) -> np.ndarray:
+        # A generator of its own, as the noise shall be a function of what was drawn; this one is the fastest NumPy has.
+        rng = np.random.Generator(np.random.SFC64(seed))
+        return _added(x, colored_noise(x.shape, color, rng), snr_db)
+
+
+def colored_noise(shape: tuple[int, ...], color: str, rng: np.random.Generator) -> np.ndarray:
+    """Make Gaussian noise, float32, its channels independent; the level is arbitrary."""
+    slope = _SLOPES[color]
+    if not slope:
+        return rng.standard_normal(shape, np.float32)
+    from scipy.fft import irfft, next_fast_len
+
+    length = next_fast_len(shape[0], real=True)
+    bins = 1 + length // 2
+    parts = rng.standard_normal((*shape[1:], bins, 2), np.float32)
+    spectrum = parts.view(np.complex64)[..., 0] * _weights(bins, slope)
+    return np.ascontiguousarray(irfft(spectrum, length)[..., : shape[0]].T)
+
+
+@lru_cache(maxsize=8)
+def _weights(bins: int, slope: float) -> np.ndarray:
+    weights = np.arange(bins, dtype=np.float32)
+    weights[1:] **= -slope
+    return weights  # nothing at 0 Hz
+
+
+def _added(x: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
+    """Add a noise, which is overwritten, at a ratio to the sound; where either is silent there is none."""
+    sound, level = level_of(x), level_of(noise)
+    if not sound or not level:
+        return x
+    noise *= np.float32(sound / level * 10 ** (-snr_db / 20))
+    noise += x
+    return noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddBackground(WaveTransform):
+    """Add a random stretch of a random recording from a folder, such as rain or a street.
+
+    Recordings of another rate or number of channels are brought to the sound's; one that is too short is repeated. The ratio
+    is that of the mean squares over the whole length; silence, on either side, has no such ratio and nothing is added. The
+    folder is looked through once in a process.
+
+    Args:
+        folder: Where the recordings lie, at any depth.
+        snr_db: Range of the signal-to-noise ratio in dB.
+
+    Raises:
+        FileNotFoundError: When called: there is no such folder.
+        ValueError: When called: no sound lies in it, or the one chosen cannot be read; it is named.
+    """
+
+    NEEDS_RATE = True
+    RANGES: ClassVar = {"snr_db": ANY}
+
+    folder: str = field(kw_only=False)
+    snr_db: Range = (0.0, 20.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "folder", os.fspath(self.folder))
+
+    def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
+        return {"file": choose_recording(self.folder, rng), "start": rng.random(), "snr_db": rng.uniform(*self.snr_db)}
+
+    def _apply(self, x: np.ndarray, sample_rate: float | None, *, file: str, start: float, snr_db: float) -> np.ndarray:
+        assert sample_rate is not None
+        path = os.path.join(self.folder, file)
+        channels = 1 if x.ndim == 1 else x.shape[1]
+        stretch = read_stretch(path, start, len(x) / sample_rate, sample_rate=round(sample_rate), channels=channels)
+        return _added(x, audio.fit(stretch, len(x), pad="repeat", crop="start").reshape(x.shape).copy(), snr_db)

@@ -1,0 +1,168 @@
+"""Time stretching, pitch shifting, and both together as a change of speed.
+
+Three engines do the first two: `signalsmith` (the default, by python-stretch), `rubberband` (by pyrubberband, and needs the
+program of that name) and `librosa` (a phase vocoder).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from audiozoo import audio
+from audiozoo.augment.compose import Drawn, Range, require_choice
+from audiozoo.augment.waveform import WaveTransform, fitted
+
+Engine = Literal["signalsmith", "rubberband", "librosa"]
+
+_RATES = (0.1, 10.0)
+_SEMITONES = (-36.0, 36.0)
+
+
+def stretch(
+    wave: np.ndarray, sample_rate: float, *, rate: float = 1.0, semitones: float = 0.0, engine: Engine = "signalsmith"
+) -> np.ndarray:
+    """Change a sound's duration or its pitch, each without the other.
+
+    Args:
+        wave: ``(samples,)`` or ``(samples, channels)``.
+        sample_rate: Hz.
+        rate: How many times as fast, 0.1 to 10.
+        semitones: How much higher, -36 to 36.
+        engine: "signalsmith", "rubberband" or "librosa".
+
+    Returns:
+        float32 ``(round(samples / rate),)`` or with the same channels, whatever the engine.
+
+    Raises:
+        ValueError: No waveform, another engine, or a number beyond what is said here.
+        RuntimeError: The program `rubberband` is not installed.
+
+    >>> tone = np.sin(np.arange(8_000) / 5).astype(np.float32)
+    >>> stretch(tone, 8_000, rate=1.25).shape
+    (6400,)
+    """
+    require_choice("engine", engine, list(_ENGINES))
+    wave, sample_rate = audio.check_wave(wave, sample_rate)
+    if not (_RATES[0] <= rate <= _RATES[1] and _SEMITONES[0] <= semitones <= _SEMITONES[1]):
+        raise ValueError(f"rate must be within {_RATES} and semitones within {_SEMITONES}, got {rate} and {semitones}")
+    if rate == 1 and not semitones:
+        return wave
+    samples = max(1, round(len(wave) / rate))
+    changed = _ENGINES[engine](wave.reshape(len(wave), -1), sample_rate, rate, semitones)
+    return fitted(np.ascontiguousarray(changed, np.float32), samples).reshape(samples, *wave.shape[1:])
+
+
+def _signalsmith(wave: np.ndarray, sample_rate: float, rate: float, semitones: float) -> np.ndarray:
+    from python_stretch.Signalsmith import Stretch
+
+    engine = Stretch()
+    engine.preset(wave.shape[1], sample_rate)
+    engine.timeFactor = rate
+    engine.setTransposeSemitones(semitones)
+    return np.asarray(engine.process(np.array(wave.T, order="C"))).T  # a copy: it takes no read-only array
+
+
+def _rubberband(wave: np.ndarray, sample_rate: float, rate: float, semitones: float) -> np.ndarray:
+    if not shutil.which("rubberband"):
+        raise RuntimeError(
+            "the engine 'rubberband' needs the program rubberband, which is not on the PATH: install it with "
+            "`apt install rubberband-cli`, `brew install rubberband` or from https://breakfastquay.com/rubberband, "
+            "or use engine='signalsmith', which needs no program"
+        )
+    import pyrubberband
+
+    settings = {"--pitch": semitones} if semitones else {}
+    return pyrubberband.time_stretch(wave, round(sample_rate), rate, rbargs=settings)
+
+
+def _librosa(wave: np.ndarray, sample_rate: float, rate: float, semitones: float) -> np.ndarray:
+    from librosa.effects import pitch_shift, time_stretch
+
+    channels = np.ascontiguousarray(wave.T)
+    if semitones:
+        channels = pitch_shift(channels, sr=sample_rate, n_steps=semitones)
+    return (time_stretch(channels, rate=rate) if rate != 1 else channels).T
+
+
+_ENGINES: dict[str, Callable[[np.ndarray, float, float, float], np.ndarray]] = {
+    "signalsmith": _signalsmith,
+    "rubberband": _rubberband,
+    "librosa": _librosa,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stretched(WaveTransform):
+    NEEDS_RATE = True
+
+    engine: Engine = "signalsmith"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("engine", self.engine, list(_ENGINES))
+
+    def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
+        return {**super()._draw(x, rng, sample_rate), "engine": self.engine}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeStretch(_Stretched):
+    """Make the sound faster or slower at the same pitch; see `stretch`.
+
+    Args:
+        rate: Range of how many times as fast.
+        engine: "signalsmith", "rubberband" or "librosa".
+        keep_length: Cut a slower sound's end off, put silence behind a faster one; otherwise the length changes.
+    """
+
+    RANGES: ClassVar = {"rate": _RATES}
+
+    rate: Range = (0.8, 1.25)
+    keep_length: bool = True
+
+    def _apply(self, x: np.ndarray, sample_rate: float | None, *, rate: float, engine: Engine) -> np.ndarray:
+        assert sample_rate is not None
+        changed = stretch(x, sample_rate, rate=rate, engine=engine)
+        return fitted(changed, len(x)) if self.keep_length else changed
+
+
+@dataclass(frozen=True, kw_only=True)
+class PitchShift(_Stretched):
+    """Make the sound higher or lower at the same speed; see `stretch`.
+
+    Args:
+        semitones: Range of how much higher; 12 are an octave.
+        engine: "signalsmith", "rubberband" or "librosa".
+    """
+
+    RANGES: ClassVar = {"semitones": _SEMITONES}
+
+    semitones: Range = (-2.0, 2.0)
+
+    def _apply(self, x: np.ndarray, sample_rate: float | None, *, semitones: float, engine: Engine) -> np.ndarray:
+        assert sample_rate is not None
+        return stretch(x, sample_rate, semitones=semitones, engine=engine)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed(WaveTransform):
+    """Play the sound faster and higher, or slower and lower, by resampling it.
+
+    Args:
+        rate: Range of how many times as fast.
+        keep_length: Cut a slower sound's end off, put silence behind a faster one; otherwise the length changes.
+    """
+
+    RANGES: ClassVar = {"rate": _RATES}
+
+    rate: Range = (0.9, 1.1)
+    keep_length: bool = True
+
+    def _apply(self, x: np.ndarray, sample_rate: float | None, *, rate: float) -> np.ndarray:
+        changed = fitted(audio.resample(x, rate, 1.0), max(1, round(len(x) / rate)))
+        return fitted(changed, len(x)) if self.keep_length else changed

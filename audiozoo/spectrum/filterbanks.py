@@ -1,0 +1,194 @@
+"""Filterbanks: matrices that turn the bins of an FFT into bands."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+from audiozoo.spectrum.scales import MelScale, hz_to_mel, mel_to_hz
+
+MelNorm = Literal["slaney"] | None
+Triangles = Literal["hertz", "mel"]
+
+_BANDS_PER_PRODUCT = 16  # a mel matrix is a band around its diagonal: products of 16 bands skip most of its zeros
+
+
+def mel_filterbank(
+    sample_rate: float,
+    n_fft: int,
+    n_mels: int,
+    *,
+    fmin: float = 0.0,
+    fmax: float | None = None,
+    mel_scale: MelScale = "slaney",
+    norm: MelNorm = "slaney",
+    triangles: Triangles = "hertz",
+) -> np.ndarray:
+    """Triangular filters evenly spaced on a mel scale.
+
+    Equal to ``librosa.filters.mel`` with triangles="hertz", and to ``tf.signal.linear_to_mel_weight_matrix`` transposed with
+    triangles="mel", mel_scale="htk" and norm=None.
+
+    Args:
+        sample_rate: Hz.
+        n_fft: Length of the FFT.
+        n_mels: Bands.
+        fmin: Lower edge of the lowest band, Hz.
+        fmax: Upper edge of the highest band, Hz; `None` is half the sample rate.
+        mel_scale: Slaney's or HTK's.
+        norm: "slaney" gives each filter unit area in hertz if its flanks are straight there; `None` unit height.
+        triangles: The scale on which the flanks are straight: "hertz" as in librosa, "mel" as in TensorFlow, Kaldi, VGGish
+            and YAMNet.
+
+    Returns:
+        float32 ``(n_mels, 1 + n_fft // 2)``.
+
+    Raises:
+        ValueError: ``0 <= fmin < fmax <= sample_rate / 2`` does not hold, some filter is so narrow that no bin falls into
+            it, or `triangles` is neither.
+    """
+    if triangles not in ("hertz", "mel"):
+        raise ValueError(f"triangles must be 'hertz' or 'mel', got {triangles!r}")
+    corners = _mel_corners(sample_rate, n_mels, fmin, fmax, mel_scale)
+    edges = mel_to_hz(corners, mel_scale)
+    bins = np.fft.rfftfreq(n_fft, 1 / sample_rate)
+    straight = (bins, edges) if triangles == "hertz" else (hz_to_mel(bins, mel_scale), corners)
+    filters = _triangles(*straight)
+    _refuse_empty(filters, edges, sample_rate, n_fft)
+    if norm == "slaney":
+        filters *= 2 / (edges[2:] - edges[:-2])[:, None]
+    return filters.astype(np.float32)
+
+
+def _mel_corners(sample_rate: float, n_mels: int, fmin: float, fmax: float | None, mel_scale: MelScale) -> np.ndarray:
+    fmax = _highest(sample_rate, fmin, fmax)
+    return np.linspace(hz_to_mel(fmin, mel_scale), hz_to_mel(fmax, mel_scale), n_mels + 2)
+
+
+def mel_centres(
+    sample_rate: float, n_mels: int, *, fmin: float = 0.0, fmax: float | None = None, mel_scale: MelScale = "slaney"
+) -> np.ndarray:
+    """Return the frequency in Hz at which each band of `mel_filterbank` is largest, float64 ``(n_mels,)``."""
+    return mel_to_hz(_mel_corners(sample_rate, n_mels, fmin, fmax, mel_scale)[1:-1], mel_scale)
+
+
+def _highest(sample_rate: float, fmin: float, fmax: float | None) -> float:
+    """Return the upper limit of a filterbank, once both limits are known to be possible."""
+    fmax = sample_rate / 2 if fmax is None else fmax
+    if not 0 <= fmin < fmax <= sample_rate / 2:
+        raise ValueError(
+            f"a filterbank needs 0 <= fmin < fmax <= sample_rate / 2, got fmin={fmin}, fmax={fmax} at {sample_rate} Hz"
+        )
+    return fmax
+
+
+def _triangles(bins: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
+    return np.maximum(0, np.minimum(rising, falling))
+
+
+def _refuse_empty(filters: np.ndarray, edges: np.ndarray, sample_rate: float, n_fft: int) -> None:
+    empty = np.flatnonzero(~filters.any(axis=1))
+    if len(empty):
+        low, high = edges[empty[0]], edges[empty[0] + 2]
+        raise ValueError(
+            f"{len(empty)} of {len(filters)} mel bands hold no FFT bin (the first from {low:.1f} to {high:.1f} Hz; "
+            f"bins are {sample_rate / n_fft:.1f} Hz apart): use fewer bands, a larger n_fft or a higher fmin"
+        )
+
+
+_EAR_Q, _MIN_BANDWIDTH = 9.26449, 24.7  # Glasberg and Moore (1990): ERB(f) = f / 9.26449 + 24.7 Hz
+
+
+def gammatone_filterbank(
+    sample_rate: float, n_fft: int, n_bands: int, *, fmin: float = 0.0, fmax: float | None = None
+) -> np.ndarray:
+    """Magnitude responses of fourth-order gammatone filters, centres evenly spaced on the ERB-rate scale.
+
+    The lowest centre is `fmin`, the highest one step below `fmax`. Equal to spafe 0.3.3's
+    ``gammatone_filter_banks(nfilts=n_bands, nfft=n_fft, fs=sample_rate, low_freq=fmin, high_freq=fmax, order=1)[0]``, row by
+    row. There, `order` is the exponent in the formula of the bandwidth, not the order of the filters, which is 4 in either
+    case: with spafe's default ``order=4`` the bandwidths, and so the rows, are other than Glasberg and Moore's.
+
+    Args:
+        sample_rate: Hz.
+        n_fft: Length of the FFT.
+        n_bands: Filters.
+        fmin: Centre of the lowest filter, Hz.
+        fmax: Where the centre after the highest would lie, Hz; `None` is half the sample rate.
+
+    Returns:
+        float32 ``(n_bands, 1 + n_fft // 2)``, low centres first, the largest value of each row 1.
+
+    Raises:
+        ValueError: ``0 <= fmin < fmax <= sample_rate / 2`` does not hold, or there is no band.
+
+    Source: Slaney, "An Efficient Implementation of the Patterson-Holdsworth Auditory Filter Bank", Apple TR 35, 1993.
+    """
+    fmax = _highest(sample_rate, fmin, fmax)
+    if n_bands < 1:
+        raise ValueError(f"a gammatone filterbank needs at least 1 band, got n_bands={n_bands}")
+    corner = _EAR_Q * _MIN_BANDWIDTH
+    centres = np.geomspace(fmin + corner, fmax + corner, n_bands, endpoint=False)[:, None] - corner
+    decay = np.exp(-2 * np.pi * 1.019 * (centres / _EAR_Q + _MIN_BANDWIDTH) / sample_rate)
+    angle = 2 * np.pi * centres / sample_rate
+    circle = np.exp(2j * np.pi * np.arange(1 + n_fft // 2) / n_fft)
+    pole = decay * np.exp(1j * angle)
+    resonance = np.abs((circle - pole) * (circle - pole.conj()))
+    # scaled first: its inverse's fourth power leaves the range of numbers for the narrowest filters at high rates
+    response = (resonance.min(axis=1, keepdims=True) / resonance) ** 4
+    for sign in (1, -1):
+        for root in (np.sqrt(3 + 2**1.5), np.sqrt(3 - 2**1.5)):
+            response *= np.abs(circle - decay * (np.cos(angle) + sign * root * np.sin(angle)))
+    return (response / response.max(axis=1, keepdims=True)).astype(np.float32)
+
+
+class Filterbank:
+    """A matrix ``(bands, bins)`` kept as a few small dense products, which skip most zeros of a banded one.
+
+    Attributes:
+        bands: Rows.
+        of_bins: For each product its bands, the columns it takes and the weights ``(columns, bands)``.
+        of_squares: The same for the squares of real and imaginary parts side by side: a product adds the two in passing.
+    """
+
+    def __init__(self, filters: np.ndarray) -> None:
+        self.bands = len(filters)
+        self.of_bins = self._products(filters)
+        self.of_squares = self._products(np.repeat(filters, 2, axis=1))
+
+    def _products(self, filters: np.ndarray) -> list[tuple[slice, slice, np.ndarray]]:
+        starts = range(0, self.bands, _BANDS_PER_PRODUCT)
+        return [self._product(filters, slice(i, min(i + _BANDS_PER_PRODUCT, self.bands))) for i in starts]
+
+    @staticmethod
+    def _product(filters: np.ndarray, bands: slice) -> tuple[slice, slice, np.ndarray]:
+        used = np.flatnonzero(filters[bands].any(axis=0))
+        columns = slice(int(used[0]), int(used[-1]) + 1)
+        return bands, columns, np.ascontiguousarray(filters[bands, columns].T)
+
+
+@lru_cache(maxsize=32)
+def mel_bank(
+    sample_rate: float,
+    n_fft: int,
+    n_mels: int,
+    fmin: float,
+    fmax: float | None,
+    mel_scale: MelScale,
+    norm: MelNorm,
+    triangles: Triangles = "hertz",
+) -> Filterbank:
+    """`mel_filterbank` prepared for `filtered_spectrogram`, remembered."""
+    return Filterbank(
+        mel_filterbank(sample_rate, n_fft, n_mels, fmin=fmin, fmax=fmax, mel_scale=mel_scale, norm=norm, triangles=triangles)
+    )
+
+
+@lru_cache(maxsize=32)
+def gammatone_bank(sample_rate: float, n_fft: int, n_bands: int, fmin: float, fmax: float | None) -> Filterbank:
+    """`gammatone_filterbank` prepared for `filtered_spectrogram`, remembered."""
+    return Filterbank(gammatone_filterbank(sample_rate, n_fft, n_bands, fmin=fmin, fmax=fmax))
