@@ -1,0 +1,110 @@
+"""What augmentation does for one model on ESC-10's five folds, each kind with the same budget.
+
+    python benchmarks/esc10_augmentation.py ESC-50/ [--folds 1,2]
+
+A row for each kind and fold is kept under results/esc10-augmentation as soon as it is there; the table is made of those. What is
+class-conditional is searched for on each fold's training clips alone.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from audiozoo import load_dataset, metrics
+from audiozoo.augment import (
+    AddNoise,
+    Compose,
+    Filter,
+    FilterAugment,
+    Mixup,
+    PitchShift,
+    SpecAugment,
+    TimeMask,
+    TimeRoll,
+    TimeShift,
+    TimeStretch,
+    Transform,
+)
+from audiozoo.crossval import FeatureBank, fold_jobs, read_row, run_fold, search_augmentation, write_row
+from audiozoo.files import replacing
+from audiozoo.training import recipe_for
+
+MODEL = "house_cnn"
+RESULTS = Path(__file__).parent / "results" / "esc10-augmentation"
+EPOCHS, SEARCH_EPOCHS = 40, 15
+
+# No gains: this front end takes its decibels from the loudest bin.
+PARTS = {
+    "shift": TimeShift(),
+    "stretch": TimeStretch(rate=(0.85, 1.18), p=0.5),
+    "pitch": PitchShift(semitones=(-2.0, 2.0), p=0.5),
+    "noise": AddNoise(snr_db=(10.0, 40.0), color=("white", "pink"), p=0.5),
+    "filter": Filter(kind="peaking", frequency=(100.0, 10_000.0), p=0.5),
+    "mask": TimeMask(p=0.5),
+}
+WAVEFORM = Compose(list(PARTS.values()))
+SPECTRAL = Compose([TimeRoll(), FilterAugment(), FilterAugment(knots=(1, 1)), SpecAugment()])
+NONE = recipe_for(
+    MODEL, epochs=EPOCHS, min_steps=0, validation=0.0, refit=False, patience=None, augment_features=None, mix=None
+)
+KINDS = {
+    "none": NONE,
+    "waveform": replace(NONE, augment_wave=WAVEFORM),
+    "spectral": replace(NONE, augment_features=SPECTRAL),
+    "mixing": replace(NONE, mix=Mixup(alpha=0.2)),
+    "all": replace(NONE, augment_wave=WAVEFORM, augment_features=SPECTRAL, mix=Mixup(alpha=0.2)),
+    "class-conditional": None,
+}
+
+
+def searched(job):
+    """Return the recipe with each class's own transform, found on the job's training clips."""
+    kept = RESULTS / "search" / f"fold{job.fold}.json"
+    if not kept.is_file():
+        clips, epochs = job.train, replace(NONE, epochs=SEARCH_EPOCHS)
+        found = search_augmentation(MODEL, clips, PARTS, epochs, labels=job.labels, frontend=job.frontend, finished=print)
+        with replacing(kept) as temporary:
+            content = {"best": found.best.to_config(), "choices": found.choices, "table": found.table}
+            temporary.write_text(json.dumps(content, indent=1) + "\n")
+    return replace(NONE, augment_wave=Transform.from_config(json.loads(kept.read_text())["best"]))
+
+
+def rows(data, folds):
+    bank = None
+    for kind, recipe in KINDS.items():
+        for job in fold_jobs(data, MODEL, folds=folds, recipe=recipe or NONE):
+            path = RESULTS / "rows" / f"{kind}-fold{job.fold}.json"
+            if not path.is_file():
+                job = replace(job, recipe=recipe or searched(job))
+                bank = bank or FeatureBank.of(data.clips, job.frontend)
+                row, _ = run_fold(job, bank=bank)
+                write_row(path, {**row, "augmentation": kind, "command": "python benchmarks/esc10_augmentation.py ESC-50/"})
+            row = read_row(path)
+            print(f"{kind} fold {job.fold}: {100 * row['accuracy']:.2f} % in {row['train_seconds']:.0f} s", flush=True)
+            yield row
+
+
+def table(found):
+    lines = ["| augmentation | folds, % | accuracy | log loss | training |", "| --- | --- | ---: | ---: | ---: |"]
+    for kind in KINDS:
+        mine = [row for row in found if row["augmentation"] == kind]
+        if mine:
+            mean, deviation = metrics.mean_and_deviation([row["accuracy"] for row in mine])
+            folds = ", ".join(f"{100 * row['accuracy']:g}" for row in mine)
+            loss = sum(row["log_loss"] for row in mine) / len(mine)
+            seconds = sum(row["train_seconds"] for row in mine)
+            lines.append(f"| {kind} | {folds} | {100 * mean:.1f} ± {100 * deviation:.1f} % | {loss:.3f} | {seconds:.0f} s |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", help="the folder into which ESC-50 was unpacked")
+    parser.add_argument("--folds", default="", help="such as 1,2; all if left out")
+    given = parser.parse_args()
+    found = list(rows(load_dataset("esc10", root=given.root), [int(fold) for fold in given.folds.split(",") if fold]))
+    text = table(found)
+    with replacing(RESULTS / "table.md") as temporary:
+        temporary.write_text(text)
+    print(text)
