@@ -13,7 +13,8 @@ import json
 import pkgutil
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import Any, Self
+from functools import cache
+from typing import Any, ClassVar, Self
 
 
 def unknown_name(what: str, name: object, known: Iterable[str]) -> ValueError:
@@ -36,6 +37,7 @@ def refuse_unknown(what: str, names: Iterable[str], known: Iterable[str]) -> Non
             raise unknown_name(what, name, known)
 
 
+@cache
 def import_all(package: str) -> None:
     """Import every module of a package, so that those which register something do."""
     folder = importlib.import_module(package)
@@ -48,6 +50,9 @@ class Configured:
 
     Two are equal, and share a `key`, when they are of one class and all their fields are equal.
     """
+
+    PACKAGE: ClassVar[str] = ""
+    """Where the subclasses lie that must be there before one is looked up by its name, if they are not loaded anyhow."""
 
     def to_config(self) -> dict[str, Any]:
         """Return the value as JSON data: its class under "class", then its fields."""
@@ -91,6 +96,8 @@ class Configured:
 
     @classmethod
     def _kinds(cls) -> dict[str, type[Self]]:
+        for package in {kind.PACKAGE for kind in _family(cls) if kind.PACKAGE}:
+            import_all(package)
         return {kind.__name__: kind for kind in _family(cls) if not inspect.isabstract(kind) and kind is not Configured}
 
     @property
@@ -125,8 +132,8 @@ def _arguments(kind: type) -> list[str]:
     return [field.name for field in fields(kind) if field.init]
 
 
-def _family(cls: type) -> list[type]:
-    found = [cls]
+def _family(cls: type) -> list[Any]:
+    found: list[Any] = [cls]
     child: type
     for child in cls.__subclasses__():
         found += _family(child)

@@ -6,10 +6,7 @@ Prints Markdown tables: one thread on an array of 5 seconds; and with a folder o
 the memory that an hour takes. Peers that are not installed are left out.
 """
 
-import os
-
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[name] = "1"
+from timing import CALLS, compare  # isort: skip  first: it keeps NumPy to one thread
 
 import importlib.util
 import statistics
@@ -36,22 +33,7 @@ SETTINGS = [
     (48_000, 2_048, 960, 40),
 ]
 SECONDS = 5
-CALLS = 60
 WORKERS = 2
-
-
-def seconds(call):
-    # The thread's own time: another program that takes the core for a while counts for neither.
-    begin = time.thread_time()
-    call()
-    return time.thread_time() - begin
-
-
-def compare(ours, theirs):
-    """Return the median milliseconds of both and the median ratio; in turn, so that a machine that slows down slows both."""
-    pairs = [(seconds(ours), seconds(theirs)) for _ in range(CALLS)]
-    here, there = (1e3 * statistics.median(times) for times in zip(*pairs, strict=True))
-    return here, there, statistics.median(there / here for here, there in pairs)
 
 
 def settings_of(rate, n_fft, hop, bands):

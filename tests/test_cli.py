@@ -17,7 +17,7 @@ from conftest import tone
 from audiozoo import cli, load_classifier
 from audiozoo.features import Frontend, LogMel
 
-VERBS = ["list", "info", "train", "predict", "evaluate", "benchmark", "extract", "plot", "cache"]
+VERBS = ["list", "info", "train", "predict", "evaluate", "benchmark", "extract", "plot", "augment", "cache"]
 
 
 @pytest.fixture
@@ -273,6 +273,30 @@ def test_extract_from_a_folder_without_classes_and_one_row_for_the_longest(audio
     assert "4 rows of 257" in audiozoo("extract", tmp_path, *words)[1]
     words = ("--frontend", "waveform", "--per", "clip", "-o", tmp_path / "f.npz")
     assert "1 rows of 22051 x 1" in audiozoo("extract", tmp_path, *words)[1]
+
+
+def test_augment_writes_copies_and_previews(audiozoo, sound_folder, tmp_path):
+    recipe = tmp_path / "r.json"
+    recipe.write_text('{"class": "Gain", "gain_db": [-6, -6]}')
+    words = ("--recipe", recipe, "--copies", 2, "--seed", 1, "--jobs", 1)
+    status, out, err = audiozoo("augment", sound_folder, "-o", tmp_path / "more", *words)
+    assert (status, err.strip()) == (0, "")
+    assert "36 copies of 18 sounds" in out
+    assert len(list((tmp_path / "more" / "low").glob("*.wav"))) == 12
+    assert audiozoo("augment", "files", "--jobs", 1, sound_folder, "-o", tmp_path / "more")[0] == 0
+    (sound_folder / "bad.wav").write_bytes(b"RIFF")
+    status, _, err = audiozoo("augment", sound_folder, "-o", tmp_path / "more", "--jobs", 1)
+    assert (status, "bad.wav" in err) == (1, True)
+    status, out, _ = audiozoo("augment", "preview", sound_folder / "low" / "0.wav", "-o", tmp_path / "seen", "--recipe", recipe)
+    assert (status, "2 sounds" in out, (tmp_path / "seen" / "preview.png").is_file()) == (0, True, True)
+    status, _, err = audiozoo("augment", tmp_path / "none", "-o", tmp_path / "more")
+    assert (status, "no such file or folder" in err) == (2, True)
+
+
+def test_training_starts_from_a_file_of_weights(audiozoo, sound_folder, tmp_path):
+    words = (sound_folder, "-o", tmp_path / "a.audiozoo", "--model", "feature_mlp", "--epochs", 1)
+    status, _, err = audiozoo("train", *words, "--weights", "imagenet")
+    assert (status, "unknown weights of feature_mlp 'imagenet'" in err) == (2, True)
 
 
 def test_a_sound_beside_class_folders_does_not_hide_them(audiozoo, sound_folder, tmp_path):

@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -46,9 +47,31 @@ def test_the_example_of_embeddings_runs(yamnet_weights, sound_folder, capsys):
     assert {heard for _, heard in answers} <= {"low", "high", "noise"}
 
 
+def test_the_examples_of_augmentation_run(capsys):
+    runpy.run_path(str(ROOT / "examples" / "augment_with_numpy.py"))["main"](copies=1)
+    said = capsys.readouterr().out
+    assert "whistle 0: peak" in said
+    assert "Compose(" in said
+    runpy.run_path(str(ROOT / "examples" / "augment_with_tensorflow.py"))["main"](epochs=1)
+    assert "2 batches" in capsys.readouterr().out
+
+
+def test_the_example_of_a_torch_loader_gives_the_same_with_any_number_of_workers(capsys):
+    pytest.importorskip("torch")
+    main = runpy.run_path(str(ROOT / "examples" / "augment_with_torch.py"))["main"]
+    main(epochs=2, workers=0)
+    alone = capsys.readouterr().out
+    assert alone.count("mean level") == 2
+    assert len(set(re.findall(r"mean level (\S+) dB", alone))) == 2
+    with warnings.catch_warnings(action="ignore"):  # other packages of this process have threads, which a fork leaves behind
+        main(epochs=2, workers=2)
+    assert capsys.readouterr().out == alone
+
+
 def test_every_example_is_run():
     # SubSpectralNet's runs on a miniature of its dataset, in test_published.py.
     names = {"train_and_predict", "your_own_loop", "your_own_model", "yamnet_embeddings", "subspectralnet_as_published"}
+    names |= {"augment_with_numpy", "augment_with_torch", "augment_with_tensorflow"}
     assert {path.stem for path in (ROOT / "examples").glob("*.py")} == names
 
 

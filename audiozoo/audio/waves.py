@@ -42,11 +42,22 @@ def check_wave(
         ValueError: The rate is missing or not positive; the array is empty, holds integers, NaN or infinity, or lies on its
             side.
     """
-    wave = np.asarray(wave)
     if sample_rate is None:
         raise ValueError(f"{name}: an array needs its sample rate in Hz; pass sample_rate=44100, or whatever it is")
     if not sample_rate > 0:
         raise ValueError(f"{name}: sample_rate must be positive, got {sample_rate}")
+    wave = check_layout(wave, channels=channels, name=name)
+    check_samples(wave, name=name)
+    return wave.astype(np.float32, copy=False), sample_rate
+
+
+def check_layout(wave: np.ndarray, *, channels: int | None = None, name: str = "wave") -> np.ndarray:
+    """Check what `check_wave` does but for the samples themselves, which takes no time, and return the array.
+
+    Raises:
+        ValueError: The array is empty, holds integers, or lies on its side.
+    """
+    wave = np.asarray(wave)
     if wave.dtype.kind != "f":
         raise ValueError(
             f"{name}: samples must be floating point in [-1, 1], got {wave.dtype}; "
@@ -56,12 +67,20 @@ def check_wave(
         raise ValueError(f"{name}: expected (samples,) or (samples, channels) with samples in it, got shape {wave.shape}")
     if wave.ndim == 2 and wave.shape[0] < wave.shape[1] != channels:
         raise ValueError(f"{name}: expected (samples, channels), got {wave.shape}: transpose it with wave.T")
+    return wave
+
+
+def check_samples(wave: np.ndarray, *, name: str = "wave") -> None:
+    """Refuse a wave that `is_sound` does not take for one.
+
+    Raises:
+        ValueError: There is NaN, infinity, or an absurdly large magnitude in it.
+    """
     if not is_sound(wave):
         raise ValueError(
             f"{name}: samples must be finite and nominally in [-1, 1], got NaN, infinity or magnitudes of {LOUDEST:g} and "
             "more; clean it with numpy.nan_to_num(wave), or scale it"
         )
-    return wave.astype(np.float32, copy=False), sample_rate
 
 
 def set_channels(wave: np.ndarray, channels: int) -> np.ndarray:

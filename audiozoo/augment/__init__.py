@@ -8,71 +8,9 @@
 (44100,)
 """
 
-from audiozoo.augment.codec import Codec
-from audiozoo.augment.compose import ByClass, Compose, OneOf, SomeOf, Transform
-from audiozoo.augment.filters import Filter, RoomReverb
-from audiozoo.augment.mix import BetweenClass, CutMix, Mix, Mixup, SameClassMix
-from audiozoo.augment.noise import AddBackground, AddNoise
-from audiozoo.augment.spectrogram import (
-    FilterAugment,
-    FrequencyShift,
-    SpecAugment,
-    SpecNoise,
-    SpectralTransform,
-    TimeRoll,
-)
-from audiozoo.augment.stretch import PitchShift, Speed, TimeStretch, stretch
-from audiozoo.augment.waveform import (
-    ChannelSwap,
-    Clip,
-    Crop,
-    Downmix,
-    Gain,
-    Normalize,
-    Pad,
-    PolarityInversion,
-    Reverse,
-    TimeMask,
-    TimeShift,
-    WaveTransform,
-)
+import lazy_loader
 
-__all__ = [
-    "AddBackground",
-    "AddNoise",
-    "BetweenClass",
-    "ByClass",
-    "ChannelSwap",
-    "Clip",
-    "Codec",
-    "Compose",
-    "Crop",
-    "CutMix",
-    "Downmix",
-    "Filter",
-    "FilterAugment",
-    "FrequencyShift",
-    "Gain",
-    "Mix",
-    "Mixup",
-    "Normalize",
-    "OneOf",
-    "Pad",
-    "PitchShift",
-    "PolarityInversion",
-    "Reverse",
-    "RoomReverb",
-    "SameClassMix",
-    "SomeOf",
-    "SpecAugment",
-    "SpecNoise",
-    "SpectralTransform",
-    "Speed",
-    "TimeMask",
-    "TimeRoll",
-    "TimeShift",
-    "TimeStretch",
-    "Transform",
-    "WaveTransform",
-    "stretch",
-]
+# The stub beside this file names what is public and where it lives; each is imported on first use.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+del lazy_loader

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from audiozoo.augment.compose import Drawn, Range, require_choice
-from audiozoo.augment.waveform import SHARE, WaveTransform, fitted
+from audiozoo.augment.waveform import SHARE, WaveTransform, fitted, peak_of
 
 _FORMATS = {"mulaw": ("WAV", "ULAW"), "ogg": ("OGG", "VORBIS"), "mp3": ("MP3", "MPEG_LAYER_III")}
 
@@ -43,7 +43,7 @@ class Codec(WaveTransform):
 
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, compression: float | None = None) -> np.ndarray:
         assert sample_rate is not None
-        peak = max(1.0, float(np.abs(x).max()))
+        peak = max(1.0, peak_of(x))
         decoded = self._round_trip(x / np.float32(peak), round(sample_rate), compression)
         return fitted(decoded * np.float32(peak), len(x)).reshape(x.shape)
 

@@ -204,10 +204,11 @@ def _copy_source(
 
 def write_wave(path: Path, wave: np.ndarray, sample_rate: int) -> None:
     """Write a WAV file of 32-bit floating point, whole or not at all."""
-    import soundfile
+    from scipy.io import wavfile
 
+    # libsndfile would write the time into such a file, and the same samples would not be the same bytes.
     with replacing(path) as temporary:
-        soundfile.write(temporary, wave, sample_rate, subtype="FLOAT", format="WAV")
+        wavfile.write(temporary, sample_rate, np.ascontiguousarray(wave))
 
 
 _COLUMNS = [field.name for field in fields(Copy)]

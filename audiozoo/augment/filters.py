@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from audiozoo.augment.compose import Drawn, Range, require_choice
+from audiozoo.augment.compose import Drawn, Range, between, require_choice
 from audiozoo.augment.recordings import choose_recording, read_stretch
 from audiozoo.augment.waveform import ANY, WaveTransform, level_of
 
@@ -54,9 +54,9 @@ class Filter(WaveTransform):
         low, high = self.frequency
         drawn = {"frequency": low * (high / low) ** rng.random()}
         if self.kind in ("bandpass", "peaking"):
-            drawn["octaves"] = rng.uniform(*self.octaves)
+            drawn["octaves"] = between(rng, self.octaves)
         if self.kind == "peaking":
-            drawn["gain_db"] = rng.uniform(*self.gain_db)
+            drawn["gain_db"] = between(rng, self.gain_db)
         return drawn
 
     def _apply(
@@ -139,7 +139,7 @@ class RoomReverb(WaveTransform):
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
         if self.impulses is not None:
             return {"file": choose_recording(self.impulses, rng)}
-        return {"rt60": rng.uniform(*self.rt60), "drr_db": rng.uniform(*self.drr_db), "seed": int(rng.integers(2**32))}
+        return {"rt60": between(rng, self.rt60), "drr_db": between(rng, self.drr_db), "seed": int(rng.integers(2**32))}
 
     def _apply(
         self,

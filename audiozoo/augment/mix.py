@@ -27,6 +27,8 @@ class Mix(Configured, ABC):
         ValueError: `p` is no probability.
     """
 
+    PACKAGE = "audiozoo.augment"
+
     p: float = 1.0
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -10,7 +11,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from audiozoo import audio
-from audiozoo.augment.compose import Drawn, Range, require_choice
+from audiozoo.augment.compose import Drawn, Range, between, require_choice
 from audiozoo.augment.recordings import choose_recording, read_stretch
 from audiozoo.augment.waveform import ANY, WaveTransform, level_of
 
@@ -53,26 +54,46 @@ class AddNoise(WaveTransform):
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
         color = self._colors[rng.integers(len(self._colors))]
-        return {"snr_db": rng.uniform(*self.snr_db), "color": color, "seed": int(rng.integers(2**32))}
+        return {"snr_db": between(rng, self.snr_db), "color": color, "seed": int(rng.integers(2**32))}
 
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, snr_db: float, color: str, seed: int) -> np.ndarray:
-        # A generator of its own, as the noise shall be a function of what was drawn; this one is the fastest NumPy has.
-        rng = np.random.Generator(np.random.SFC64(seed))
-        return _added(x, colored_noise(x.shape, color, rng), snr_db)
+        return _added(x, colored_noise(x.shape, color, fast_generator(seed)), snr_db)
+
+
+def fast_generator(seed: int) -> np.random.Generator:
+    """Make a generator of a seed drawn, so that long noise is a function of a number that can be written down."""
+    return np.random.Generator(np.random.SFC64(seed))
 
 
 def colored_noise(shape: tuple[int, ...], color: str, rng: np.random.Generator) -> np.ndarray:
     """Make Gaussian noise, float32, its channels independent; the level is arbitrary."""
     slope = _SLOPES[color]
     if not slope:
-        return rng.standard_normal(shape, np.float32)
+        return gaussian(shape, rng)
     from scipy.fft import irfft, next_fast_len
 
     length = next_fast_len(shape[0], real=True)
     bins = 1 + length // 2
-    parts = rng.standard_normal((*shape[1:], bins, 2), np.float32)
+    parts = gaussian((*shape[1:], bins, 2), rng)
     spectrum = parts.view(np.complex64)[..., 0] * _weights(bins, slope)
     return np.ascontiguousarray(irfft(spectrum, length)[..., : shape[0]].T)
+
+
+def gaussian(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Draw normal deviates of float32, by Box and Muller's method on whole arrays: more than twice as fast as NumPy's."""
+    count = math.prod(shape)
+    half = (count + 1) // 2
+    radius, angle = rng.random((2, half), np.float32)
+    np.subtract(1, radius, out=radius)  # from above 0 to 1
+    np.log(radius, out=radius)
+    radius *= -2
+    np.sqrt(radius, out=radius)
+    angle *= np.float32(2 * np.pi)
+    pairs = np.empty((2, half), np.float32)
+    np.cos(angle, out=pairs[0])
+    np.sin(angle, out=pairs[1])
+    pairs *= radius
+    return pairs.ravel()[:count].reshape(shape)
 
 
 @lru_cache(maxsize=8)
@@ -120,7 +141,7 @@ class AddBackground(WaveTransform):
         object.__setattr__(self, "folder", os.fspath(self.folder))
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
-        return {"file": choose_recording(self.folder, rng), "start": rng.random(), "snr_db": rng.uniform(*self.snr_db)}
+        return {"file": choose_recording(self.folder, rng), "start": rng.random(), "snr_db": between(rng, self.snr_db)}
 
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, file: str, start: float, snr_db: float) -> np.ndarray:
         assert sample_rate is not None

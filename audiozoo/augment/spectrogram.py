@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from audiozoo.augment.compose import Drawn, Leaf, Range, require_choice
+from audiozoo.augment.noise import fast_generator, gaussian
 from audiozoo.augment.waveform import ANY
 
 Fill = Literal["mean", "floor"]
@@ -115,7 +116,7 @@ class SpecNoise(SpectralTransform):
         return {**super()._draw(x, rng, sample_rate), "seed": int(rng.integers(2**32))}
 
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, deviation: float, seed: int) -> np.ndarray:
-        noise = np.random.Generator(np.random.SFC64(seed)).standard_normal(x.shape, np.float32)
+        noise = gaussian(x.shape, fast_generator(seed))
         noise *= np.float32(deviation * x.std(dtype=np.float64))
         noise += x
         return noise

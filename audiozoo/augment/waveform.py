@@ -10,10 +10,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from audiozoo import audio
-from audiozoo.augment.compose import Drawn, Leaf, Range, require_choice
+from audiozoo.augment.compose import Drawn, Leaf, Range, between, require_choice
 
-_UNKNOWN_RATE = 1.0  # for the checks of a wave whose rate does not matter
-
+_FLOAT32 = np.dtype(np.float32)
 SHARE = (0.0, 1.0)
 ANY = (-math.inf, math.inf)
 
@@ -22,11 +21,15 @@ ANY = (-math.inf, math.inf)
 class WaveTransform(Leaf, ABC):
     """A random change of a waveform.
 
-    A subclass names its ranges in `RANGES` and says in `_apply` what is done with a number drawn from each.
+    A subclass names its ranges in `RANGES` and says in `_apply` what is done with a number drawn from each. Transforms that
+    only move, scale or leave out samples do not look at them: NaN stays NaN. All others refuse it.
 
     Raises:
         ValueError: When called: the array is no waveform (see `audiozoo.audio.check_wave`), or the sample rate is missing.
     """
+
+    MEASURES: ClassVar[bool] = True
+    """Whether the transform computes with the samples, so that they must be finite; otherwise they are not looked at."""
 
     NEEDS_RATE: ClassVar[bool] = False
     """Whether the transform speaks of seconds or hertz."""
@@ -34,18 +37,31 @@ class WaveTransform(Leaf, ABC):
     def _checked(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
         if self.NEEDS_RATE and sample_rate is None:
             raise ValueError(f"{type(self).__name__} speaks of seconds or hertz: pass sample_rate=44100, or whatever it is")
+        if type(x) is np.ndarray and x.dtype is _FLOAT32 and x.ndim == 1 and x.size and not self.MEASURES:
+            return x  # all that follows would find nothing, and for the fastest transforms it takes as long as they do
         name = type(self).__name__
         if np.ndim(x) == 3:
             raise ValueError(
                 f"{name} changes waveforms (samples[, channels]), got shape {np.shape(x)}: use it before the frontend"
             )
-        return audio.check_wave(x, sample_rate or _UNKNOWN_RATE, name=name)[0]
+        if sample_rate is not None and not sample_rate > 0:
+            raise ValueError(f"{name}: sample_rate must be positive, got {sample_rate}")
+        x = audio.check_layout(x, name=name)
+        if self.MEASURES:
+            audio.check_samples(x, name=name)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and stays so as NaN does
+            return x.astype(np.float32, copy=False)
 
 
 def level_of(wave: np.ndarray) -> float:
     """Return the root of the mean square of all samples."""
     flat = wave.ravel()
     return math.sqrt(float(np.dot(flat, flat)) / flat.size)
+
+
+def peak_of(wave: np.ndarray) -> float:
+    """Return the largest magnitude."""
+    return float(max(wave.max(), -wave.min()))
 
 
 def fitted(wave: np.ndarray, samples: int) -> np.ndarray:
@@ -61,12 +77,13 @@ class Gain(WaveTransform):
         gain_db: Range of the gain in dB.
     """
 
+    MEASURES = False
     RANGES: ClassVar = {"gain_db": ANY}
 
     gain_db: Range = (-6.0, 6.0)
 
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, gain_db: float) -> np.ndarray:
-        return x * np.float32(10 ** (gain_db / 20))
+        return x * 10 ** (gain_db / 20)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,13 +105,15 @@ class Normalize(WaveTransform):
         require_choice("measure", self.measure, ("peak", "rms"))
 
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, level_db: float) -> np.ndarray:
-        level = level_of(x) if self.measure == "rms" else float(np.abs(x).max())
+        level = level_of(x) if self.measure == "rms" else peak_of(x)
         return x * np.float32(10 ** (level_db / 20) / level) if level > 0 else x
 
 
 @dataclass(frozen=True, kw_only=True)
 class PolarityInversion(WaveTransform):
     """Turn every sample's sign, which no ear hears and a network on waveforms must learn not to."""
+
+    MEASURES = False
 
     def _apply(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
         return -x
@@ -103,6 +122,8 @@ class PolarityInversion(WaveTransform):
 @dataclass(frozen=True, kw_only=True)
 class Reverse(WaveTransform):
     """Play the sound backwards."""
+
+    MEASURES = False
 
     def _apply(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
         return x[::-1].copy()
@@ -121,7 +142,7 @@ class Clip(WaveTransform):
     threshold_db: Range = (-20.0, -3.0)
 
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, threshold_db: float) -> np.ndarray:
-        limit = np.float32(max(x.max(), -x.min()) * 10 ** (threshold_db / 20))
+        limit = np.float32(peak_of(x) * 10 ** (threshold_db / 20))
         return np.clip(x, -limit, limit)
 
 
@@ -134,6 +155,7 @@ class TimeShift(WaveTransform):
         mode: What takes the place of what moved: the other end's sound, "roll", or zeros, "pad".
     """
 
+    MEASURES = False
     RANGES: ClassVar = {"shift": (-1.0, 1.0)}
 
     shift: Range = (-0.5, 0.5)
@@ -164,6 +186,7 @@ class Crop(WaveTransform):
         ValueError: A duration that is not positive.
     """
 
+    MEASURES = False
     NEEDS_RATE = True
 
     duration: float = 1.0
@@ -196,6 +219,7 @@ class Pad(WaveTransform):
         ValueError: A duration that is not positive, or another word.
     """
 
+    MEASURES = False
     NEEDS_RATE = True
 
     duration: float = 1.0
@@ -237,6 +261,7 @@ class TimeMask(WaveTransform):
         ValueError: A fade below 0.
     """
 
+    MEASURES = False
     NEEDS_RATE = True
     RANGES: ClassVar = {"width": SHARE}
 
@@ -249,17 +274,19 @@ class TimeMask(WaveTransform):
             raise ValueError(f"fade must be at least 0, in seconds, got {self.fade}")
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
-        width = round(rng.uniform(*self.width) * len(x))
-        return {"start": int(rng.integers(len(x) - width + 1)), "samples": width}
+        width = round(between(rng, self.width) * len(x))
+        return {"start": int(rng.random() * (len(x) - width + 1)), "samples": width}
 
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, start: int, samples: int) -> np.ndarray:
         assert sample_rate is not None
         x, stop = x.copy(), start + samples
         faded = min(round(self.fade * sample_rate), samples // 2)
-        ramp = np.linspace(0, 1, faded, endpoint=False, dtype=np.float32).reshape(-1, *(1,) * (x.ndim - 1))
-        x[start : start + faded] *= 1 - ramp
         x[start + faded : stop - faded] = 0
-        x[stop - faded : stop] *= ramp
+        if faded:
+            ramp = np.arange(faded, dtype=np.float32) / faded
+            ramp = ramp if x.ndim == 1 else ramp[:, None]
+            x[start : start + faded] *= ramp[::-1]
+            x[stop - faded : stop] *= ramp
         return x
 
 
@@ -270,6 +297,8 @@ class ChannelSwap(WaveTransform):
     Raises:
         ValueError: When called: the sound has one channel.
     """
+
+    MEASURES = False
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
         channels = 1 if x.ndim == 1 else x.shape[1]

@@ -1,0 +1,69 @@
+# What is public and where it lives: `__init__.py` loads each on first use.
+from .codec import Codec
+from .compose import ByClass, Compose, OneOf, SomeOf, Transform
+from .filters import Filter, RoomReverb
+from .mix import BetweenClass, CutMix, Mix, Mixup, SameClassMix
+from .noise import AddBackground, AddNoise
+from .spectrogram import (
+    FilterAugment,
+    FrequencyShift,
+    SpecAugment,
+    SpecNoise,
+    SpectralTransform,
+    TimeRoll,
+)
+from .stretch import PitchShift, Speed, TimeStretch, stretch
+from .waveform import (
+    ChannelSwap,
+    Clip,
+    Crop,
+    Downmix,
+    Gain,
+    Normalize,
+    Pad,
+    PolarityInversion,
+    Reverse,
+    TimeMask,
+    TimeShift,
+    WaveTransform,
+)
+
+__all__ = [
+    "AddBackground",
+    "AddNoise",
+    "BetweenClass",
+    "ByClass",
+    "ChannelSwap",
+    "Clip",
+    "Codec",
+    "Compose",
+    "Crop",
+    "CutMix",
+    "Downmix",
+    "Filter",
+    "FilterAugment",
+    "FrequencyShift",
+    "Gain",
+    "Mix",
+    "Mixup",
+    "Normalize",
+    "OneOf",
+    "Pad",
+    "PitchShift",
+    "PolarityInversion",
+    "Reverse",
+    "RoomReverb",
+    "SameClassMix",
+    "SomeOf",
+    "SpecAugment",
+    "SpecNoise",
+    "SpectralTransform",
+    "Speed",
+    "TimeMask",
+    "TimeRoll",
+    "TimeShift",
+    "TimeStretch",
+    "Transform",
+    "WaveTransform",
+    "stretch",
+]
