@@ -9,10 +9,10 @@ import pytest
 import soundfile
 
 from audiozoo import metrics
-from audiozoo.augment import Mixup, SpecAugment
-from audiozoo.crossval import FeatureBank, benchmark, evaluate, fold_jobs, leaderboard, read_row, run_fold
+from audiozoo.augment import ByClass, Gain, Mixup, SpecAugment, TimeRoll, TimeShift
+from audiozoo.crossval import FeatureBank, benchmark, evaluate, fold_jobs, leaderboard, read_row, run_fold, search_augmentation
 from audiozoo.datasets import Clip, Dataset, load_dataset
-from audiozoo.features import Scaler
+from audiozoo.features import LogMel, Scaler
 from audiozoo.training import Recipe, train
 from audiozoo.training.examples import Batches
 
@@ -183,3 +183,39 @@ def test_evaluate_leaves_out_what_cannot_be_read(data, tmp_path):
         evaluate(classifier, [Clip(data.clips[0].path, ("bark",))])
     with pytest.raises(ValueError, match=r"empty\.wav"):
         evaluate(classifier, [Clip(str(tmp_path / "empty.wav"), ("low",))])
+
+
+def test_augmentation_is_searched_for_by_class(sound_folder):
+    clips = load_dataset("folder", root=sound_folder).clips
+    transforms = {"quiet": Gain(gain_db=(-200.0, -200.0)), "shift": TimeShift()}
+    recipe = Recipe(epochs=12, batch_size=6, learning_rate=1e-2, augment_features=SpecAugment())
+    frontend = LogMel(sample_rate=8_000, duration=0.5, n_fft=256, hop_length=128, n_mels=16, top_db=None)
+    rows = []
+    found = search_augmentation(
+        "house_cnn", clips, transforms, recipe, frontend=frontend, validation=0.34, finished=rows.append, filters=(8, 16)
+    )
+    assert [row["transform"] for row in found.table] == ["none", "quiet", "shift"]
+    assert rows == found.table
+    assert set(found.choices) == {"low", "high", "noise"}
+    # A network that heard nothing knows nothing.
+    none, quiet, _ = found.table
+    assert quiet["accuracy"] < none["accuracy"]
+    assert "quiet" not in found.choices.values()
+    expected = {label: transforms[choice] for label, choice in found.choices.items() if choice != "none"}
+    assert found.best == ByClass(expected)
+    for label in found.choices:
+        assert 0 <= none[label] <= 1
+    once = replace(recipe, epochs=1)
+    rolls = {"roll": TimeRoll()}
+    rolled = search_augmentation("house_cnn", clips, rolls, once, frontend=frontend, at="features", filters=(4, 8))
+    assert [row["transform"] for row in rolled.table] == ["none", "roll"]
+
+
+def test_a_search_that_cannot_be_made_is_refused(sound_folder):
+    clips = load_dataset("folder", root=sound_folder).clips
+    for transforms in ({}, {"none": Gain()}):
+        with pytest.raises(ValueError, match="transforms by name"):
+            search_augmentation("feature_mlp", clips, transforms)
+    fewer = [clip for clip in clips if clip.label != "low"] + [clip for clip in clips if clip.label == "low"][:1]
+    with pytest.raises(ValueError, match="no recording can be held out of low"):
+        search_augmentation("feature_mlp", fewer, {"gain": Gain()})
