@@ -4,7 +4,7 @@
 
 Prints Markdown tables: each transform and a chain of five on 5 seconds at 44.1 kHz, one thread, beside audiomentations where
 that is installed; stretching and shifting beside the bare engine; the quality of each engine that works here; how long the
-import takes.
+import takes; and how long a training waits for what is augmented.
 """
 
 import timing  # isort: skip  first: it keeps NumPy to one thread
@@ -14,6 +14,8 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -170,6 +172,41 @@ def quality():
             print(f"| {' | '.join(judged(engine, rate, semitones))} |", flush=True)
 
 
+def waiting(steps=60):
+    """Print how long training waits for its batches, with and without threads that make them ahead."""
+    import audiozoo
+    from audiozoo.features import Scaler, extract
+    from audiozoo.training import Examples, frontend_for, recipe_for, target_indices
+    from audiozoo.training.examples import Batches
+
+    data = audiozoo.load_dataset("synthetic")
+    frontend = frontend_for("house_cnn", data.clips)
+    examples = Examples(
+        data.clips, extract(data.clips, frontend), target_indices(data.clips, data.labels), np.arange(len(data))
+    )
+    model = audiozoo.build("house_cnn", len(data.labels), input_shape=frontend.shape)
+    model.compile("adam", "categorical_crossentropy")
+    chain = Compose([Gain(), TimeShift(), AddNoise(color="pink"), Filter(kind="peaking"), TimeMask()])
+    kinds = {"cheap": chain, "cheap and a time stretch": Compose([chain, TimeStretch()])}
+    title = f"house_cnn, batches of 16 x {frontend.duration:g} s at {frontend.sample_rate} Hz"
+    print(f"\n| {title} | threads | waiting, ms a step | step, ms |\n| --- | ---: | ---: | ---: |")
+    for kind, change in kinds.items():
+        recipe = recipe_for("house_cnn", augment_wave=change)
+        batches = Batches(examples, recipe, Scaler.identity(), frontend, len(data.labels), 1)
+        for workers in (0, 1, 2):
+            waits, learns = [], []
+            with closing(batches.endless(workers)) as stream:
+                for _ in range(steps):
+                    begin = time.perf_counter()
+                    batch = next(stream)
+                    waits.append(time.perf_counter() - begin)
+                    model.train_on_batch(*batch)
+                    learns.append(time.perf_counter() - begin - waits[-1])
+            half = steps // 2  # the first half reads the sounds, and fills what is ahead
+            means = [1e3 * statistics.mean(times[half:]) for times in (waits, learns)]
+            print(f"| {kind} | {workers} | {means[0]:.0f} | {means[1]:.0f} |", flush=True)
+
+
 def import_seconds():
     code = "import time, numpy; begin = time.perf_counter(); import audiozoo.augment; print(time.perf_counter() - begin)"
     times = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(9)]
@@ -184,4 +221,5 @@ if __name__ == "__main__":
         print(f"audiomentations is left out: {error}")
     beside_engine(sound)
     quality()
+    waiting()
     import_seconds()

@@ -36,6 +36,19 @@ def require_choice(name: str, value: object, choices: Sequence[object]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
 
 
+def finite(x: np.ndarray, what: str) -> np.ndarray:
+    """Return an array that is no waveform as float32, or refuse it.
+
+    Raises:
+        ValueError: It is not floating point, or holds NaN or infinity.
+    """
+    if x.dtype.kind != "f":
+        raise ValueError(f"{what} must be floating point, got {x.dtype}: convert with astype(numpy.float32)")
+    if not math.isfinite(float(x.sum(dtype=np.float64))):
+        raise ValueError(f"{what} must be finite, got NaN or infinity: clean with numpy.nan_to_num")
+    return x.astype(np.float32, copy=False)
+
+
 def generator(rng: Rng) -> np.random.Generator:
     """Return a generator as it is, or make one of a seed.
 

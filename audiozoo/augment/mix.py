@@ -10,7 +10,7 @@ from numbers import Real
 
 import numpy as np
 
-from audiozoo.augment.compose import Rng, generator
+from audiozoo.augment.compose import Rng, finite, generator
 from audiozoo.config import Configured
 
 _SILENCE_DB = -80.0  # what counts as the level of a clip that has none
@@ -73,11 +73,7 @@ def _checked(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             f"a batch is examples (batch, ...) with label weights (batch, classes), got {x.shape} with {y.shape}: "
             "turn class numbers into weights with numpy.eye(classes)[y]"
         )
-    if x.dtype.kind != "f":
-        raise ValueError(f"the examples of a batch must be floating point, got {x.dtype}")
-    if not math.isfinite(float(x.sum(dtype=np.float64))):
-        raise ValueError("the examples of a batch must be finite, got NaN or infinity: clean them with numpy.nan_to_num")
-    return x.astype(np.float32, copy=False), y.astype(np.float32, copy=False)
+    return finite(x, "the examples of a batch"), y.astype(np.float32, copy=False)
 
 
 def _blend(first: np.ndarray, second: np.ndarray, weight: np.ndarray) -> np.ndarray:

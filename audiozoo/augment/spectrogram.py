@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from audiozoo.augment.compose import Drawn, Leaf, Range, require_choice
+from audiozoo.augment.compose import Drawn, Leaf, Range, finite, require_choice
 from audiozoo.augment.noise import fast_generator, gaussian
 from audiozoo.augment.waveform import ANY
 
@@ -34,11 +34,7 @@ class SpectralTransform(Leaf, ABC):
                 f"{name} changes spectral features (bands, frames[, channels]), got shape {x.shape}: "
                 "a model on vectors or waveforms needs another transform"
             )
-        if x.dtype.kind != "f":
-            raise ValueError(f"{name}: a feature must be floating point, got {x.dtype}: convert it with astype(numpy.float32)")
-        if not math.isfinite(float(x.sum(dtype=np.float64))):
-            raise ValueError(f"{name}: a feature must be finite, got NaN or infinity: clean it with numpy.nan_to_num")
-        return x.astype(np.float32, copy=False)
+        return finite(x, f"the feature that {name} changes")
 
 
 def _filling(x: np.ndarray, fill: Fill) -> np.float32:
