@@ -1,6 +1,6 @@
 # What is public and where it lives: `__init__.py` loads each on first use.
 from .codec import Codec
-from .compose import ByClass, Compose, OneOf, SomeOf, Transform
+from .compose import ByClass, Compose, OneOf, SomeOf
 from .filters import Filter, RoomReverb
 from .mix import BetweenClass, CutMix, Mix, Mixup, SameClassMix
 from .noise import AddBackground, AddNoise
@@ -13,6 +13,7 @@ from .spectrogram import (
     TimeRoll,
 )
 from .stretch import PitchShift, Speed, TimeStretch, stretch
+from .transform import Transform
 from .waveform import (
     ChannelSwap,
     Clip,

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from audiozoo.augment.compose import Drawn, Range, require_choice
+from audiozoo.augment.transform import Drawn, Range, require_choice
 from audiozoo.augment.waveform import SHARE, WaveTransform, fitted, peak_of
 
 _FORMATS = {"mulaw": ("WAV", "ULAW"), "ogg": ("OGG", "VORBIS"), "mp3": ("MP3", "MPEG_LAYER_III")}

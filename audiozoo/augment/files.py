@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from audiozoo import audio
-from audiozoo.augment.compose import Compose, Drawn, Transform
+from audiozoo.augment.compose import Compose
 from audiozoo.augment.noise import AddNoise
 from audiozoo.augment.stretch import PitchShift, TimeStretch
+from audiozoo.augment.transform import Drawn, Transform
 from audiozoo.augment.waveform import Gain, TimeShift
 from audiozoo.config import digest, revive
 from audiozoo.files import replacing

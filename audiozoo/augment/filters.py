@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from audiozoo.augment.compose import Drawn, Range, between, require_choice
 from audiozoo.augment.recordings import choose_recording, read_stretch
+from audiozoo.augment.transform import Drawn, Range, between, require_choice
 from audiozoo.augment.waveform import ANY, WaveTransform, level_of
 
 _KINDS = ("lowpass", "highpass", "bandpass", "peaking")

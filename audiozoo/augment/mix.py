@@ -10,7 +10,7 @@ from numbers import Real
 
 import numpy as np
 
-from audiozoo.augment.compose import Rng, finite, generator
+from audiozoo.augment.transform import Rng, finite, generator
 from audiozoo.config import Configured
 
 _SILENCE_DB = -80.0  # what counts as the level of a clip that has none

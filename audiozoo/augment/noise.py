@@ -11,8 +11,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from audiozoo import audio
-from audiozoo.augment.compose import Drawn, Range, between, require_choice
 from audiozoo.augment.recordings import choose_recording, read_stretch
+from audiozoo.augment.transform import Drawn, Range, between, require_choice
 from audiozoo.augment.waveform import ANY, WaveTransform, level_of
 
 Color = Literal["white", "pink", "brown"]

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from audiozoo.augment.compose import Drawn, Leaf, Range, finite, require_choice
 from audiozoo.augment.noise import fast_generator, gaussian
+from audiozoo.augment.transform import Drawn, Leaf, Range, finite, require_choice
 from audiozoo.augment.waveform import ANY
 
 Fill = Literal["mean", "floor"]

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from audiozoo import audio
-from audiozoo.augment.compose import Drawn, Range, require_choice
+from audiozoo.augment.transform import Drawn, Range, require_choice
 from audiozoo.augment.waveform import WaveTransform, fitted
 
 Engine = Literal["signalsmith", "rubberband", "librosa"]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from audiozoo import audio
-from audiozoo.augment.compose import Drawn, Leaf, Range, between, require_choice
+from audiozoo.augment.transform import Drawn, Leaf, Range, between, require_choice
 
 _FLOAT32 = np.dtype(np.float32)
 SHARE = (0.0, 1.0)

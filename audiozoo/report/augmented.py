@@ -12,8 +12,8 @@ import numpy as np
 
 from audiozoo import audio, augment
 from audiozoo.augment import ByClass, Transform, WaveTransform
-from audiozoo.augment.compose import Drawn
 from audiozoo.augment.files import write_wave
+from audiozoo.augment.transform import Drawn
 from audiozoo.features import LogMel, Waveform
 from audiozoo.files import replacing
 from audiozoo.report.sounds import draw_panel, panels_of

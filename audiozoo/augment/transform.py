@@ -1,0 +1,166 @@
+"""What every transform is.
+
+A transform is a frozen value and a pure function: the same input and the same generator give the same output, and nothing
+is kept on the object or changed in the input.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from audiozoo.config import Configured
+
+Range = tuple[float, float]
+Rng = np.random.Generator | int | Sequence[int]
+Drawn = dict[str, Any]
+
+
+def check_range(name: str, span: object, least: float = -math.inf, most: float = math.inf) -> None:
+    """Refuse what is not (low, high) with ``least <= low <= high <= most``."""
+    pair = isinstance(span, Sequence) and len(span) == 2 and all(isinstance(end, Real) and math.isfinite(end) for end in span)
+    if not (pair and least <= span[0] <= span[1] <= most):  # type: ignore[index]
+        limits = "" if (least, most) == (-math.inf, math.inf) else f" within {least:g} to {most:g}"
+        raise ValueError(f"{name} must be a range (low, high) with low <= high{limits}, got {span!r}")
+
+
+def require_choice(name: str, value: object, choices: Sequence[object]) -> None:
+    """Refuse what is not among a field's choices."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def finite(x: np.ndarray, what: str) -> np.ndarray:
+    """Return an array that is no waveform as float32, or refuse it.
+
+    Raises:
+        ValueError: It is not floating point, or holds NaN or infinity.
+    """
+    if x.dtype.kind != "f":
+        raise ValueError(f"{what} must be floating point, got {x.dtype}: convert with astype(numpy.float32)")
+    if not math.isfinite(float(x.sum(dtype=np.float64))):
+        raise ValueError(f"{what} must be finite, got NaN or infinity: clean with numpy.nan_to_num")
+    return x.astype(np.float32, copy=False)
+
+
+def generator(rng: Rng) -> np.random.Generator:
+    """Return a generator as it is, or make one of a seed.
+
+    Raises:
+        ValueError: Neither a generator nor whole numbers of at least 0.
+    """
+    try:
+        if rng is not None:
+            return np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(
+        f"rng must be a numpy.random.Generator or a seed such as 7 or (seed, epoch, clip), got {rng!r}: "
+        "augmentation draws from nothing else"
+    )
+
+
+def between(rng: np.random.Generator, span: Range) -> float:
+    """Draw from a range, as ``rng.uniform`` does in eight times the time."""
+    low, high = span
+    return low + (high - low) * rng.random()
+
+
+class Context(NamedTuple):
+    """What a transform may know besides the array."""
+
+    rng: np.random.Generator
+    sample_rate: float | None
+    label: str | None
+    drawn: list[Drawn] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transform(Configured, ABC):
+    """A random change of a waveform or of a feature.
+
+    Args:
+        p: Probability that the change is made at all.
+
+    Raises:
+        ValueError: `p` is no probability, or a range is upside down or beyond its limits.
+    """
+
+    PACKAGE = "audiozoo.augment"
+    RANGES: ClassVar[Mapping[str, Range]] = {}
+    """The fields that are ranges to draw from, and their limits."""
+
+    p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.p, Real) and 0 <= self.p <= 1):
+            raise ValueError(f"p must be a probability from 0 to 1, got {self.p!r}")
+        for name, limits in self.RANGES.items():
+            check_range(name, getattr(self, name), *limits)
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def __call__(
+        self,
+        x: np.ndarray,
+        *,
+        rng: Rng,
+        sample_rate: float | None = None,
+        label: str | None = None,
+        drawn: list[Drawn] | None = None,
+    ) -> np.ndarray:
+        """Return a changed copy of `x`, or `x` itself.
+
+        Args:
+            x: Waveform ``(samples,)`` or ``(samples, channels)``, or feature ``(bands, frames[, channels])``. Floating point.
+            rng: Where all randomness comes from: a generator, or a seed such as ``(seed, epoch, clip)``, with which the result
+                depends on nothing else.
+            sample_rate: Hz; needed by waveform transforms that speak of seconds or hertz.
+            label: The class of the sound, which `ByClass` looks at.
+            drawn: A list to which each change that is made is added: its class and the values drawn.
+
+        Returns:
+            float32, as a rule of the same shape.
+
+        Raises:
+            ValueError: The array is not what the transform changes, or the sample rate or the label is missing.
+        """
+        rng = rng if isinstance(rng, np.random.Generator) else generator(rng)
+        return self.within(x, Context(rng, sample_rate, label, drawn))
+
+    @abstractmethod
+    def within(self, x: np.ndarray, context: Context) -> np.ndarray:
+        """Do what a call does, as a part of another transform's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaf(Transform):
+    """A transform that draws a few values and then is a function of these."""
+
+    def within(self, x: np.ndarray, context: Context) -> np.ndarray:
+        """Do what a call does, in as few steps as can be: the fastest transforms take no longer than ten of Python's calls."""
+        rng, sample_rate, _, told = context
+        if self.p < 1 and rng.random() >= self.p:
+            return x
+        x = self._checked(x, sample_rate)
+        drawn = self._draw(x, rng, sample_rate)
+        if told is not None:
+            told.append({"class": type(self).__name__, **drawn})
+        return self._apply(x, sample_rate, **drawn)
+
+    @abstractmethod
+    def _checked(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
+        """Return the array as float32, or refuse it."""
+
+    def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
+        """Draw what `_apply` needs, as JSON data: by default a number from each range."""
+        return {name: between(rng, getattr(self, name)) for name in self.RANGES}
+
+    @abstractmethod
+    def _apply(self, x: np.ndarray, *sample_rate: Any, **drawn: Any) -> np.ndarray:
+        """Change the array ``(x, sample_rate, *, ...)`` by the values drawn, each under its name."""
