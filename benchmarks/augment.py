@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import time
-from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -122,8 +121,14 @@ def middle_of(wave):
 
 
 def loudest_hertz(wave):
+    """Return the frequency at which a tone fits best: the largest bin, and then ever finer steps around it."""
     middle = middle_of(wave)
-    return np.abs(np.fft.rfft(middle * np.blackman(len(middle)), 2**21)).argmax() * RATE / 2**21
+    size, step = 2**18, RATE / 2**18
+    found = np.abs(np.fft.rfft(middle * np.blackman(len(middle)), size)).argmax() * step
+    while step > 1e-6:
+        found = min(found + step * np.linspace(-1, 1, 9), key=lambda hertz: residual_db(wave, hertz))
+        step /= 4
+    return found
 
 
 def residual_db(wave, hertz):
@@ -195,7 +200,7 @@ def waiting(steps=60):
         batches = Batches(examples, recipe, Scaler.identity(), frontend, len(data.labels), 1)
         for workers in (0, 1, 2):
             waits, learns = [], []
-            with closing(batches.endless(workers)) as stream:
+            with batches.stream(workers) as stream:
                 for _ in range(steps):
                     begin = time.perf_counter()
                     batch = next(stream)

@@ -26,6 +26,7 @@ from audiozoo.augment import (
     TimeShift,
     Transform,
 )
+from audiozoo.config import digest
 from audiozoo.crossval import FeatureBank, fold_jobs, read_row, run_fold, search_augmentation, write_row
 from audiozoo.files import replacing
 from audiozoo.training import recipe_for
@@ -60,10 +61,11 @@ KINDS = {
 
 def searched(job):
     """Return the recipe with each class's own transform, found on the job's training clips."""
-    kept = RESULTS / "search" / f"fold{job.fold}.json"
+    short = replace(NONE, epochs=SEARCH_EPOCHS)
+    key = digest([job.key, short.to_config(), {name: part.to_config() for name, part in PARTS.items()}])
+    kept = RESULTS / "search" / f"fold{job.fold}-{key}.json"
     if not kept.is_file():
-        clips, epochs = job.train, replace(NONE, epochs=SEARCH_EPOCHS)
-        found = search_augmentation(MODEL, clips, PARTS, epochs, labels=job.labels, frontend=job.frontend, finished=print)
+        found = search_augmentation(MODEL, job.train, PARTS, short, labels=job.labels, frontend=job.frontend, finished=print)
         with replacing(kept) as temporary:
             content = {"best": found.best.to_config(), "choices": found.choices, "table": found.table}
             temporary.write_text(json.dumps(content, indent=1) + "\n")
@@ -75,9 +77,9 @@ def rows(data, folds):
     for fold in folds or data.folds:
         for kind, recipe in KINDS.items():
             [job] = fold_jobs(data, MODEL, folds=[fold], recipe=recipe or NONE)
-            path = RESULTS / "rows" / f"{kind}-fold{fold}.json"
+            job = job if recipe else replace(job, recipe=searched(job))
+            path = RESULTS / "rows" / f"{kind}-{job.file_name}"
             if not path.is_file():
-                job = replace(job, recipe=recipe or searched(job))
                 bank = bank or FeatureBank.of(data.clips, job.frontend)
                 row, _ = run_fold(job, bank=bank)
                 write_row(path, {**row, "augmentation": kind, "command": "python benchmarks/esc10_augmentation.py ESC-50/"})
@@ -102,10 +104,11 @@ def table(found):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", help="the folder into which ESC-50 was unpacked")
-    parser.add_argument("--folds", default="", help="such as 1,2; all if left out")
+    parser.add_argument("--folds", default="", help="such as 1,2; all if left out, and only then the table is kept")
     given = parser.parse_args()
     found = list(rows(load_dataset("esc10", root=given.root), [int(fold) for fold in given.folds.split(",") if fold]))
     text = table(found)
-    with replacing(RESULTS / "table.md") as temporary:
-        temporary.write_text(text)
+    if not given.folds:
+        with replacing(RESULTS / "table.md") as temporary:
+            temporary.write_text(text)
     print(text)

@@ -118,9 +118,33 @@ def test_bad_sources_are_named_and_the_rest_is_made(sound_folder, tmp_path):
     assert "bad.wav" in failures[0]
     _, failures = augment_files(find_sources([sound_folder / "high"]), Filter(frequency=(7_000, 7_000)), tmp_path / "f")
     assert len(failures) == 6
-    assert "0.wav: Filter drew 7000 Hz" in failures[0]
+    assert "0.wav: the frequencies of Filter" in failures[0]
     with pytest.raises(ValueError, match="at least 1"):
         augment_files([], CHAIN, tmp_path, copies=0)
+
+
+def test_recordings_and_other_tables_are_never_replaced(sound_folder, tmp_path):
+    for output in (sound_folder, sound_folder / "low" / "more"):
+        with pytest.raises(ValueError, match="lies in the folder"):
+            find_sources([sound_folder], output=output)
+    first = sound_folder / "low" / "0.wav"
+    soundfile.write(sound_folder / "low" / "0-0.wav", tone(100, 0.1, 8_000), 8_000)
+    both = find_sources([first, sound_folder / "low" / "0-0.wav"])
+    with pytest.raises(ValueError, match=r"0-0\.wav: a copy of .*0\.wav would replace this recording"):
+        augment_files(both, CHAIN, sound_folder / "low")
+    for content in (b"file,label\na.wav,dog\n", b"\xff\xfe\x00", b""):
+        (tmp_path / TABLE).write_bytes(content)
+        with pytest.raises(ValueError, match="is no table of copies"):
+            augment_files(find_sources([sound_folder / "high"]), CHAIN, tmp_path)
+        assert (tmp_path / TABLE).read_bytes() == content
+
+
+def test_another_class_is_another_copy(sound_folder, tmp_path):
+    transform = ByClass({"low": Gain(gain_db=(-6.0, -6.0)), "deep": Reverse()})
+    augment_files(find_sources([sound_folder / "low" / "0.wav"]), transform, tmp_path / "out")
+    (sound_folder / "low").rename(sound_folder / "deep")
+    [row], _ = augment_files(find_sources([sound_folder / "deep" / "0.wav"]), transform, tmp_path / "out")
+    assert (row.label, json.loads(row.drawn)) == ("deep", [{"class": "Reverse"}])
 
 
 def test_recipes_are_transforms_or_have_one(tmp_path):

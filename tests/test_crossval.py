@@ -86,9 +86,9 @@ def test_a_fold_draws_the_same_whatever_else_was_read(data):
 
     def batch(order):
         bank = FeatureBank.of(order, second.frontend)
-        return next(
-            Batches(bank.examples(second.train, data.labels), recipe, Scaler.identity(), second.frontend, 3, 1).endless()
-        )
+        examples = bank.examples(second.train, data.labels)
+        with Batches(examples, recipe, Scaler.identity(), second.frontend, 3, 1).stream() as stream:
+            return next(stream)
 
     whole, resumed = batch([*first.train, *first.test]), batch([*second.test, *second.train])
     assert all(np.array_equal(a, b) for a, b in zip(whole, resumed, strict=True))
@@ -216,6 +216,8 @@ def test_a_search_that_cannot_be_made_is_refused(sound_folder):
     for transforms in ({}, {"none": Gain()}):
         with pytest.raises(ValueError, match="transforms by name"):
             search_augmentation("feature_mlp", clips, transforms)
+    with pytest.raises(ValueError, match="'wave', 'features'"):
+        search_augmentation("feature_mlp", clips, {"gain": Gain()}, at="waves")
     fewer = [clip for clip in clips if clip.label != "low"] + [clip for clip in clips if clip.label == "low"][:1]
     with pytest.raises(ValueError, match="no recording can be held out of low"):
         search_augmentation("feature_mlp", fewer, {"gain": Gain()})

@@ -1,16 +1,17 @@
 import itertools
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
 import keras
 import numpy as np
 import pytest
+import soundfile
 from conftest import tone
 
 import audiozoo
 from audiozoo import registry
 from audiozoo.augment import (
+    AddBackground,
     AddNoise,
     BetweenClass,
     ByClass,
@@ -50,7 +51,8 @@ def batches_of(examples, recipe, outputs=1):
 
 
 def batches(*arguments, **options):
-    return batches_of(*arguments, **options).endless()
+    with batches_of(*arguments, **options).stream() as stream:
+        yield from stream
 
 
 @pytest.fixture
@@ -208,16 +210,38 @@ def test_batches_are_the_same_with_any_number_of_workers(examples, workers, monk
     monkeypatch.setattr("audiozoo.training.examples._WAVES_KEPT", 40_000)  # some are read again
     chain = Compose([AddNoise(), TimeStretch(), TimeShift(p=0.5)])
     made = batches_of(examples, Recipe(batch_size=4, augment_wave=chain, mix=Mixup()))
-    alone = itertools.islice(made.endless(0), 12)
-    with closing(made.endless(workers)) as stream:
-        for (x, y, _), (same, labels, _) in zip(alone, stream, strict=False):
+    with made.stream(0) as alone, made.stream(workers) as stream:
+        for _ in range(12):
+            (x, y, _), (same, labels, _) = next(alone), next(stream)
             assert np.array_equal(x, same)
             assert np.array_equal(y, labels)
 
 
-def test_an_error_in_a_worker_is_raised(examples):
-    with pytest.raises(ValueError, match="not below half the sample rate"):
-        next(batches_of(examples, Recipe(augment_wave=Filter(frequency=(7_000.0, 7_000.0)))).endless(2))
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_in_augmentation_is_raised_as_it_is_whenever_it_comes(clips, workers, tmp_path):
+    (tmp_path / "noises").mkdir()
+    write = partial(soundfile.write, samplerate=8_000)
+    for number in range(9):
+        write(tmp_path / "noises" / f"{number}.wav", np.full(800, 0.1))
+    (tmp_path / "noises" / "bad.wav").write_bytes(b"RIFF")
+    recipe = Recipe(epochs=30, batch_size=4, validation=0, augment_wave=AddBackground(tmp_path / "noises", p=0.3))
+    with pytest.raises(ValueError, match=r"bad\.wav"):
+        train("feature_mlp", clips, recipe, workers=workers)
+    with pytest.raises(ValueError, match="below half the sample rate"):
+        train("feature_mlp", clips, replace(recipe, augment_wave=Filter(frequency=(90_000.0, 90_000.0))), workers=workers)
+
+
+def test_training_can_be_stopped_while_batches_are_made(clips):
+    class Stop(Exception):
+        pass
+
+    def progress(stage, done, total, figures):
+        if stage == "training" and done == 2:
+            raise Stop
+
+    slow = Recipe(epochs=30, batch_size=4, validation=0, augment_wave=TimeStretch())
+    with pytest.raises(Stop):
+        train("feature_mlp", clips, slow, progress=progress, workers=2)
 
 
 def test_mixed_labels_come_out_soft_and_once_for_each_output(examples):

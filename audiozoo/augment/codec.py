@@ -11,6 +11,7 @@ import numpy as np
 from audiozoo.augment.transform import Drawn, Range, require_choice
 from audiozoo.augment.waveform import SHARE, WaveTransform, fitted, peak_of
 
+_BLOCK = 2**16  # samples
 _FORMATS = {"mulaw": ("WAV", "ULAW"), "ogg": ("OGG", "VORBIS"), "mp3": ("MP3", "MPEG_LAYER_III")}
 
 
@@ -51,11 +52,16 @@ class Codec(WaveTransform):
         import soundfile
 
         container, encoding = _FORMATS[self.codec]
+        channels = 1 if x.ndim == 1 else x.shape[1]
         file = io.BytesIO()
         try:
-            soundfile.write(file, x, sample_rate, format=container, subtype=encoding, compression_level=compression)
+            with soundfile.SoundFile(
+                file, "w", sample_rate, channels, encoding, format=container, compression_level=compression
+            ) as encoder:
+                # The Vorbis encoder of libsndfile 1.2 dies of a minute in one piece.
+                for start in range(0, len(x), _BLOCK):
+                    encoder.write(x[start : start + _BLOCK])
         except (soundfile.LibsndfileError, ValueError) as error:
-            channels = 1 if x.ndim == 1 else x.shape[1]
             raise ValueError(
                 f"the {self.codec} encoder does not take {channels} channel(s) at {sample_rate} Hz ({error}): resample the "
                 "sound, to 44,100 Hz for example, mix it down, or choose another codec"

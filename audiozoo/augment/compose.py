@@ -6,10 +6,11 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 
-from audiozoo.augment.transform import Context, Transform, check_range
+from audiozoo.augment.transform import Context, Transform, check_range, plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +85,10 @@ class OneOf(_Several):
         if not self.transforms:
             raise ValueError("OneOf needs at least one transform to choose from")
         if weights is not None:
-            object.__setattr__(self, "weights", tuple(weights))
-            if len(weights) != len(self.transforms) or min(weights) < 0 or not 0 < sum(weights) < math.inf:
+            numbers = isinstance(weights, Sequence) and all(isinstance(weight, Real) and weight >= 0 for weight in weights)
+            if not numbers or len(weights) != len(self.transforms) or not 0 < sum(weights) < math.inf:
                 raise ValueError(f"weights must be {len(self.transforms)} numbers of at least 0, not all 0, got {weights}")
+            object.__setattr__(self, "weights", tuple(map(plain, weights)))
 
     def _change(self, x: np.ndarray, context: Context) -> np.ndarray:
         weights = np.asarray(self.weights or np.ones(len(self.transforms)), float)
@@ -110,8 +112,9 @@ class SomeOf(_Several):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range("count", self._span, 0, len(self.transforms))
-        if not all(isinstance(end, int) for end in self._span):
+        if not all(isinstance(end, int) and not isinstance(end, bool) for end in self._span):
             raise ValueError(f"count must be whole numbers, got {self.count!r}")
+        object.__setattr__(self, "count", self.count if isinstance(self.count, int) else tuple(self.count))
 
     @property
     def _span(self) -> tuple[int, int]:

@@ -6,9 +6,10 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ class Copy:
         label: The class of both.
         copy: Its number, from 0.
         drawn: What was done: a list of transforms with the values drawn, JSON.
-        key: A hash of the source's content, the transform and the seed: what the copy depends on.
+        key: A hash of the source's content, its class, the transform and the seed: what the copy depends on.
     """
 
     file: str
@@ -75,19 +76,22 @@ class Copy:
     key: str
 
 
-def find_sources(paths: Iterable[str | os.PathLike[str]]) -> list[Source]:
+def find_sources(paths: Iterable[str | os.PathLike[str]], *, output: str | os.PathLike[str] | None = None) -> list[Source]:
     """Find sound files, and those in folders at any depth.
 
     A sound's class is the first folder below the one named, if it lies in one, and else the folder that it lies in itself.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
-        ValueError: No sounds, or two whose copies would have the same name.
+        ValueError: No sounds, two whose copies would have the same name, or an output inside one of the folders: its copies
+            would be sources the next time.
     """
     found: list[Source] = []
     for path in map(Path, paths):
         if not path.exists():
             raise FileNotFoundError(f"{path}: no such file or folder")
+        if output is not None and path.is_dir() and Path(output).resolve().is_relative_to(path.resolve()):
+            raise ValueError(f"{output}: lies in the folder {path} of the sounds to copy; choose one outside it")
         inside = (
             [(file, file.relative_to(path)) for file in audio.sounds_in(path)] if path.is_dir() else [(path, Path(path.name))]
         )
@@ -96,13 +100,17 @@ def find_sources(paths: Iterable[str | os.PathLike[str]]) -> list[Source]:
             found.append(Source(str(file), name.as_posix(), label))
     if not found:
         raise ValueError(f"no sounds in {', '.join(map(str, paths))}")
-    stems = [os.path.splitext(source.name)[0] for source in found]
-    if doubled := sorted({stem for stem in stems if stems.count(stem) > 1}):
+    counts = Counter(_stem(source) for source in found)
+    if doubled := sorted(stem for stem, count in counts.items() if count > 1):
         raise ValueError(
             f"several sources are called {', '.join(doubled[:3])}, and so would be their copies: augment them one after the "
             "other, into different folders"
         )
     return found
+
+
+def _stem(source: Source) -> str:
+    return os.path.splitext(source.name)[0]
 
 
 def read_transform(path: str | os.PathLike[str]) -> Transform:
@@ -137,8 +145,8 @@ def augment_files(
 ) -> tuple[list[Copy], list[str]]:
     """Write augmented copies of sound files, as WAV files of 32-bit floating point, which no loudness clips.
 
-    A copy depends on its source, its number, the seed and the transform alone. Copies that are there already are not made
-    again, so a run that was stopped goes on where it was.
+    A copy depends on its source, the source's name and class, its number, the seed and the transform alone. Copies that are
+    there already are not made again, so a run that was stopped goes on where it was.
 
     Args:
         sources: See `find_sources`.
@@ -153,7 +161,7 @@ def augment_files(
         The rows of these sources, and what went wrong with the sources that could not be read or changed.
 
     Raises:
-        ValueError: Fewer than one copy.
+        ValueError: Fewer than one copy, a copy that would replace a source, or a table in the folder that is another's.
         OSError: The folder cannot be written.
     """
     from joblib import Parallel, delayed
@@ -161,9 +169,13 @@ def augment_files(
     if copies < 1:
         raise ValueError(f"copies must be at least 1, got {copies}")
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    _refuse_replacing(sources, folder, copies)
     there = {row.file: row for row in _read_table(folder) if (folder / row.file).is_file()}
-    tasks = (delayed(_copy_source)(source, transform, folder, copies, seed, there) for source in sources)
+    folder.mkdir(parents=True, exist_ok=True)
+    tasks = (
+        delayed(_copy_source)(source, transform, folder, seed, [(file, there.get(file)) for file in _copies_of(source, copies)])
+        for source in sources
+    )
     rows, failures = [], []
     _write_table(folder, list(there.values()))
     with closing(Parallel(n_jobs=jobs, return_as="generator")(tasks)) as results:
@@ -178,17 +190,31 @@ def augment_files(
     return rows, failures
 
 
+def _copies_of(source: Source, copies: int) -> list[str]:
+    return [f"{_stem(source)}-{number}.wav" for number in range(copies)]
+
+
+def _refuse_replacing(sources: Sequence[Source], folder: Path, copies: int) -> None:
+    originals = {os.path.realpath(source.path) for source in sources}
+    for source in sources:
+        for file in _copies_of(source, copies):
+            if os.path.realpath(folder / file) in originals:
+                raise ValueError(
+                    f"{folder / file}: a copy of {source.path} would replace this recording; choose another output folder"
+                )
+
+
 def _copy_source(
-    source: Source, transform: Transform, folder: Path, copies: int, seed: int, there: Mapping[str, Copy]
+    source: Source, transform: Transform, folder: Path, seed: int, files: Sequence[tuple[str, Copy | None]]
 ) -> tuple[list[Copy], list[str]]:
     made: list[Copy] = []
     try:
-        key = digest([hashlib.sha256(Path(source.path).read_bytes()).hexdigest(), transform.to_config(), seed])
-        stem, wave, rate = os.path.splitext(source.name)[0], None, 0
-        for number in range(copies):
-            file = f"{stem}-{number}.wav"
-            if file in there and there[file].key == key:
-                made.append(there[file])
+        content = hashlib.sha256(Path(source.path).read_bytes()).hexdigest()
+        key = digest([content, source.label, transform.to_config(), seed])
+        wave, rate = None, 0
+        for number, (file, there) in enumerate(files):
+            if there and there.key == key:
+                made.append(replace(there, source=source.path))
                 continue
             if wave is None:
                 wave, rate = audio.read(source.path)
@@ -197,7 +223,7 @@ def _copy_source(
             changed = transform(wave, sample_rate=rate, label=source.label, rng=seeds, drawn=drawn)
             write_wave(folder / file, changed, rate)
             made.append(Copy(file, source.path, source.label, number, json.dumps(drawn), key))
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError) as error:
         text = str(error)
         return made, [text if source.path in text else f"{source.path}: {text}"]
     return made, []
@@ -219,9 +245,17 @@ def _read_table(folder: Path) -> list[Copy]:
     """Read the rows that are whole; the last one of a run that was killed may not be."""
     if not (folder / TABLE).is_file():
         return []
-    with open(folder / TABLE, encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if list(row) == _COLUMNS and len(row["key"] or "") == 16]
-    return [Copy(**{**row, "copy": int(row["copy"])}) for row in rows]  # type: ignore[arg-type]
+    try:
+        with open(folder / TABLE, encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = [row for row in reader if list(row) == _COLUMNS and len(row["key"] or "") == 16]
+            if reader.fieldnames != _COLUMNS:
+                raise ValueError(f"its columns are {', '.join(reader.fieldnames or ['none'])}")
+            return [Copy(**{**row, "copy": int(row["copy"])}) for row in rows]  # type: ignore[arg-type]
+    except (ValueError, csv.Error) as error:
+        raise ValueError(
+            f"{folder / TABLE}: is no table of copies ({error}); move it away, or choose another output folder"
+        ) from error
 
 
 def _write_table(folder: Path, rows: Sequence[Copy]) -> None:

@@ -14,6 +14,7 @@ from audiozoo.augment.transform import Drawn, Range, between, require_choice
 from audiozoo.augment.waveform import ANY, WaveTransform, level_of
 
 _KINDS = ("lowpass", "highpass", "bandpass", "peaking")
+_WIDEST = 30.0
 _LONGEST_IMPULSE = 10.0  # seconds; the slowest cathedrals
 
 
@@ -30,7 +31,7 @@ class Filter(WaveTransform):
         order: Of the Butterworth filters, even: 2 falls by 12 dB each octave.
 
     Raises:
-        ValueError: Another kind, an odd order, or when called: a frequency drawn is not below half the sample rate.
+        ValueError: Another kind, an odd order, or when called: the frequencies do not lie below half the sample rate.
 
     Source: R. Bristow-Johnson, "Cookbook formulae for audio equalizer biquad filter coefficients" (W3C note, 2021).
     """
@@ -47,8 +48,17 @@ class Filter(WaveTransform):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice("kind", self.kind, _KINDS)
-        if self.order < 2 or self.order % 2:
-            raise ValueError(f"order must be even and at least 2, got {self.order}")
+        if not isinstance(self.order, int) or self.order < 2 or self.order % 2:
+            raise ValueError(f"order must be a whole even number of at least 2, got {self.order!r}")
+
+    def _checked(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
+        x = super()._checked(x, sample_rate)
+        if sample_rate is not None and not self.frequency[1] < sample_rate / 2:
+            raise ValueError(
+                f"the frequencies of Filter must lie below half the sample rate of {sample_rate:g} Hz, got {self.frequency}: "
+                "lower the range, or resample the sound first"
+            )
+        return x
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
         low, high = self.frequency
@@ -65,11 +75,6 @@ class Filter(WaveTransform):
         from scipy.signal import sosfilt
 
         assert sample_rate is not None
-        if not frequency < sample_rate / 2:
-            raise ValueError(
-                f"Filter drew {frequency:.0f} Hz, which is not below half the sample rate of {sample_rate:g} Hz: "
-                f"lower the range frequency={self.frequency}"
-            )
         sections = self._sections(frequency / sample_rate, octaves, gain_db)
         return sosfilt(sections, x, axis=0).astype(np.float32)
 
@@ -96,7 +101,9 @@ def _butterworth(kind: str, corner: float, order: int) -> list[list[float]]:
 
 def _peaking(corner: float, octaves: float, gain_db: float) -> list[float]:
     angle, amplitude = 2 * math.pi * corner, 10 ** (gain_db / 40)
-    alpha = math.sin(angle) * math.sinh(math.log(2) / 2 * octaves * angle / math.sin(angle))
+    # Near half the sample rate a band of octaves is wider than all there is; beyond some width it no longer matters.
+    width = min(math.log(2) / 2 * octaves * angle / math.sin(angle), _WIDEST)
+    alpha = math.sin(angle) * math.sinh(width)
     cosine = -2 * math.cos(angle)
     above = [1 + alpha * amplitude, cosine, 1 - alpha * amplitude]
     return _section(above, [1 + alpha / amplitude, cosine, 1 - alpha / amplitude])

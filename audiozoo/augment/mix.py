@@ -6,13 +6,13 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
-from numbers import Real
 
 import numpy as np
 
-from audiozoo.augment.transform import Rng, finite, generator
+from audiozoo.augment.transform import Rng, check_number, finite, generator
 from audiozoo.config import Configured
 
+_LEAST_ALPHA = 1e-6
 _SILENCE_DB = -80.0  # what counts as the level of a clip that has none
 
 
@@ -32,8 +32,7 @@ class Mix(Configured, ABC):
     p: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.p, Real) and 0 <= self.p <= 1):
-            raise ValueError(f"p must be a probability from 0 to 1, got {self.p!r}")
+        check_number("the probability p", self.p, 0, 1)
 
     def __call__(
         self, x: np.ndarray, y: np.ndarray, *, rng: Rng, sample_rate: float | None = None
@@ -104,7 +103,7 @@ class Mixup(Mix):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require_alpha(self.alpha)
+        check_number("alpha", self.alpha, _LEAST_ALPHA)
 
     def _mix(
         self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator, sample_rate: float | None
@@ -115,18 +114,14 @@ class Mixup(Mix):
         return _blend(x, x[other], weight), _blend(y, y[other], weight)
 
 
-def _require_alpha(alpha: float) -> None:
-    if not 0 < alpha < math.inf:
-        raise ValueError(f"alpha must be positive, got {alpha}")
-
-
 @dataclass(frozen=True, kw_only=True)
 class CutMix(Mix):
     """Replace a stretch of time by that of another example; the labels by the share of time.
 
     Args:
         alpha: The share is drawn from Beta(alpha, alpha); 1 draws every share alike.
-        axis: The axis of time; `None` is 2 for features ``(batch, bands, frames, channels)`` and 1 for waveforms.
+        axis: The axis of time; `None` is 2 for features ``(batch, bands, frames, channels)`` and 1 for waveforms. Features
+            without an axis of channels need ``axis=2``.
         p: Share of the examples that are mixed at all.
 
     Raises:
@@ -140,7 +135,7 @@ class CutMix(Mix):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require_alpha(self.alpha)
+        check_number("alpha", self.alpha, _LEAST_ALPHA)
 
     def _mix(
         self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator, sample_rate: float | None

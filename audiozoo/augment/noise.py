@@ -17,6 +17,7 @@ from audiozoo.augment.waveform import ANY, WaveTransform, level_of
 
 Color = Literal["white", "pink", "brown"]
 
+_LOWEST = 20.0  # Hz
 _SLOPES = {"white": 0.0, "pink": 0.5, "brown": 1.0}
 """Exponents of 1/f in amplitude: 0, 3 and 6 dB less each octave."""
 
@@ -30,7 +31,8 @@ class AddNoise(WaveTransform):
 
     Args:
         snr_db: Range of the signal-to-noise ratio in dB.
-        color: "white", "pink" (3 dB less each octave), "brown" (6 dB less), or several of them to choose from each time.
+        color: "white", "pink" (3 dB less each octave), "brown" (6 dB less), or several of them to choose from each time. The
+            coloured ones begin at 20 Hz: most of their energy would lie where nothing is heard.
 
     Raises:
         ValueError: Another colour.
@@ -52,12 +54,17 @@ class AddNoise(WaveTransform):
     def _colors(self) -> tuple[str, ...]:
         return (self.color,) if isinstance(self.color, str) else self.color
 
+    def _checked(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
+        if sample_rate is None and set(self._colors) != {"white"}:
+            raise ValueError(f"coloured noise begins at {_LOWEST:g} Hz: pass sample_rate=44100, or whatever it is")
+        return super()._checked(x, sample_rate)
+
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
         color = self._colors[rng.integers(len(self._colors))]
         return {"snr_db": between(rng, self.snr_db), "color": color, "seed": int(rng.integers(2**32))}
 
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, snr_db: float, color: str, seed: int) -> np.ndarray:
-        return _added(x, colored_noise(x.shape, color, fast_generator(seed)), snr_db)
+        return _added(x, colored_noise(x.shape, color, fast_generator(seed), sample_rate), snr_db)
 
 
 def fast_generator(seed: int) -> np.random.Generator:
@@ -65,7 +72,7 @@ def fast_generator(seed: int) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64(seed))
 
 
-def colored_noise(shape: tuple[int, ...], color: str, rng: np.random.Generator) -> np.ndarray:
+def colored_noise(shape: tuple[int, ...], color: str, rng: np.random.Generator, sample_rate: float | None) -> np.ndarray:
     """Make Gaussian noise, float32, its channels independent; the level is arbitrary."""
     slope = _SLOPES[color]
     if not slope:
@@ -75,7 +82,8 @@ def colored_noise(shape: tuple[int, ...], color: str, rng: np.random.Generator) 
     length = next_fast_len(shape[0], real=True)
     bins = 1 + length // 2
     parts = gaussian((*shape[1:], bins, 2), rng)
-    spectrum = parts.view(np.complex64)[..., 0] * _weights(bins, slope)
+    assert sample_rate is not None
+    spectrum = parts.view(np.complex64)[..., 0] * _weights(bins, slope, math.ceil(_LOWEST * length / sample_rate))
     return np.ascontiguousarray(irfft(spectrum, length)[..., : shape[0]].T)
 
 
@@ -97,10 +105,11 @@ def gaussian(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _weights(bins: int, slope: float) -> np.ndarray:
+def _weights(bins: int, slope: float, lowest: int) -> np.ndarray:
     weights = np.arange(bins, dtype=np.float32)
     weights[1:] **= -slope
-    return weights  # nothing at 0 Hz
+    weights[: min(max(1, lowest), bins - 1)] = 0
+    return weights
 
 
 def _added(x: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:

@@ -10,6 +10,8 @@ import numpy as np
 
 from audiozoo import audio
 
+_SHORTEST = 0.02  # seconds; less may lie between two samples of the recording
+
 
 @lru_cache(maxsize=16)
 def recordings(folder: str) -> tuple[str, ...]:
@@ -45,9 +47,10 @@ def read_stretch(path: str | os.PathLike[str], start: float, seconds: float, *, 
         channels: Channels wanted; of a recording with another number of several, the mean is repeated.
 
     Returns:
-        float32 ``(samples,)``, or ``(samples, channels)`` for more than one channel.
+        float32 ``(samples,)``, or ``(samples, channels)`` for more than one channel; sometimes longer than asked for.
     """
     length, _, have = audio.measure(path)
+    seconds = max(seconds, _SHORTEST)
     first = start * max(0.0, length - seconds)
     suits = channels in (1, have) or have == 1
     wave = audio.load(path, sample_rate=sample_rate, channels=channels if suits else 1, start=first, end=first + seconds)

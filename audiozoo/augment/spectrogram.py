@@ -28,7 +28,7 @@ class SpectralTransform(Leaf, ABC):
     """
 
     def _checked(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
-        x, name = np.asarray(x), type(self).__name__
+        name = type(self).__name__
         if x.ndim not in (2, 3) or not x.size:
             raise ValueError(
                 f"{name} changes spectral features (bands, frames[, channels]), got shape {x.shape}: "

@@ -15,10 +15,11 @@ import numpy as np
 
 from audiozoo import audio
 from audiozoo.augment.transform import Drawn, Range, require_choice
-from audiozoo.augment.waveform import WaveTransform, fitted
+from audiozoo.augment.waveform import WaveTransform, fitted, peak_of
 
 Engine = Literal["signalsmith", "rubberband", "librosa"]
 
+_SEED = 0  # the engine draws phases where it slows a sound to less than half: the same ones each time
 _RATES = (0.1, 10.0)
 _SEMITONES = (-36.0, 36.0)
 
@@ -40,7 +41,7 @@ def stretch(
 
     Raises:
         ValueError: No waveform, another engine, or a number beyond what is said here.
-        RuntimeError: The program `rubberband` is not installed.
+        FileNotFoundError: The program `rubberband` is not installed.
 
     >>> tone = np.sin(np.arange(8_000) / 5).astype(np.float32)
     >>> stretch(tone, 8_000, rate=1.25).shape
@@ -60,7 +61,7 @@ def stretch(
 def _signalsmith(wave: np.ndarray, sample_rate: float, rate: float, semitones: float) -> np.ndarray:
     from python_stretch.Signalsmith import Stretch
 
-    engine = Stretch()
+    engine = Stretch(_SEED)
     engine.preset(wave.shape[1], sample_rate)
     engine.timeFactor = rate
     engine.setTransposeSemitones(semitones)
@@ -69,15 +70,17 @@ def _signalsmith(wave: np.ndarray, sample_rate: float, rate: float, semitones: f
 
 def _rubberband(wave: np.ndarray, sample_rate: float, rate: float, semitones: float) -> np.ndarray:
     if not shutil.which("rubberband"):
-        raise RuntimeError(
+        raise FileNotFoundError(
             "the engine 'rubberband' needs the program rubberband, which is not on the PATH: install it with "
             "`apt install rubberband-cli`, `brew install rubberband` or from https://breakfastquay.com/rubberband, "
             "or use engine='signalsmith', which needs no program"
         )
     import pyrubberband
 
+    # The sound goes there and back as a file of 16 bits: at full scale, for the sake of quiet and of loud ones.
+    peak = peak_of(wave) or 1.0
     settings = {"--pitch": semitones} if semitones else {}
-    return pyrubberband.time_stretch(wave, round(sample_rate), rate, rbargs=settings)
+    return peak * pyrubberband.time_stretch(wave / peak, round(sample_rate), rate, rbargs=settings)
 
 
 def _librosa(wave: np.ndarray, sample_rate: float, rate: float, semitones: float) -> np.ndarray:

@@ -17,6 +17,8 @@ import numpy as np
 
 from audiozoo.config import Configured
 
+_FLOAT32 = np.dtype(np.float32)
+
 Range = tuple[float, float]
 Rng = np.random.Generator | int | Sequence[int]
 Drawn = dict[str, Any]
@@ -28,6 +30,18 @@ def check_range(name: str, span: object, least: float = -math.inf, most: float =
     if not (pair and least <= span[0] <= span[1] <= most):  # type: ignore[index]
         limits = "" if (least, most) == (-math.inf, math.inf) else f" within {least:g} to {most:g}"
         raise ValueError(f"{name} must be a range (low, high) with low <= high{limits}, got {span!r}")
+
+
+def plain(number: Any) -> Any:
+    """Make of NumPy's numbers Python's, which are JSON and print as they are written."""
+    return number.item() if isinstance(number, np.generic) else number
+
+
+def check_number(name: str, value: object, least: float, most: float = math.inf) -> None:
+    """Refuse what is not a finite number from `least` to `most`."""
+    if not (isinstance(value, Real) and least <= float(value) <= most and math.isfinite(value)):
+        limits = f"at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+        raise ValueError(f"{name} must be a number {limits}, got {value!r}")
 
 
 def require_choice(name: str, value: object, choices: Sequence[object]) -> None:
@@ -99,11 +113,11 @@ class Transform(Configured, ABC):
     p: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.p, Real) and 0 <= self.p <= 1):
-            raise ValueError(f"p must be a probability from 0 to 1, got {self.p!r}")
+        check_number("the probability p", self.p, 0, 1)
         for name, limits in self.RANGES.items():
             check_range(name, getattr(self, name), *limits)
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            object.__setattr__(self, name, tuple(map(plain, getattr(self, name))))
+        object.__setattr__(self, "p", plain(self.p))
 
     def __call__(
         self,
@@ -131,7 +145,18 @@ class Transform(Configured, ABC):
             ValueError: The array is not what the transform changes, or the sample rate or the label is missing.
         """
         rng = rng if isinstance(rng, np.random.Generator) else generator(rng)
+        if type(x) is not np.ndarray or x.dtype is not _FLOAT32:
+            x = self._as_float32(np.asarray(x))
         return self.within(x, Context(rng, sample_rate, label, drawn))
+
+    def _as_float32(self, x: np.ndarray) -> np.ndarray:
+        if x.dtype.kind != "f":
+            raise ValueError(
+                f"{type(self).__name__}: samples and features must be floating point, got {x.dtype}; divide 16-bit integers by "
+                "32768, or convert with astype(numpy.float32)"
+            )
+        with np.errstate(over="ignore"):  # what is too large becomes infinite
+            return x.astype(np.float32)
 
     @abstractmethod
     def within(self, x: np.ndarray, context: Context) -> np.ndarray:
@@ -145,9 +170,10 @@ class Leaf(Transform):
     def within(self, x: np.ndarray, context: Context) -> np.ndarray:
         """Do what a call does, in as few steps as can be: the fastest transforms take no longer than ten of Python's calls."""
         rng, sample_rate, _, told = context
+        # Before the coin is tossed, or a mistake would show itself only now and then.
+        x = self._checked(x, sample_rate)
         if self.p < 1 and rng.random() >= self.p:
             return x
-        x = self._checked(x, sample_rate)
         drawn = self._draw(x, rng, sample_rate)
         if told is not None:
             told.append({"class": type(self).__name__, **drawn})
@@ -155,7 +181,7 @@ class Leaf(Transform):
 
     @abstractmethod
     def _checked(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
-        """Return the array as float32, or refuse it."""
+        """Return a float32 array as it is, or refuse it."""
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
         """Draw what `_apply` needs, as JSON data: by default a number from each range."""

@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from audiozoo import audio
-from audiozoo.augment.transform import Drawn, Leaf, Range, between, require_choice
+from audiozoo.augment.transform import Drawn, Leaf, Range, between, check_number, require_choice
 
-_FLOAT32 = np.dtype(np.float32)
+_LEAST_LEVEL = 1e-30
+_LEAST_DURATION = 1e-6  # seconds
 SHARE = (0.0, 1.0)
 ANY = (-math.inf, math.inf)
 
@@ -35,22 +36,19 @@ class WaveTransform(Leaf, ABC):
     """Whether the transform speaks of seconds or hertz."""
 
     def _checked(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
-        if self.NEEDS_RATE and sample_rate is None:
-            raise ValueError(f"{type(self).__name__} speaks of seconds or hertz: pass sample_rate=44100, or whatever it is")
-        if type(x) is np.ndarray and x.dtype is _FLOAT32 and x.ndim == 1 and x.size and not self.MEASURES:
-            return x  # all that follows would find nothing, and for the fastest transforms it takes as long as they do
         name = type(self).__name__
-        if np.ndim(x) == 3:
-            raise ValueError(
-                f"{name} changes waveforms (samples[, channels]), got shape {np.shape(x)}: use it before the frontend"
-            )
-        if sample_rate is not None and not sample_rate > 0:
-            raise ValueError(f"{name}: sample_rate must be positive, got {sample_rate}")
+        if self.NEEDS_RATE and sample_rate is None:
+            raise ValueError(f"{name} speaks of seconds or hertz: pass sample_rate=44100, or whatever it is")
+        if sample_rate is not None and not 0 < sample_rate < math.inf:
+            raise ValueError(f"{name}: sample_rate must be positive, in Hz, got {sample_rate}")
+        if x.ndim == 1 and x.size and not self.MEASURES:
+            return x  # all that follows would find nothing, and for the fastest transforms it takes as long as they do
+        if x.ndim == 3:
+            raise ValueError(f"{name} changes waveforms (samples[, channels]), got shape {x.shape}: use it before the frontend")
         x = audio.check_layout(x, name=name)
         if self.MEASURES:
             audio.check_samples(x, name=name)
-        with np.errstate(over="ignore"):  # what is too large becomes infinite, and stays so as NaN does
-            return x.astype(np.float32, copy=False)
+        return x
 
 
 def level_of(wave: np.ndarray) -> float:
@@ -83,7 +81,7 @@ class Gain(WaveTransform):
     gain_db: Range = (-6.0, 6.0)
 
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, gain_db: float) -> np.ndarray:
-        return x * 10 ** (gain_db / 20)
+        return x * np.float32(10 ** (gain_db / 20))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +104,8 @@ class Normalize(WaveTransform):
 
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, level_db: float) -> np.ndarray:
         level = level_of(x) if self.measure == "rms" else peak_of(x)
-        return x * np.float32(10 ** (level_db / 20) / level) if level > 0 else x
+        # What is quieter than single precision can hold is silence: the factor would be infinite.
+        return x * np.float32(10 ** (level_db / 20) / level) if level > _LEAST_LEVEL else x
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,15 +193,18 @@ class Crop(WaveTransform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_duration(self.duration)
+        check_number("duration, in seconds,", self.duration, _LEAST_DURATION)
+
+    def _samples(self, sample_rate: float) -> int:
+        return max(1, round(self.duration * sample_rate))
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
         assert sample_rate is not None
-        return {"start": int(rng.integers(max(0, len(x) - round(self.duration * sample_rate)) + 1))}
+        return {"start": int(rng.integers(max(0, len(x) - self._samples(sample_rate)) + 1))}
 
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, start: int) -> np.ndarray:
         assert sample_rate is not None
-        stretch = x[start : start + max(1, round(self.duration * sample_rate))]
+        stretch = x[start : start + self._samples(sample_rate)]
         return fitted(stretch, len(x)) if self.keep_length else stretch.copy()
 
 
@@ -228,7 +230,7 @@ class Pad(WaveTransform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_duration(self.duration)
+        check_number("duration, in seconds,", self.duration, _LEAST_DURATION)
         require_choice("mode", self.mode, ("zero", "repeat"))
         require_choice("place", self.place, ("start", "random"))
 
@@ -242,11 +244,6 @@ class Pad(WaveTransform):
         missing = max(0, round(self.duration * sample_rate) - len(x))
         widths = ((before, missing - before),) + ((0, 0),) * (x.ndim - 1)
         return np.pad(x, widths, mode="constant" if self.mode == "zero" else "wrap") if missing else x
-
-
-def _check_duration(duration: float) -> None:
-    if not 0 < duration < math.inf:
-        raise ValueError(f"duration must be positive, in seconds, got {duration}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,8 +267,7 @@ class TimeMask(WaveTransform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.fade < math.inf:
-            raise ValueError(f"fade must be at least 0, in seconds, got {self.fade}")
+        check_number("fade, in seconds,", self.fade, 0)
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
         width = round(between(rng, self.width) * len(x))
@@ -300,13 +296,17 @@ class ChannelSwap(WaveTransform):
 
     MEASURES = False
 
-    def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
-        channels = 1 if x.ndim == 1 else x.shape[1]
-        if channels < 2:
+    def _checked(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
+        x = super()._checked(x, sample_rate)
+        if x.ndim == 1 or x.shape[1] < 2:
             raise ValueError(
                 f"ChannelSwap needs at least 2 channels, got shape {x.shape}: read the sound with its channels, "
                 "or leave the transform out"
             )
+        return x
+
+    def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
+        channels = x.shape[1]
         order = rng.permutation(channels)
         # The order that changes nothing would make p a lie.
         return {"order": (np.roll(order, 1) if (order == np.arange(channels)).all() else order).tolist()}

@@ -53,7 +53,7 @@ def files(
     from audiozoo.augment.files import GENTLE, TABLE, augment_files, find_sources, read_transform
 
     transform = read_transform(recipe) if recipe else GENTLE
-    sources = find_sources(sounds)
+    sources = find_sources(sounds, output=output)
     with progress_bar("augment") as show:
         progress = lambda done, total: show("", done, total, {})  # noqa: E731
         rows, failures = augment_files(sources, transform, output, copies=copies, seed=seed, jobs=jobs, progress=progress)

@@ -10,6 +10,7 @@ import numpy as np
 
 from audiozoo import metrics
 from audiozoo.augment import ByClass, Transform
+from audiozoo.augment.transform import require_choice
 from audiozoo.crossval.jobs import FeatureBank
 from audiozoo.datasets import Clip, hold_out
 from audiozoo.features import FeatureCache, Frontend
@@ -60,15 +61,16 @@ def search_augmentation(
 ) -> AugmentationSearch:
     """Find for each class the transform that helps it, by a training with each and one without, on an inner split.
 
-    A class's transform is the one with which most of its held-out clips are recognised; of several, the one that gives their
-    true class the most probability; and none unless one is better than none. With few held-out clips a class, this is a
-    noisy choice: the table shows by how much it was made.
+    A class's transform is the one with which most of its held-out clips are recognised; of several, "none" among them, the one
+    with the largest mean logarithm of the probability of the true class. With few held-out clips a class, this is a noisy
+    choice: the table shows by how much it was made.
 
     Args:
         name: A model of `audiozoo.list_models`.
         clips: To train with: never clips of a test fold.
         transforms: By any names.
-        recipe: `None` is the model's own. Its number of epochs is kept for every training: none is held out to choose it by.
+        recipe: `None` is the model's own. Its number of epochs is kept for every training: none is held out to choose it by. So
+            is what it augments elsewhere than `at`: for transforms alone, give one without.
         at: What is changed: the "wave" before the frontend, or the "features" after it.
         validation: Share of each class's recordings that is held out.
         labels: The classes in their order; `None` is all that occur, sorted.
@@ -86,6 +88,7 @@ def search_augmentation(
     """
     if not transforms or NONE in transforms:
         raise ValueError(f"a search needs transforms by name, none of them called {NONE!r}, got {list(transforms)}")
+    require_choice("at", at, ("wave", "features"))
     recipe = recipe or recipe_for(name)
     classes = tuple(sorted({clip.label for clip in clips})) if labels is None else tuple(labels)
     bank = FeatureBank.of(clips, frontend or frontend_for(name, clips), cache=cache, progress=progress)

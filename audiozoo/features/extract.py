@@ -166,7 +166,7 @@ class _Extraction:
         from joblib import Parallel, delayed
 
         # librosa compiles what a frontend needs on first use, which two threads must not do at once.
-        _warm_up(self.frontend)
+        warm_up(self.frontend)
         tasks = (delayed(_attempt)(self.clips[position], self.frontend, self.hop) for position in positions)
         results = Parallel(n_jobs=self.jobs, prefer="threads", return_as="generator")(tasks)
         first = 1 + len(self.clips) - len(positions)
@@ -188,7 +188,8 @@ class _Extraction:
 
 
 @cache
-def _warm_up(frontend: Frontend) -> None:
+def warm_up(frontend: Frontend) -> None:
+    """Run a frontend once, before several threads do: librosa compiles what it needs on first use."""
     shape = (frontend.samples, frontend.channels)[: 1 if frontend.channels == 1 else 2]
     noise = np.random.default_rng(0).uniform(-0.1, 0.1, shape).astype(np.float32)
     with suppress(ValueError):  # a window too short for a cleaning step: the clips will say so

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,12 @@ import numpy as np
 from audiozoo import audio
 from audiozoo.datasets import Clip
 from audiozoo.features import Features, Frontend, Scaler
-from audiozoo.features.extract import load_clip, measure_clip
+from audiozoo.features.extract import load_clip, measure_clip, warm_up
 from audiozoo.registry import model_info
 from audiozoo.training.recipe import Recipe
 
+# What is drawn: without these, an epoch's order and its first clip would draw the same numbers, and so would two mixtures.
+_ORDER, _CLIP, _MIX_WAVE, _MIX = 1, 2, 3, 4
 _WAVES_KEPT = 2**30  # bytes of waveforms kept from one epoch to the next; those beyond are read again
 
 
@@ -107,19 +111,34 @@ class Batches:
         self._kept: dict[int, np.ndarray] = {}
         self._room = _WAVES_KEPT
 
-    def endless(self, workers: int = 0) -> Generator[tuple[Any, ...], None, None]:
-        """Yield ``(x, y, weights)``, epoch after epoch; y once for each output.
+    @contextmanager
+    def stream(self, workers: int = 0) -> Iterator[Iterator[tuple[Any, ...]]]:
+        """Give ``(x, y, weights)`` without end, epoch after epoch; y once for each output.
+
+        An error in making a batch is raised as it is when the block ends, whatever the backend has made of it.
 
         Args:
             workers: Threads that make batches ahead; 0 makes each when it is asked for. The batches are the same.
         """
-        if not (workers and self.recipe.augments):
-            yield from (self._batch(*plan) for plan in self._plans())
-        pool = ThreadPoolExecutor(workers)
+        if workers and self.recipe.augments:
+            warm_up(self.frontend)
+            pool = ThreadPoolExecutor(workers)
+            batches = self._ahead(pool, 2 * workers)
+        else:
+            pool = None
+            batches = (self._batch(*plan) for plan in self._plans())
+        errors: list[Exception] = []
+        ended = Event()
         try:
-            yield from self._ahead(pool, 2 * workers)
+            yield _telling(batches, errors, ended)
+        except Exception as error:
+            if errors and error is not errors[0]:
+                raise errors[0] from None
+            raise
         finally:
-            pool.shutdown(cancel_futures=True)
+            ended.set()
+            if pool:
+                pool.shutdown(cancel_futures=True)
 
     def _ahead(self, pool: ThreadPoolExecutor, count: int) -> Iterator[tuple[Any, ...]]:
         plans = self._plans()
@@ -131,7 +150,7 @@ class Batches:
     def _plans(self) -> Iterator[tuple[int, np.ndarray]]:
         """Yield each batch's epoch and the places of its examples."""
         for epoch in itertools.count():
-            order = np.random.default_rng([self.recipe.seed, epoch]).permutation(len(self.examples.index))
+            order = np.random.default_rng([_ORDER, self.recipe.seed, epoch]).permutation(len(self.examples.index))
             for start in range(0, len(order), self.recipe.batch_size):
                 yield epoch, order[start : start + self.recipe.batch_size]
 
@@ -140,10 +159,10 @@ class Batches:
         recipe, rate = self.recipe, self.frontend.sample_rate
         clips, numbers = self.examples.index[places].tolist(), self.examples.numbers[places].tolist()
         # One generator for each clip of each epoch, whatever the batch it falls into.
-        generators = [np.random.default_rng([recipe.seed, epoch, number]) for number in numbers]
-        x, y = self._inputs(clips, generators, (recipe.seed, epoch, *numbers))
+        generators = [np.random.default_rng([_CLIP, recipe.seed, epoch, number]) for number in numbers]
+        x, y = self._inputs(clips, generators, (_MIX_WAVE, recipe.seed, epoch, *numbers))
         if recipe.mix:
-            x, y = recipe.mix(x, y, sample_rate=rate, rng=(recipe.seed, epoch, *numbers))
+            x, y = recipe.mix(x, y, sample_rate=rate, rng=(_MIX, recipe.seed, epoch, *numbers))
         if change := recipe.augment_features:
             labels = [self.examples.clips[clip].label for clip in clips]
             each = zip(x, labels, generators, strict=True)
@@ -182,6 +201,19 @@ class Batches:
             self._room -= wave.nbytes
             self._kept[clip] = wave
         return wave
+
+
+def _telling(batches: Iterator[tuple[Any, ...]], errors: list[Exception], ended: Event) -> Iterator[tuple[Any, ...]]:
+    """Pass batches on, and keep the error that ends them: TensorFlow, which asks for them, would raise one of its own.
+
+    It also asks for some that it will never use; what goes wrong then, as the workers are gone, is nobody's concern.
+    """
+    try:
+        yield from batches
+    except Exception as error:
+        if not ended.is_set():
+            errors.append(error)
+            raise
 
 
 def example_weights(examples: Examples, recipe: Recipe) -> np.ndarray:
