@@ -269,7 +269,8 @@ def test_weights_reach_training(tags):
     data = load_dataset("freesound2018", root=root, unverified_weight=0.25)
     [job] = fold_jobs(data, "feature_mlp", recipe=Recipe(epochs=1, batch_size=82))
     examples = FeatureBank.of(job.train, job.frontend).examples(job.train, job.labels)
-    batch = next(Batches(examples, job.recipe, Scaler.identity(), job.frontend, 41, 1).endless())
+    with Batches(examples, job.recipe, Scaler.identity(), job.frontend, 41, 1).stream() as stream:
+        batch = next(stream)
     order = np.random.default_rng([0, 0]).permutation(82)
     assert batch[2].tolist() == [job.train[i].weight for i in order]
     assert set(batch[2].tolist()) == {0.25, 1.0}
