@@ -37,6 +37,13 @@ def refuse_unknown(what: str, names: Iterable[str], known: Iterable[str]) -> Non
             raise unknown_name(what, name, known)
 
 
+def require_choice(name: str, value: object, choices: Iterable[object]) -> None:
+    """Raise a ValueError for a value that is none of the choices."""
+    choices = list(choices)
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
 @cache
 def import_all(package: str) -> None:
     """Import every module of a package, so that those which register something do."""

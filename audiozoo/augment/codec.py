@@ -8,8 +8,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from audiozoo.augment.transform import Drawn, Range, require_choice
+from audiozoo.augment.transform import Drawn, Range
 from audiozoo.augment.waveform import SHARE, WaveTransform, fitted, peak_of
+from audiozoo.config import require_choice
 
 _BLOCK = 2**16  # samples
 _FORMATS = {"mulaw": ("WAV", "ULAW"), "ogg": ("OGG", "VORBIS"), "mp3": ("MP3", "MPEG_LAYER_III")}

@@ -10,8 +10,9 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from audiozoo.augment.recordings import choose_recording, read_stretch
-from audiozoo.augment.transform import Drawn, Range, between, require_choice
+from audiozoo.augment.transform import Drawn, Range, between
 from audiozoo.augment.waveform import ANY, WaveTransform, level_of
+from audiozoo.config import require_choice
 
 _KINDS = ("lowpass", "highpass", "bandpass", "peaking")
 _WIDEST = 30.0

@@ -12,8 +12,9 @@ import numpy as np
 
 from audiozoo import audio
 from audiozoo.augment.recordings import choose_recording, read_stretch
-from audiozoo.augment.transform import Drawn, Range, between, require_choice
+from audiozoo.augment.transform import Drawn, Range, between
 from audiozoo.augment.waveform import ANY, WaveTransform, level_of
+from audiozoo.config import require_choice
 
 Color = Literal["white", "pink", "brown"]
 

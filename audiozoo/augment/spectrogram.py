@@ -11,8 +11,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from audiozoo.augment.noise import fast_generator, gaussian
-from audiozoo.augment.transform import Drawn, Leaf, Range, finite, require_choice
+from audiozoo.augment.transform import Drawn, Leaf, Range, finite
 from audiozoo.augment.waveform import ANY
+from audiozoo.config import require_choice
 
 Fill = Literal["mean", "floor"]
 

@@ -44,12 +44,6 @@ def check_number(name: str, value: object, least: float, most: float = math.inf)
         raise ValueError(f"{name} must be a number {limits}, got {value!r}")
 
 
-def require_choice(name: str, value: object, choices: Sequence[object]) -> None:
-    """Refuse what is not among a field's choices."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
-
-
 def finite(x: np.ndarray, what: str) -> np.ndarray:
     """Return an array that is no waveform as float32, or refuse it.
 

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from audiozoo import audio
-from audiozoo.augment.transform import Drawn, Leaf, Range, between, check_number, require_choice
+from audiozoo.augment.transform import Drawn, Leaf, Range, between, check_number
+from audiozoo.config import require_choice
 
 _LEAST_LEVEL = 1e-30
 _LEAST_DURATION = 1e-6  # seconds

@@ -10,8 +10,9 @@ from typing import Literal, Self
 import numpy as np
 
 from audiozoo import audio
+from audiozoo.config import require_choice
 from audiozoo.features.cleaning import Step
-from audiozoo.features.frontends import Axis, Frontend, min_max, require_choice
+from audiozoo.features.frontends import Axis, Frontend, min_max
 
 _TAKEN = ("sample_rate", "duration", "channels", "layout", "pad", "hop", "last", "prepare")
 

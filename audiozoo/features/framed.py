@@ -8,7 +8,8 @@ from typing import Literal, Self
 import numpy as np
 
 from audiozoo import spectrum
-from audiozoo.features.frontends import Frontend, require_choice, require_whole
+from audiozoo.config import require_choice
+from audiozoo.features.frontends import Frontend, require_whole
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 
 from audiozoo import audio
-from audiozoo.config import Configured
+from audiozoo.config import Configured, require_choice
 from audiozoo.features.cleaning import Step
 
 
@@ -178,12 +178,6 @@ class Frontend(Configured, ABC):
     @abstractmethod
     def _compute(self, columns: list[np.ndarray]) -> np.ndarray:
         """Compute the array from the channels of one window, each ``(samples,)``."""
-
-
-def require_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    """Raise a ValueError for a value that is none of the choices."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
 
 
 def require_whole(**values: object) -> None:
