@@ -4,12 +4,17 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# One clip at a time on small inputs: more threads only wait for each other.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# One clip at a time on small inputs, with a process of tests on each core: more threads only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import numpy as np
 import pytest
 import soundfile
+
+# The processes of tests inherit a width of 80, which the command line would take for the reader's own.
+os.environ.pop("COLUMNS", None)
 
 SHARED = Path(os.environ.get("AUDIOZOO_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -53,17 +58,20 @@ def write_sound(tmp_path):
     return write
 
 
-@pytest.fixture
-def sound_folder(tmp_path, rng):
-    """Make a folder of three classes, six half-second clips of each: low tones, high tones, noise."""
+def write_sound_folder(root, rng):
+    """Write three classes, six half-second clips of each: low tones, high tones, noise."""
     makers = {
         "low": lambda: tone(rng.uniform(150, 400), 0.5, 8_000),
         "high": lambda: tone(rng.uniform(1_500, 3_000), 0.5, 8_000),
         "noise": lambda: rng.uniform(-0.5, 0.5, 4_000).astype(np.float32),
     }
-    root = tmp_path / "sounds"
     for label, make in makers.items():
         (root / label).mkdir(parents=True)
         for number in range(6):
             soundfile.write(root / label / f"{number}.wav", make(), 8_000)
     return root
+
+
+@pytest.fixture
+def sound_folder(tmp_path, rng):
+    return write_sound_folder(tmp_path / "sounds", rng)

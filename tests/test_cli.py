@@ -12,10 +12,11 @@ import time
 import numpy as np
 import pytest
 import soundfile
-from conftest import tone
+from conftest import tone, write_sound_folder
 
-from audiozoo import cli, load_classifier
+from audiozoo import cli, load_classifier, load_dataset
 from audiozoo.features import Frontend, LogMel
+from audiozoo.training import Recipe, train
 
 VERBS = ["list", "info", "train", "predict", "evaluate", "benchmark", "extract", "plot", "augment", "cache"]
 
@@ -38,8 +39,16 @@ def audiozoo(capsys, monkeypatch):
     return run
 
 
-@pytest.fixture
-def classifier(audiozoo, sound_folder, tmp_path):
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    folder = write_sound_folder(tmp_path_factory.mktemp("trained") / "sounds", np.random.default_rng(7))
+    recipe = Recipe(epochs=25, batch_size=4, learning_rate=0.003, validation=0.0, refit=False)
+    path = folder.parent / "my.audiozoo"
+    train("feature_mlp", load_dataset("folder", root=folder).clips, recipe).save(path)
+    return path
+
+
+def test_train(audiozoo, sound_folder, tmp_path):
     recipe = tmp_path / "recipe.json"
     recipe.write_text('{"batch_size": 4, "learning_rate": 0.003, "validation": 0.2, "refit": false}')
     path = tmp_path / "my.audiozoo"
@@ -47,7 +56,7 @@ def classifier(audiozoo, sound_folder, tmp_path):
     assert status == 0, err
     assert "18 clips of 3 classes: high, low, noise" in out
     assert "held-out recordings" in out
-    return path
+    assert json.loads(audiozoo("evaluate", path, sound_folder, "--json")[1])["accuracy"] > 0.6
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -212,9 +221,9 @@ def test_benchmark_of_a_folder(audiozoo, sound_folder, tmp_path):
     rows = [json.loads(path.read_text()) for path in (tmp_path / "r" / "rows").iterdir()]
     assert len(rows) == 5
     assert {row["command"] for row in rows} == {shlex.join(map(str, ["audiozoo", *words]))}
-    before = time.perf_counter()
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "r" / "rows").iterdir()}
     assert audiozoo(*words)[0] == 0
-    assert time.perf_counter() - before < 5
+    assert {path: path.stat().st_mtime_ns for path in written} == written
 
 
 def test_another_front_end(audiozoo, sound_folder, tmp_path):
@@ -376,9 +385,9 @@ def test_killed_and_started_again_a_benchmark_ends_as_if_never_killed(tmp_path):
         "--models",
         "feature_mlp",
         "--epochs",
-        "3",
+        "1",
         "--folds",
-        "1,2,3",
+        "1,2",
     ]
     command = [sys.executable, "-m", "audiozoo", *words, "-o"]
     rows = tmp_path / "killed" / "rows"
@@ -387,7 +396,7 @@ def test_killed_and_started_again_a_benchmark_ends_as_if_never_killed(tmp_path):
             time.sleep(0.05)
         os.kill(run.pid, signal.SIGKILL)
     finished = {path.name: path.stat().st_mtime_ns for path in rows.glob("[!.]*.json")}
-    assert 0 < len(finished) < 3
+    assert len(finished) == 1
 
     def accuracies(folder):
         subprocess.run([*command, str(folder)], check=True, capture_output=True)

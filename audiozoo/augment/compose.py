@@ -19,7 +19,8 @@ class _Composed(Transform):
 
     def within(self, x: np.ndarray, context: Context) -> np.ndarray:
         """Do what a call does, as a part of another transform's."""
-        if self.p < 1 and context.rng.random() >= self.p:
+        rng, *_ = context
+        if self.p < 1 and rng.random() >= self.p:
             return x
         return self._change(x, context)
 
@@ -91,8 +92,9 @@ class OneOf(_Several):
             object.__setattr__(self, "weights", tuple(map(plain, weights)))
 
     def _change(self, x: np.ndarray, context: Context) -> np.ndarray:
+        rng, *_ = context
         weights = np.asarray(self.weights or np.ones(len(self.transforms)), float)
-        return self.transforms[context.rng.choice(len(weights), p=weights / weights.sum())].within(x, context)
+        return self.transforms[rng.choice(len(weights), p=weights / weights.sum())].within(x, context)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +123,9 @@ class SomeOf(_Several):
         return (self.count, self.count) if isinstance(self.count, int) else tuple(self.count)  # type: ignore[return-value]
 
     def _change(self, x: np.ndarray, context: Context) -> np.ndarray:
+        rng, *_ = context
         low, high = self._span
-        chosen = context.rng.permutation(len(self.transforms))[: context.rng.integers(low, high + 1)]
+        chosen = rng.permutation(len(self.transforms))[: rng.integers(low, high + 1)]
         for place in np.sort(chosen):
             x = self.transforms[place].within(x, context)
         return x
@@ -164,7 +167,8 @@ class ByClass(_Composed):
         return hash(self.key)
 
     def _change(self, x: np.ndarray, context: Context) -> np.ndarray:
-        if context.label is None:
+        _, _, label, _ = context
+        if label is None:
             raise ValueError("ByClass needs to know the class of the sound: pass label='rain', or whatever it is")
-        transform = self.transforms.get(context.label, self.default)
+        transform = self.transforms.get(label, self.default)
         return x if transform is None else transform.within(x, context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from audiozoo import audio
 from audiozoo.augment.transform import Drawn, Leaf, Range, between, check_number
 from audiozoo.config import require_choice
 
+_INFINITY = math.inf
 _LEAST_LEVEL = 1e-30
 _LEAST_DURATION = 1e-6  # seconds
 SHARE = (0.0, 1.0)
@@ -37,13 +39,14 @@ class WaveTransform(Leaf, ABC):
     """Whether the transform speaks of seconds or hertz."""
 
     def _checked(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
-        name = type(self).__name__
-        if self.NEEDS_RATE and sample_rate is None:
-            raise ValueError(f"{name} speaks of seconds or hertz: pass sample_rate=44100, or whatever it is")
-        if sample_rate is not None and not 0 < sample_rate < math.inf:
-            raise ValueError(f"{name}: sample_rate must be positive, in Hz, got {sample_rate}")
-        if x.ndim == 1 and x.size and not self.MEASURES:
+        if sample_rate is None:
+            if self.NEEDS_RATE:
+                raise ValueError(f"{type(self).__name__} speaks of seconds or hertz: pass sample_rate=44100, or whatever it is")
+        elif not 0 < sample_rate < _INFINITY:
+            raise ValueError(f"{type(self).__name__}: sample_rate must be positive, in Hz, got {sample_rate}")
+        if not self.MEASURES and x.ndim == 1 and x.size:
             return x  # all that follows would find nothing, and for the fastest transforms it takes as long as they do
+        name = type(self).__name__
         if x.ndim == 3:
             raise ValueError(f"{name} changes waveforms (samples[, channels]), got shape {x.shape}: use it before the frontend")
         x = audio.check_layout(x, name=name)
@@ -82,7 +85,7 @@ class Gain(WaveTransform):
     gain_db: Range = (-6.0, 6.0)
 
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, gain_db: float) -> np.ndarray:
-        return x * np.float32(10 ** (gain_db / 20))
+        return x * 10 ** (gain_db / 20)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +250,12 @@ class Pad(WaveTransform):
         return np.pad(x, widths, mode="constant" if self.mode == "zero" else "wrap") if missing else x
 
 
+@lru_cache(maxsize=8)
+def _ramp(samples: int, ndim: int) -> np.ndarray:
+    """Return a rise from 0 towards 1, the same for every channel."""
+    return (np.arange(samples, dtype=np.float32) / samples).reshape(-1, *[1] * (ndim - 1))
+
+
 @dataclass(frozen=True, kw_only=True)
 class TimeMask(WaveTransform):
     """Silence a random stretch.
@@ -276,15 +285,15 @@ class TimeMask(WaveTransform):
 
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, start: int, samples: int) -> np.ndarray:
         assert sample_rate is not None
-        x, stop = x.copy(), start + samples
-        faded = min(round(self.fade * sample_rate), samples // 2)
-        x[start + faded : stop - faded] = 0
+        stop, faded = start + samples, min(round(self.fade * sample_rate), samples // 2)
+        silent, heard = start + faded, stop - faded
+        out = np.empty_like(x)  # and not a copy: what is silenced need not be read
+        out[:start], out[silent:heard], out[stop:] = x[:start], 0, x[stop:]
         if faded:
-            ramp = np.arange(faded, dtype=np.float32) / faded
-            ramp = ramp if x.ndim == 1 else ramp[:, None]
-            x[start : start + faded] *= ramp[::-1]
-            x[stop - faded : stop] *= ramp
-        return x
+            ramp = _ramp(faded, x.ndim)
+            np.multiply(x[start:silent], ramp[::-1], out[start:silent])
+            np.multiply(x[heard:stop], ramp, out[heard:stop])
+        return out
 
 
 @dataclass(frozen=True, kw_only=True)
