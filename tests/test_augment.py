@@ -83,7 +83,14 @@ WAVES = [
     SomeOf([Gain(), Reverse()], count=1),
     ByClass({"rain": Gain()}, default=Reverse()),
 ]
-SLOW_WAVES = [TimeStretch(), PitchShift(), Codec(codec="ogg"), Codec(codec="mp3")]
+SLOW_WAVES = [
+    TimeStretch(),
+    PitchShift(),
+    TimeStretch(engine="librosa"),
+    PitchShift(engine="librosa"),
+    Codec(codec="ogg"),
+    Codec(codec="mp3"),
+]
 OTHER_LENGTH = [
     Crop(duration=0.01),
     Pad(duration=0.05),

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from conftest import tone
 
-from audiozoo.augment import ByClass, Compose, Filter, Gain, PitchShift, Reverse, SpecAugment, TimeShift
+from audiozoo.augment import ByClass, Compose, Filter, Gain, PitchShift, Reverse, SpecAugment, TimeRoll, TimeShift
 from audiozoo.augment.files import GENTLE, TABLE, augment_files, find_sources, read_transform
 from audiozoo.report import augmentation_preview
 
@@ -171,11 +171,14 @@ def test_the_preview_shows_each_change(write_sound, tmp_path):
     names = {sound.stem.split("-", 1)[1] for sound in (tmp_path / "all").glob("*.wav")}
     assert {"before", "Gain", "TimeStretch", "Codec", "ChannelSwap"} <= names
     assert count == len(names)
+    assert "SpecAugment" not in names, "what changes features makes no sound"
     transform = Compose([ByClass({"dog": PitchShift(p=0.1)}, default=Gain()), Reverse()])
     _, count = augmentation_preview(path, tmp_path / "some", transform)
     names = [sound.stem for sound in sorted((tmp_path / "some").glob("*.wav"))]
     assert names == ["0-before", "1-PitchShift", "2-Gain", "3-Reverse", "4-Compose"]
     assert count == 5
     mono = write_sound(tone(300, 1, 16_000), 16_000)
+    picture, count = augmentation_preview(mono, tmp_path / "features", Compose([TimeRoll(), SpecAugment()]))
+    assert (picture.is_file(), count) == (True, 1)
     with pytest.raises(ValueError, match="bands, frames"):
-        augmentation_preview(mono, tmp_path / "none", Compose([SpecAugment()]))
+        augmentation_preview(mono, tmp_path / "none", Compose([Gain(), SpecAugment()]))

@@ -21,6 +21,7 @@ from audiozoo.config import require_choice
 Engine = Literal["signalsmith", "rubberband", "librosa"]
 
 _SEED = 0  # the engine draws phases where it slows a sound to less than half: the same ones each time
+_LIBROSA_WINDOW = 2_048  # samples, below which librosa warns; silence follows a shorter sound and is cut off again
 _RATES = (0.1, 10.0)
 _SEMITONES = (-36.0, 36.0)
 
@@ -87,7 +88,7 @@ def _rubberband(wave: np.ndarray, sample_rate: float, rate: float, semitones: fl
 def _librosa(wave: np.ndarray, sample_rate: float, rate: float, semitones: float) -> np.ndarray:
     from librosa.effects import pitch_shift, time_stretch
 
-    channels = np.ascontiguousarray(wave.T)
+    channels = np.ascontiguousarray(fitted(wave, max(len(wave), _LIBROSA_WINDOW)).T)
     if semitones:
         channels = pitch_shift(channels, sr=sample_rate, n_steps=semitones)
     return (time_stretch(channels, rate=rate) if rate != 1 else channels).T

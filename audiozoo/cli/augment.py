@@ -72,7 +72,8 @@ def preview(
 ) -> None:
     """Draw a sound before and after each change, waveform and log-mel, and write what each makes of it as a WAV file.
 
-    The changes are those in the recipe, each alone and all together; without one, all that need no other file.
+    The changes are those in the recipe, each alone and all together; without one, all that need no other file. Those of
+    spectral features are drawn on the log-mel spectrogram, and no WAV file is written for them.
     """
     from audiozoo.augment.files import read_transform
     from audiozoo.report import augmentation_preview

@@ -5,22 +5,32 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from inspect import isabstract
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from audiozoo import audio, augment
-from audiozoo.augment import ByClass, Transform, WaveTransform
+from audiozoo.augment import ByClass, SpectralTransform, Transform, WaveTransform
 from audiozoo.augment.files import write_wave
 from audiozoo.augment.transform import Drawn
 from audiozoo.features import LogMel, Waveform
 from audiozoo.files import replacing
-from audiozoo.report.sounds import draw_panel, panels_of
+from audiozoo.report.sounds import Panel, draw_panel, panels_of
 
 _BANDS = 64
 _SECONDS = 0.046  # of a frame
 _DIGITS = 3
+
+
+class _Row(NamedTuple):
+    """What is drawn of one change: the sound, unless only its features were changed, and the features."""
+
+    title: str
+    sound: np.ndarray | None
+    feature: Panel
 
 
 def augmentation_preview(
@@ -28,11 +38,13 @@ def augmentation_preview(
 ) -> tuple[Path, int]:
     """Draw a sound before and after each of some transforms, and write each result as a WAV file.
 
+    Transforms of spectral features change the log-mel spectrogram that is drawn, and no file is written for them.
+
     Args:
         source: A sound file.
         folder: For the picture, `preview.png`, and the sounds, named by the transforms.
-        transform: One whose parts are drawn, each alone and always applied, and then it itself; `None` draws every waveform
-            transform that needs no other file and can change this sound.
+        transform: One whose parts are drawn, each alone and always applied, and then it itself; `None` draws every transform of
+            waveforms and spectral features that needs no other file and can change this sound.
         seed: Of all that is drawn.
 
     Returns:
@@ -43,32 +55,41 @@ def augmentation_preview(
     """
     wave, rate = audio.read(source)
     folder, label = Path(folder), Path(source).resolve().parent.name
-    sounds, titles = {"0-before": wave}, ["before"]
+    rows = {"0-before": _Row("before", wave, _log_mel(wave, rate))}
     parts = _each_alone(wave.ndim) if transform is None else [*_parts(transform), transform]
     for number, part in enumerate(parts, 1):
-        drawn: list[Drawn] = []
         try:
-            changed = part(wave, sample_rate=rate, label=label, rng=(seed, number), drawn=drawn)
+            rows[f"{number}-{type(part).__name__}"] = _changed(rows["0-before"], part, rate, label, (seed, number))
         except ValueError:
             if transform is not None:
                 raise
-            continue  # nobody asked for this one: an encoder that does not know the rate, a filter above it
-        sounds[f"{number}-{type(part).__name__}"] = changed
-        titles.append(_title(part, drawn))
+            # Nobody asked for this one: an encoder that does not know the rate, a filter above it.
+    sounds = {name: row.sound for name, row in rows.items() if row.sound is not None}
     for name, sound in sounds.items():
         write_wave(folder / f"{name}.wav", sound, rate)
     with replacing(folder / "preview.png") as temporary:
-        _figure(list(zip(titles, sounds.values(), strict=True)), rate).savefig(temporary, dpi=80)
+        _figure(list(rows.values()), rate).savefig(temporary, dpi=80)
     return folder / "preview.png", len(sounds)
 
 
+def _changed(before: _Row, part: Transform, rate: int, label: str, seed: tuple[int, int]) -> _Row:
+    drawn: list[Drawn] = []
+    change = partial(part, sample_rate=rate, label=label, rng=seed, drawn=drawn)
+    leaves = [*_parts(part)] or [part]
+    if all(isinstance(leaf, SpectralTransform) for leaf in leaves):
+        values = change(before.feature.values)
+        return _Row(_title(part, drawn), None, before.feature._replace(values=values))
+    assert before.sound is not None
+    sound = change(before.sound)
+    return _Row(_title(part, drawn), sound, _log_mel(sound, rate))
+
+
 def _each_alone(dimensions: int) -> Iterator[Transform]:
-    """Yield every waveform transform that needs neither a file nor more channels than there are."""
-    for kind in (getattr(augment, name) for name in augment.__all__):
-        if isinstance(kind, type) and issubclass(kind, WaveTransform) and kind is not WaveTransform:
-            if kind is augment.AddBackground or (kind is augment.ChannelSwap and dimensions == 1):
-                continue
-            yield kind()
+    """Yield every transform of one sound that needs neither a file nor more channels than there are."""
+    kinds = [kind for name in augment.__all__ if isinstance(kind := getattr(augment, name), type) and not isabstract(kind)]
+    left_out = {augment.AddBackground} | ({augment.ChannelSwap} if dimensions == 1 else set())
+    for changed in (WaveTransform, SpectralTransform):
+        yield from (kind() for kind in kinds if issubclass(kind, changed) and kind not in left_out)
 
 
 def _parts(transform: Transform) -> Iterator[Transform]:
@@ -94,17 +115,22 @@ def _said(drawn: Drawn) -> str:
     return " ".join([drawn["class"], *words])
 
 
-def _figure(rows: Sequence[tuple[str, np.ndarray]], rate: int) -> Any:
+def _log_mel(sound: np.ndarray, rate: int) -> Panel:
+    n_fft = 2 ** round(np.log2(_SECONDS * rate))
+    frontend = LogMel(sample_rate=rate, n_fft=n_fft, hop_length=n_fft // 2, n_mels=min(_BANDS, n_fft // 16))
+    [panel] = panels_of(frontend, audio.set_channels(sound, 1), rate)
+    return panel
+
+
+def _figure(rows: Sequence[_Row], rate: int) -> Any:
     from matplotlib.figure import Figure
 
-    n_fft = 2 ** round(np.log2(_SECONDS * rate))
-    bands = min(_BANDS, n_fft // 16)
-    frontends = (
-        Waveform(sample_rate=rate),
-        LogMel(sample_rate=rate, n_fft=n_fft, hop_length=n_fft // 2, n_mels=bands),
-    )
     figure = Figure(figsize=(14, 0.6 + 1.9 * len(rows)), layout="constrained")
-    for axes, (title, sound) in zip(figure.subplots(len(rows), 2, squeeze=False), rows, strict=True):
-        for place, frontend in zip(axes, frontends, strict=True):
-            draw_panel(place, panels_of(frontend, audio.set_channels(sound, 1), rate)[0]._replace(title=title), 0.0)
+    for (left, right), row in zip(figure.subplots(len(rows), 2, squeeze=False), rows, strict=True):
+        if row.sound is None:
+            left.axis("off")
+        else:
+            [panel] = panels_of(Waveform(sample_rate=rate), audio.set_channels(row.sound, 1), rate)
+            draw_panel(left, panel._replace(title=row.title), 0.0)
+        draw_panel(right, row.feature._replace(title=row.title), 0.0)
     return figure
