@@ -172,7 +172,7 @@ def test_freesound2018_by_verification_and_usage(tags):
     public, private = (load_dataset("freesound2018", root=root, usage=usage).test_clips for usage in ("public", "private"))
     assert (len(public), len(private)) == (9, 32)
     for options, reason in (
-        ({"usage": "ignored"}, "usage must be one of all, public, private"),
+        ({"usage": "ignored"}, "usage must be one of 'all', 'public', 'private'"),
         ({"verified_only": "yes"}, "verified_only must be true or false"),
         ({"unverified_weight": -1}, "at least 0, got -1"),
     ):

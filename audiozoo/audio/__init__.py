@@ -4,7 +4,18 @@ A waveform is float32, nominally in [-1, 1], shaped ``(samples,)`` or ``(samples
 never travels without its sample rate in hertz.
 """
 
-from audiozoo.audio.files import SOUND_SUFFIXES, Source, describe, is_sound_file, load, measure, read, sounds_in, stream
+from audiozoo.audio.files import (
+    SOUND_SUFFIXES,
+    Source,
+    describe,
+    explain,
+    is_sound_file,
+    load,
+    measure,
+    read,
+    sounds_in,
+    stream,
+)
 from audiozoo.audio.waves import (
     LOUDEST,
     Crop,
@@ -36,6 +47,7 @@ __all__ = [
     "conform",
     "cut",
     "describe",
+    "explain",
     "fit",
     "is_sound_file",
     "load",

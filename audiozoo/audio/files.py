@@ -32,6 +32,12 @@ def describe(source: Source) -> str:
     return str(getattr(source, "name", source))
 
 
+def explain(source: Source, error: Exception) -> str:
+    """Say what an error says, and of which source."""
+    name, text = describe(source), str(error)
+    return text if name in text else f"{name}: {text}"
+
+
 def is_sound_file(path: Path) -> bool:
     """Say whether a path looks like a sound, by its ending; hidden files are none."""
     return path.suffix.lower() in SOUND_SUFFIXES and not path.name.startswith(".")

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -196,9 +197,11 @@ def _copies_of(source: Source, copies: int) -> list[str]:
 
 def _refuse_replacing(sources: Sequence[Source], folder: Path, copies: int) -> None:
     originals = {os.path.realpath(source.path) for source in sources}
+    resolved = cache(os.path.realpath)  # of a folder's copies, the disk is asked for the folder once
     for source in sources:
         for file in _copies_of(source, copies):
-            if os.path.realpath(folder / file) in originals:
+            parent, name = os.path.split(folder / file)
+            if os.path.join(resolved(parent), name) in originals:
                 raise ValueError(
                     f"{folder / file}: a copy of {source.path} would replace this recording; choose another output folder"
                 )
@@ -224,8 +227,7 @@ def _copy_source(
             write_wave(folder / file, changed, rate)
             made.append(Copy(file, source.path, source.label, number, json.dumps(drawn), key))
     except (OSError, ValueError) as error:
-        text = str(error)
-        return made, [text if source.path in text else f"{source.path}: {text}"]
+        return made, [audio.explain(source.path, error)]
     return made, []
 
 

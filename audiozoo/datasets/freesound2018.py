@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from audiozoo.config import require_choice
 from audiozoo.datasets.table import Clip, Dataset, register_dataset
 from audiozoo.datasets.unpacked import as_published, find_table, read_table, require_sounds
 
@@ -78,8 +79,7 @@ def _check(verified_only: object, unverified_weight: object, usage: str) -> None
         raise ValueError(f"verified_only must be true or false, got {verified_only!r}")
     if not isinstance(unverified_weight, (int, float)) or unverified_weight < 0:
         raise ValueError(f"unverified_weight must be a number of at least 0, got {unverified_weight!r}")
-    if usage not in _USAGES:
-        raise ValueError(f"usage must be one of {', '.join(_USAGES)}, got {usage!r}")
+    require_choice("usage", usage, _USAGES)
 
 
 def _audio(base: Path, name: str) -> Path:

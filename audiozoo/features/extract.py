@@ -200,8 +200,7 @@ def _attempt(clip: Span, frontend: Frontend, hop: float | None) -> list[tuple[in
     try:
         return windows_of(clip, frontend, hop=hop)
     except (OSError, ValueError) as error:
-        name, text = audio.describe(clip.path), str(error)
-        return text if name in text else f"{name}: {text}"
+        return audio.explain(clip.path, error)
 
 
 @contextmanager

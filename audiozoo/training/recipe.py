@@ -9,7 +9,7 @@ from types import NoneType
 from typing import Any, Literal
 
 from audiozoo.augment import Mix, Transform
-from audiozoo.config import Configured, refuse_unknown
+from audiozoo.config import Configured, refuse_unknown, require_choice
 from audiozoo.registry import model_info
 
 
@@ -74,8 +74,7 @@ class Recipe(Configured):
                 if not (isinstance(value, kind) and not isinstance(value, bool) and holds(value)):
                     raise ValueError(f"{name} must be {rule}, got {value!r}")
         for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+            require_choice(name, getattr(self, name), choices)
         if self.refit and not self.validation:
             raise ValueError("refit needs a validation share above 0, which tells it how many epochs are best")
         if self.weight_decay and self.optimizer != "adamw":
