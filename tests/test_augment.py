@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 import subprocess
 import sys
 
@@ -54,6 +55,8 @@ from audiozoo.augment.mix import loudest_frame_db
 from audiozoo.augment.noise import colored_noise
 
 RATE = 8_000
+NEEDS_RUBBERBAND = pytest.mark.skipif(not shutil.which("rubberband"), reason="the program rubberband is not installed")
+ENGINES = ["signalsmith", "librosa", pytest.param("rubberband", marks=NEEDS_RUBBERBAND)]
 WAVES = [
     Gain(),
     Normalize(),
@@ -163,7 +166,9 @@ def test_waveform_transforms_are_pure_and_keep_the_shape(transform, shape, kind,
 
 @settings(max_examples=5, deadline=None)
 @given(shape=shapes.filter(lambda shape: shape[1:] != (3,)), kind=sounds, seed=st.integers(0, 999))
-@pytest.mark.parametrize("transform", SLOW_WAVES, ids=repr)
+@pytest.mark.parametrize(
+    "transform", [*SLOW_WAVES, pytest.param(TimeStretch(engine="rubberband"), marks=NEEDS_RUBBERBAND)], ids=repr
+)
 def test_engines_and_encoders_are_pure_and_keep_the_shape(transform, shape, kind, seed):
     assert check(transform, made(kind, shape, seed), seed).shape == shape
 
@@ -482,9 +487,6 @@ def test_encoders_say_what_they_cannot():
 # Stretching
 
 
-ENGINES = ["signalsmith", "librosa"]
-
-
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("rate", [0.7, 1.3])
 def test_a_stretched_tone_keeps_its_pitch(engine, rate):
@@ -509,12 +511,21 @@ def loudest_hertz(wave, rate):
     return spectrum.argmax() * rate / 2**20
 
 
-def test_channels_are_stretched_together():
+@pytest.mark.parametrize("engine", ENGINES)
+def test_channels_are_stretched_together(engine):
     stereo = np.stack([tone(500, 0.5, RATE), -tone(500, 0.5, RATE)], axis=1)
-    for engine in ENGINES:
-        changed = augment.stretch(stereo, RATE, rate=1.25, semitones=2, engine=engine)
-        assert changed.shape == (3_200, 2)
-        assert np.allclose(changed[:, 0], -changed[:, 1], atol=1e-3)
+    changed = augment.stretch(stereo, RATE, rate=1.25, semitones=2, engine=engine)
+    assert changed.shape == (3_200, 2)
+    # rubberband lets the phases of channels drift apart a little.
+    assert np.allclose(changed[:, 0], -changed[:, 1], atol=0.03 if engine == "rubberband" else 1e-3)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("level", [1e-4, 1.0, 100.0])
+def test_what_is_stretched_is_about_as_loud(engine, level, rng):
+    wave = (level * np.sign(rng.standard_normal(40_000))).astype(np.float32)
+    changed = augment.stretch(wave, RATE, rate=1.25, engine=engine)
+    assert -4 < 20 * math.log10(np.std(changed) / np.std(wave)) < 1
 
 
 def test_rubberband_says_how_to_get_it(monkeypatch):
@@ -524,15 +535,19 @@ def test_rubberband_says_how_to_get_it(monkeypatch):
 
 
 def test_rubberband_is_called_right(monkeypatch):
-    def stretched(wave, rate, factor, rbargs):
-        assert (rate, factor, rbargs) == (RATE, 1.25, {"--pitch": 2.0})
-        assert np.abs(wave).max() == 1  # files of 16 bits lie between
-        return wave[: round(len(wave) / factor) + 3]
+    def called(wave, rate, *values, rbargs=None):
+        calls.append((rate, *values, rbargs))
+        assert np.abs(wave).max() == 0.25  # a file of 16 bits lies between, which shall not clip
+        return wave[: round(len(wave) / 1.25) + 3]
 
+    calls = []
     monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
-    monkeypatch.setattr("pyrubberband.time_stretch", stretched)
-    changed = augment.stretch(tone(300, 0.5, RATE), RATE, rate=1.25, semitones=2.0, engine="rubberband")
-    assert (changed.shape, changed.dtype) == ((3_200,), np.float32)
+    monkeypatch.setattr("pyrubberband.time_stretch", called)
+    monkeypatch.setattr("pyrubberband.pitch_shift", called)
+    for semitones in (0.0, 2.0):
+        changed = augment.stretch(tone(300, 0.5, RATE), RATE, rate=1.25, semitones=semitones, engine="rubberband")
+        assert (changed.shape, changed.dtype) == ((3_200,), np.float32)
+    assert calls == [(RATE, 1.25, None), (RATE, 2.0, {"--tempo": 1.25})]
     assert np.abs(changed).max() == pytest.approx(0.5, rel=1e-3)
 
 

@@ -22,6 +22,7 @@ Engine = Literal["signalsmith", "rubberband", "librosa"]
 
 _SEED = 0  # the engine draws phases where it slows a sound to less than half: the same ones each time
 _LIBROSA_WINDOW = 2_048  # samples, below which librosa warns; silence follows a shorter sound and is cut off again
+_HEADROOM = 4.0  # noise of two values comes back with three times the peak
 _RATES = (0.1, 10.0)
 _SEMITONES = (-36.0, 36.0)
 
@@ -79,10 +80,13 @@ def _rubberband(wave: np.ndarray, sample_rate: float, rate: float, semitones: fl
         )
     import pyrubberband
 
-    # The sound goes there and back as a file of 16 bits: at full scale, for the sake of quiet and of loud ones.
-    peak = peak_of(wave) or 1.0
-    settings = {"--pitch": semitones} if semitones else {}
-    return peak * pyrubberband.time_stretch(wave / peak, round(sample_rate), rate, rbargs=settings)
+    # The sound goes there and back as a file of 16 bits: always as loud, for the sake of quiet and of loud ones, and with
+    # room above, as the program makes all of a sound softer that it would else clip.
+    scale = _HEADROOM * peak_of(wave) or 1.0
+    wave, sample_rate = wave / scale, round(sample_rate)
+    if semitones:  # with a rate of 1, time_stretch does nothing, whatever else it is told
+        return scale * pyrubberband.pitch_shift(wave, sample_rate, semitones, rbargs={"--tempo": rate})
+    return scale * pyrubberband.time_stretch(wave, sample_rate, rate)
 
 
 def _librosa(wave: np.ndarray, sample_rate: float, rate: float, semitones: float) -> np.ndarray:
