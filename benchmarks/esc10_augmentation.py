@@ -54,6 +54,7 @@ KINDS = {
     "waveform": replace(NONE, augment_wave=WAVEFORM),
     "spectral": replace(NONE, augment_features=SPECTRAL),
     "mixing": replace(NONE, mix=Mixup(alpha=0.2)),
+    "spectral-mixing": replace(NONE, augment_features=SPECTRAL, mix=Mixup(alpha=0.2)),
     "all": replace(NONE, augment_wave=WAVEFORM, augment_features=SPECTRAL, mix=Mixup(alpha=0.2)),
     "class-conditional": None,
 }

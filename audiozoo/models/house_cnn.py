@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from audiozoo.augment import Compose, FilterAugment, Mixup, SpecAugment, TimeRoll
+from audiozoo.augment import Compose, FilterAugment, SpecAugment, TimeRoll
 from audiozoo.features import LogMel
 from audiozoo.layers import Activation, classify, keras, require_size
 from audiozoo.registry import Reference, register
@@ -36,7 +36,6 @@ from audiozoo.registry import Reference, register
         "refit": True,
         "weight_decay": 0.02,
         "augment_features": Compose(transforms=(TimeRoll(), FilterAugment(), FilterAugment(knots=(1, 1)), SpecAugment())),
-        "mix": Mixup(alpha=0.2),
     },
 )
 def house_cnn(
