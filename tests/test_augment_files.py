@@ -1,17 +1,31 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from conftest import tone
 
-from audiozoo.augment import ByClass, Compose, Filter, Gain, PitchShift, Reverse, SpecAugment, TimeRoll, TimeShift
+from audiozoo.augment import (
+    AddBackground,
+    ByClass,
+    Compose,
+    Filter,
+    Gain,
+    PitchShift,
+    Reverse,
+    SpecAugment,
+    TimeRoll,
+    TimeShift,
+)
 from audiozoo.augment.files import GENTLE, TABLE, augment_files, find_sources, read_transform
 from audiozoo.report import augmentation_preview
 
@@ -37,7 +51,7 @@ def test_sources_are_named_and_labelled_by_their_folders(sound_folder, write_sou
     assert (named["low/deep/9.wav"], named["high/0.wav"], named["song.wav"]) == ("low", "high", "wren")
     with pytest.raises(FileNotFoundError, match="no such file"):
         find_sources([sound_folder / "none"])
-    with pytest.raises(ValueError, match="several sources are called high/0"):
+    with pytest.raises(ValueError, match="several sources are called sounds/high/0"):
         find_sources([sound_folder, sound_folder])
     (sound_folder / "empty").mkdir()
     with pytest.raises(ValueError, match="no sounds in"):
@@ -145,6 +159,54 @@ def test_another_class_is_another_copy(sound_folder, tmp_path):
     (sound_folder / "low").rename(sound_folder / "deep")
     [row], _ = augment_files(find_sources([sound_folder / "deep" / "0.wav"]), transform, tmp_path / "out")
     assert (row.label, json.loads(row.drawn)) == ("deep", [{"class": "Reverse"}])
+
+
+def test_several_folders_keep_their_names(sound_folder):
+    found = find_sources([sound_folder / "low", sound_folder / "high"])
+    assert {(source.name, source.label) for source in found} >= {("low/0.wav", "low"), ("high/0.wav", "high")}
+    assert {source.name for source in find_sources([sound_folder / "low"])} == {f"{number}.wav" for number in range(6)}
+
+
+def test_other_backgrounds_make_other_copies(sound_folder, write_sound, tmp_path):
+    sources, transform, rows = find_sources([sound_folder / "low"]), AddBackground(tmp_path / "street"), []
+    for number, hertz in enumerate((300, 300, 900)):
+        write_sound(tone(hertz, 1, 8_000), name="street/a.wav")
+        [row, *_], _ = augment_files(sources, transform, tmp_path / "out")
+        rows.append((row.key, (tmp_path / "out" / row.file).read_bytes()))
+        augment_files(sources, transform, tmp_path / str(number))
+        assert sounds_of(tmp_path / "out") == sounds_of(tmp_path / str(number))
+    assert rows[0] == rows[1] != rows[2]
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        augment_files(sources, AddBackground("none"), tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_written_stops_at_once(sound_folder, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "high").touch()
+    with pytest.raises(OSError, match="out/high"):
+        augment_files(find_sources([sound_folder]), CHAIN, tmp_path / "out")
+
+
+def test_names_that_are_no_text(sound_folder, tmp_path):
+    odd = Path(os.fsdecode(os.fsencode(tmp_path / "odd") + b"/b\xe9.wav"))
+    odd.parent.mkdir()
+    shutil.copy(sound_folder / "low" / "0.wav", odd)
+    for _ in range(2):
+        [row], failures = augment_files(find_sources([odd]), CHAIN, tmp_path / "out")
+        assert failures == []
+        assert (tmp_path / "out" / row.file).is_file()
+
+
+def test_a_table_keeps_what_another_run_adds(sound_folder, tmp_path):
+    high, low = (find_sources([sound_folder / name]) for name in ("high", "low"))
+    others, out = [[replace(one, name=f"low/{one.name}") for one in low]], tmp_path / "out"
+    augment_files(high, CHAIN, out, progress=lambda *_: others and augment_files(others.pop(), CHAIN, out))
+    assert len(table_of(tmp_path / "out")) == 12
+
+
+def test_features_are_no_files(sound_folder, tmp_path):
+    with pytest.raises(ValueError, match="SpecAugment spectral features"):
+        augment_files(find_sources([sound_folder]), Compose([Gain(), SpecAugment()]), tmp_path / "out")
 
 
 def test_recipes_are_transforms_or_have_one(tmp_path):

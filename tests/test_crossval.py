@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from audiozoo import metrics
-from audiozoo.augment import ByClass, Gain, Mixup, SpecAugment, TimeRoll, TimeShift
+from audiozoo.augment import ByClass, Filter, Gain, Mixup, SpecAugment, TimeRoll, TimeShift
 from audiozoo.crossval import FeatureBank, benchmark, evaluate, fold_jobs, leaderboard, read_row, run_fold, search_augmentation
 from audiozoo.datasets import Clip, Dataset, load_dataset
 from audiozoo.features import LogMel, Scaler
@@ -216,6 +216,15 @@ def test_a_search_that_cannot_be_made_is_refused(sound_folder):
     for transforms in ({}, {"none": Gain()}):
         with pytest.raises(ValueError, match="transforms by name"):
             search_augmentation("feature_mlp", clips, transforms)
+    rows = []
+    for second, reason in (
+        (Mixup(), "None or a transform"),
+        (SpecAugment(), "spectral"),
+        (Filter(frequency=(9e4, 9e4)), "half"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            search_augmentation("feature_mlp", clips, {"gain": Gain(), "second": second}, finished=rows.append)
+    assert rows == [], "nothing is trained before"
     with pytest.raises(ValueError, match="'wave', 'features'"):
         search_augmentation("feature_mlp", clips, {"gain": Gain()}, at="waves")
     fewer = [clip for clip in clips if clip.label != "low"] + [clip for clip in clips if clip.label == "low"][:1]

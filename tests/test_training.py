@@ -16,10 +16,12 @@ from audiozoo.augment import (
     BetweenClass,
     ByClass,
     Compose,
+    Downmix,
     Filter,
     FilterAugment,
     Gain,
     Mixup,
+    SpecAugment,
     Speed,
     TimeRoll,
     TimeShift,
@@ -244,6 +246,21 @@ def test_training_can_be_stopped_while_batches_are_made(clips):
         train("feature_mlp", clips, slow, progress=progress, workers=2)
 
 
+def test_classes_that_there_are_not_are_refused(clips):
+    recipe = Recipe(epochs=1, validation=0, augment_wave=ByClass({"lwo": Gain()}))
+    with pytest.raises(ValueError, match="unknown class in ByClass 'lwo'; did you mean 'low'"):
+        train("feature_mlp", clips, recipe)
+
+
+def test_waves_keep_their_channels(clips):
+    stereo = replace(FRONTEND, channels=2)
+    examples = Examples(clips, extract(clips, stereo), target_indices(clips, ["high", "low", "noise"]), np.arange(len(clips)))
+    recipe = Recipe(augment_wave=Downmix(keep_channels=False))
+    batches = Batches(examples, recipe, Scaler.identity(), stereo, 3, 1)
+    with pytest.raises(ValueError, match=r"keep the channels.*\(2,\), got \(\)"), batches.stream() as stream:
+        next(stream)
+
+
 def test_mixed_labels_come_out_soft_and_once_for_each_output(examples):
     _, y, weights = next(batches(examples, Recipe(batch_size=18, mix=Mixup(alpha=1.0)), outputs=3))
     assert isinstance(y, tuple)
@@ -293,6 +310,7 @@ def test_optimizers(optimizer):
         ({"patience": 0}, "patience"),
         ({"label_smoothing": 2}, "label_smoothing"),
         ({"mix": "Mixup"}, "mix must be None or a mix"),
+        ({"augment_wave": Compose([Gain(), SpecAugment()])}, "augment_wave changes waveforms, and SpecAugment spectral"),
         ({"weight_decay": 0.1, "optimizer": "adam"}, "adamw"),
         ({"learning_rate": -1}, "learning_rate"),
         ({"validation": 1.0}, "validation"),

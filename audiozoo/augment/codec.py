@@ -13,6 +13,7 @@ from audiozoo.augment.waveform import SHARE, WaveTransform, fitted, peak_of
 from audiozoo.config import require_choice
 
 _BLOCK = 2**16  # samples
+_MOST = 0.999  # with 1, libsndfile asks LAME for less than it can
 _FORMATS = {"mulaw": ("WAV", "ULAW"), "ogg": ("OGG", "VORBIS"), "mp3": ("MP3", "MPEG_LAYER_III")}
 
 
@@ -53,6 +54,8 @@ class Codec(WaveTransform):
         import soundfile
 
         container, encoding = _FORMATS[self.codec]
+        if compression is not None:
+            compression = min(compression, _MOST)
         channels = 1 if x.ndim == 1 else x.shape[1]
         file = io.BytesIO()
         try:

@@ -10,7 +10,7 @@ from numbers import Real
 
 import numpy as np
 
-from audiozoo.augment.transform import Context, Transform, check_range, plain
+from audiozoo.augment.transform import Context, Transform, check_range, make_plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,11 @@ class _Several(_Composed):
         if not isinstance(given, Sequence) or not all(isinstance(one, Transform) for one in given):
             raise ValueError(f"{type(self).__name__} takes a list of transforms such as [Gain(), TimeShift()], got {given!r}")
         object.__setattr__(self, "transforms", tuple(given))
+
+    @property
+    def inner(self) -> Sequence[Transform]:
+        """The transforms that this one is made of."""
+        return self.transforms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +94,8 @@ class OneOf(_Several):
             numbers = isinstance(weights, Sequence) and all(isinstance(weight, Real) and weight >= 0 for weight in weights)
             if not numbers or len(weights) != len(self.transforms) or not 0 < sum(weights) < math.inf:
                 raise ValueError(f"weights must be {len(self.transforms)} numbers of at least 0, not all 0, got {weights}")
-            object.__setattr__(self, "weights", tuple(map(plain, weights)))
+            object.__setattr__(self, "weights", tuple(weights))
+            make_plain(self)
 
     def _change(self, x: np.ndarray, context: Context) -> np.ndarray:
         rng, *_ = context
@@ -120,7 +126,7 @@ class SomeOf(_Several):
 
     @property
     def _span(self) -> tuple[int, int]:
-        return (self.count, self.count) if isinstance(self.count, int) else tuple(self.count)  # type: ignore[return-value]
+        return (self.count, self.count) if isinstance(self.count, Real) else self.count  # type: ignore[return-value]
 
     def _change(self, x: np.ndarray, context: Context) -> np.ndarray:
         rng, *_ = context
@@ -166,9 +172,16 @@ class ByClass(_Composed):
     def __hash__(self) -> int:
         return hash(self.key)
 
+    @property
+    def inner(self) -> Sequence[Transform]:
+        """The transforms that this one is made of."""
+        return (*self.transforms.values(), *([] if self.default is None else [self.default]))
+
     def _change(self, x: np.ndarray, context: Context) -> np.ndarray:
         _, _, label, _ = context
-        if label is None:
-            raise ValueError("ByClass needs to know the class of the sound: pass label='rain', or whatever it is")
+        if not isinstance(label, str):
+            raise ValueError(
+                f"ByClass needs the class of the sound as a str: pass label='rain', or whatever it is, got {label!r}"
+            )
         transform = self.transforms.get(label, self.default)
         return x if transform is None else transform.within(x, context)

@@ -10,15 +10,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from audiozoo import audio
 from audiozoo.augment.compose import Compose
 from audiozoo.augment.noise import AddNoise
+from audiozoo.augment.recordings import fingerprint
+from audiozoo.augment.spectrogram import require_waves
 from audiozoo.augment.stretch import PitchShift, TimeStretch
 from audiozoo.augment.transform import Drawn, Transform
 from audiozoo.augment.waveform import Gain, TimeShift
@@ -66,7 +68,7 @@ class Copy:
         label: The class of both.
         copy: Its number, from 0.
         drawn: What was done: a list of transforms with the values drawn, JSON.
-        key: A hash of the source's content, its class, the transform and the seed: what the copy depends on.
+        key: A hash of the source's content, its class, the transform, the seed and the recordings used: what it depends on.
     """
 
     file: str
@@ -80,7 +82,8 @@ class Copy:
 def find_sources(paths: Iterable[str | os.PathLike[str]], *, output: str | os.PathLike[str] | None = None) -> list[Source]:
     """Find sound files, and those in folders at any depth.
 
-    A sound's class is the first folder below the one named, if it lies in one, and else the folder that it lies in itself.
+    A sound's class is the first folder below the one named, if it lies in one, and else the folder that it lies in itself. If
+    several folders are named, their sounds' names begin with the folder's.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
@@ -88,7 +91,9 @@ def find_sources(paths: Iterable[str | os.PathLike[str]], *, output: str | os.Pa
             would be sources the next time.
     """
     found: list[Source] = []
-    for path in map(Path, paths):
+    given = list(map(Path, paths))
+    several = sum(path.is_dir() for path in given) > 1
+    for path in given:
         if not path.exists():
             raise FileNotFoundError(f"{path}: no such file or folder")
         if output is not None and path.is_dir() and Path(output).resolve().is_relative_to(path.resolve()):
@@ -98,9 +103,10 @@ def find_sources(paths: Iterable[str | os.PathLike[str]], *, output: str | os.Pa
         )
         for file, name in inside:
             label = name.parts[0] if len(name.parts) > 1 else file.resolve().parent.name
+            name = path.resolve().name / name if several and path.is_dir() else name
             found.append(Source(str(file), name.as_posix(), label))
     if not found:
-        raise ValueError(f"no sounds in {', '.join(map(str, paths))}")
+        raise ValueError(f"no sounds in {', '.join(map(str, given))}")
     counts = Counter(_stem(source) for source in found)
     if doubled := sorted(stem for stem, count in counts.items() if count > 1):
         raise ValueError(
@@ -146,8 +152,8 @@ def augment_files(
 ) -> tuple[list[Copy], list[str]]:
     """Write augmented copies of sound files, as WAV files of 32-bit floating point, which no loudness clips.
 
-    A copy depends on its source, the source's name and class, its number, the seed and the transform alone. Copies that are
-    there already are not made again, so a run that was stopped goes on where it was.
+    A copy depends on its source, the source's name and class, its number, the seed, the transform and the recordings that it
+    uses. Copies that are there already are not made again, so a run that was stopped goes on where it was.
 
     Args:
         sources: See `find_sources`.
@@ -162,19 +168,24 @@ def augment_files(
         The rows of these sources, and what went wrong with the sources that could not be read or changed.
 
     Raises:
-        ValueError: Fewer than one copy, a copy that would replace a source, or a table in the folder that is another's.
-        OSError: The folder cannot be written.
+        ValueError: Fewer than one copy, a transform of features, a copy that would replace a source, or a table in the folder
+            that is another's.
+        OSError: The folder cannot be written, or there is no folder of recordings that the transform names.
     """
     from joblib import Parallel, delayed
 
     if copies < 1:
         raise ValueError(f"copies must be at least 1, got {copies}")
     folder = Path(folder)
+    require_waves(transform, "augment_files")
     _refuse_replacing(sources, folder, copies)
-    there = {row.file: row for row in _read_table(folder) if (folder / row.file).is_file()}
+    used = [fingerprint(path) for part in transform.parts() if part.RECORDINGS and (path := getattr(part, part.RECORDINGS))]
+    there = {row.file: row for row in read_table(folder) if (folder / row.file).is_file()}
     folder.mkdir(parents=True, exist_ok=True)
     tasks = (
-        delayed(_copy_source)(source, transform, folder, seed, [(file, there.get(file)) for file in _copies_of(source, copies)])
+        delayed(_copy_source)(
+            _Changer(source, transform, seed, used), folder, [(file, there.get(file)) for file in _copies_of(source, copies)]
+        )
         for source in sources
     )
     rows, failures = [], []
@@ -186,7 +197,8 @@ def augment_files(
             _append_rows(folder, [row for row in made if there.get(row.file) != row])
             if progress:
                 progress(done, len(sources))
-    current = {**there, **{row.file: row for row in rows}}
+    # Read again, as another run may have added its own meanwhile.
+    current = {row.file: row for row in [*read_table(folder), *rows]}
     _write_table(folder, [current[file] for file in sorted(current)])
     return rows, failures
 
@@ -207,27 +219,45 @@ def _refuse_replacing(sources: Sequence[Source], folder: Path, copies: int) -> N
                 )
 
 
-def _copy_source(
-    source: Source, transform: Transform, folder: Path, seed: int, files: Sequence[tuple[str, Copy | None]]
-) -> tuple[list[Copy], list[str]]:
+@dataclass(frozen=True, eq=False)
+class _Changer:
+    """What makes the copies of one source."""
+
+    source: Source
+    transform: Transform
+    seed: int
+    recordings: Sequence[str]
+
+    @cached_property
+    def key(self) -> str:
+        content = hashlib.sha256(Path(self.source.path).read_bytes()).hexdigest()
+        return digest([content, self.source.label, self.transform.to_config(), self.seed, *self.recordings])
+
+    @cached_property
+    def sound(self) -> tuple[np.ndarray, int]:
+        return audio.read(self.source.path)
+
+    def copy(self, file: str, number: int) -> tuple[Copy, np.ndarray]:
+        source, (wave, rate), drawn = self.source, self.sound, list[Drawn]()
+        name = hashlib.sha256(os.fsencode(source.name)).hexdigest()
+        seeds = (self.seed, number, int(name[:8], 16))
+        changed = self.transform(wave, sample_rate=rate, label=source.label, rng=seeds, drawn=drawn)
+        return Copy(file, source.path, source.label, number, json.dumps(drawn), self.key), changed
+
+
+def _copy_source(changer: _Changer, folder: Path, files: Sequence[tuple[str, Copy | None]]) -> tuple[list[Copy], list[str]]:
     made: list[Copy] = []
-    try:
-        content = hashlib.sha256(Path(source.path).read_bytes()).hexdigest()
-        key = digest([content, source.label, transform.to_config(), seed])
-        wave, rate = None, 0
-        for number, (file, there) in enumerate(files):
-            if there and there.key == key:
-                made.append(replace(there, source=source.path))
+    for number, (file, there) in enumerate(files):
+        try:
+            if there and there.key == changer.key:
+                made.append(replace(there, source=changer.source.path))
                 continue
-            if wave is None:
-                wave, rate = audio.read(source.path)
-            drawn: list[Drawn] = []
-            seeds = (seed, number, int(hashlib.sha256(source.name.encode()).hexdigest()[:8], 16))
-            changed = transform(wave, sample_rate=rate, label=source.label, rng=seeds, drawn=drawn)
-            write_wave(folder / file, changed, rate)
-            made.append(Copy(file, source.path, source.label, number, json.dumps(drawn), key))
-    except (OSError, ValueError) as error:
-        return made, [audio.explain(source.path, error)]
+            copy, wave = changer.copy(file, number)
+        except (OSError, ValueError) as error:
+            return made, [audio.explain(changer.source.path, error)]
+        # Not among what is told of a source and left: where one copy cannot be written, none can.
+        write_wave(folder / file, wave, changer.sound[1])
+        made.append(copy)
     return made, []
 
 
@@ -243,12 +273,12 @@ def write_wave(path: Path, wave: np.ndarray, sample_rate: int) -> None:
 _COLUMNS = [field.name for field in fields(Copy)]
 
 
-def _read_table(folder: Path) -> list[Copy]:
-    """Read the rows that are whole; the last one of a run that was killed may not be."""
+def read_table(folder: Path) -> list[Copy]:
+    """Read the rows of a folder's table that are whole; the last one of a run that was killed may not be."""
     if not (folder / TABLE).is_file():
         return []
     try:
-        with open(folder / TABLE, encoding="utf-8", newline="") as file:
+        with _opened(folder / TABLE, "r") as file:
             reader = csv.DictReader(file)
             rows = [row for row in reader if list(row) == _COLUMNS and len(row["key"] or "") == 16]
             if reader.fieldnames != _COLUMNS:
@@ -260,8 +290,13 @@ def _read_table(folder: Path) -> list[Copy]:
         ) from error
 
 
+def _opened(path: Path, mode: str) -> IO[str]:
+    # Names of files may be bytes that are no text.
+    return open(path, mode, encoding="utf-8", errors="surrogateescape", newline="")
+
+
 def _write_table(folder: Path, rows: Sequence[Copy]) -> None:
-    with replacing(folder / TABLE) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    with replacing(folder / TABLE) as temporary, _opened(temporary, "w") as file:
         writer = csv.DictWriter(file, _COLUMNS)
         writer.writeheader()
         writer.writerows(map(asdict, rows))
@@ -269,5 +304,5 @@ def _write_table(folder: Path, rows: Sequence[Copy]) -> None:
 
 def _append_rows(folder: Path, rows: Sequence[Copy]) -> None:
     # At once, so that a run that is killed finds them; the whole table is written at the end.
-    with open(folder / TABLE, "a", encoding="utf-8", newline="") as file:
+    with _opened(folder / TABLE, "a") as file:
         csv.DictWriter(file, _COLUMNS).writerows(map(asdict, rows))

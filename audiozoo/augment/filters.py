@@ -11,11 +11,10 @@ import numpy as np
 
 from audiozoo.augment.recordings import choose_recording, read_stretch
 from audiozoo.augment.transform import Drawn, Range, between
-from audiozoo.augment.waveform import ANY, WaveTransform, level_of
+from audiozoo.augment.waveform import DECIBELS, WaveTransform, level_of
 from audiozoo.config import require_choice
 
 _KINDS = ("lowpass", "highpass", "bandpass", "peaking")
-_WIDEST = 30.0
 _LONGEST_IMPULSE = 10.0  # seconds; the slowest cathedrals
 
 
@@ -25,7 +24,8 @@ class Filter(WaveTransform):
 
     Args:
         kind: "lowpass" and "highpass" are Butterworth filters with -3 dB at the frequency drawn; "bandpass" is a high pass and
-            a low pass at the edges of a band around it; "peaking" raises or lowers such a band.
+            a low pass at the edges of a band around it; "peaking" raises or lowers such a band, with half the gain at its lower
+            edge, and at the upper one unless that comes near half the sample rate, where the band is narrower.
         frequency: Range of the corner or the middle in Hz, drawn evenly in octaves.
         octaves: Range of the band's width, for "bandpass" and "peaking".
         gain_db: Range of the gain in the middle of the band in dB, for "peaking".
@@ -38,7 +38,7 @@ class Filter(WaveTransform):
     """
 
     NEEDS_RATE = True
-    RANGES: ClassVar = {"frequency": (1e-3, math.inf), "octaves": (1e-3, 20.0), "gain_db": ANY}
+    RANGES: ClassVar = {"frequency": (1e-3, math.inf), "octaves": (1e-3, 20.0), "gain_db": DECIBELS}
 
     kind: Literal["lowpass", "highpass", "bandpass", "peaking"] = "lowpass"
     frequency: Range = (500.0, 5_000.0)
@@ -102,9 +102,10 @@ def _butterworth(kind: str, corner: float, order: int) -> list[list[float]]:
 
 def _peaking(corner: float, octaves: float, gain_db: float) -> list[float]:
     angle, amplitude = 2 * math.pi * corner, 10 ** (gain_db / 40)
-    # Near half the sample rate a band of octaves is wider than all there is; beyond some width it no longer matters.
-    width = min(math.log(2) / 2 * octaves * angle / math.sin(angle), _WIDEST)
-    alpha = math.sin(angle) * math.sinh(width)
+    # The cookbook's own way from octaves to alpha keeps the ratio of the edges; near half the sample rate, where there is no
+    # room above, the lower one then falls to nothing.
+    ratio = math.tan(angle / 2) / math.tan(angle / 2 * 2 ** (-octaves / 2))
+    alpha = math.sin(angle) * (ratio - 1 / ratio) / 2
     cosine = -2 * math.cos(angle)
     above = [1 + alpha * amplitude, cosine, 1 - alpha * amplitude]
     return _section(above, [1 + alpha / amplitude, cosine, 1 - alpha / amplitude])
@@ -132,7 +133,8 @@ class RoomReverb(WaveTransform):
     """
 
     NEEDS_RATE = True
-    RANGES: ClassVar = {"rt60": (1e-3, _LONGEST_IMPULSE), "drr_db": ANY}
+    RECORDINGS = "impulses"
+    RANGES: ClassVar = {"rt60": (1e-3, _LONGEST_IMPULSE), "drr_db": DECIBELS}
 
     rt60: Range = (0.2, 0.8)
     drr_db: Range = (0.0, 15.0)
@@ -167,7 +169,7 @@ class RoomReverb(WaveTransform):
         wet = _convolved(x, impulse)
         heard = level_of(wet[: len(x)])
         wet = wet[: len(x)] if self.keep_length else wet
-        return wet * np.float32(level_of(x) / heard) if heard else x
+        return wet * np.float32(level_of(x) / heard) if heard else wet
 
     def _recorded(self, file: str, x: np.ndarray, sample_rate: float) -> np.ndarray:
         assert self.impulses is not None

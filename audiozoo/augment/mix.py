@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from audiozoo.augment.transform import Rng, check_number, finite, generator
+from audiozoo.augment.transform import Rng, check_number, finite, generator, make_plain
 from audiozoo.config import Configured
 
 _LEAST_ALPHA = 1e-6
@@ -33,6 +33,8 @@ class Mix(Configured, ABC):
 
     def __post_init__(self) -> None:
         check_number("the probability p", self.p, 0, 1)
+        object.__setattr__(self, "p", float(self.p))
+        make_plain(self)
 
     def __call__(
         self, x: np.ndarray, y: np.ndarray, *, rng: Rng, sample_rate: float | None = None
@@ -42,7 +44,8 @@ class Mix(Configured, ABC):
         Args:
             x: Waveforms ``(batch, samples[, channels])`` or features ``(batch, bands, frames, channels)``, floating point.
             y: Label weights ``(batch, classes)``: one-hot, or soft already.
-            rng: A generator, or a seed such as ``(seed, epoch, batch)``.
+            rng: A generator, or a seed such as ``(seed, epoch, batch, 1)``: not one that a transform is called with, which
+                begins with the same numbers.
             sample_rate: Hz; needed by mixtures that measure loudness.
 
         Returns:
@@ -72,7 +75,7 @@ def _checked(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             f"a batch is examples (batch, ...) with label weights (batch, classes), got {x.shape} with {y.shape}: "
             "turn class numbers into weights with numpy.eye(classes)[y]"
         )
-    return finite(x, "the examples of a batch"), y.astype(np.float32, copy=False)
+    return finite(x, "the examples of a batch"), finite(y.astype(np.float32, copy=False), "the label weights of a batch")
 
 
 def _blend(first: np.ndarray, second: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -191,9 +194,9 @@ class BetweenClass(Mix):
     def _mix(
         self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator, sample_rate: float | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        if x.ndim > 3 or sample_rate is None:
+        if x.ndim > 3 or sample_rate is None or not 0 < sample_rate < math.inf:
             raise ValueError(
-                f"BetweenClass mixes waveforms (batch, samples[, channels]) and needs their sample_rate, got {x.shape} "
+                f"BetweenClass mixes waveforms (batch, samples[, channels]) and needs their sample_rate in Hz, got {x.shape} "
                 f"and sample_rate={sample_rate}: use it before the frontend"
             )
         classes = y.argmax(axis=1)

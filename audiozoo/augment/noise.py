@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar, Literal
@@ -13,7 +14,7 @@ import numpy as np
 from audiozoo import audio
 from audiozoo.augment.recordings import choose_recording, read_stretch
 from audiozoo.augment.transform import Drawn, Range, between
-from audiozoo.augment.waveform import ANY, WaveTransform, level_of
+from audiozoo.augment.waveform import DECIBELS, WaveTransform, level_of
 from audiozoo.config import require_choice
 
 Color = Literal["white", "pink", "brown"]
@@ -39,21 +40,21 @@ class AddNoise(WaveTransform):
         ValueError: Another colour.
     """
 
-    RANGES: ClassVar = {"snr_db": ANY}
+    RANGES: ClassVar = {"snr_db": DECIBELS}
 
     snr_db: Range = (5.0, 40.0)
     color: Color | tuple[Color, ...] = "white"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.color, str):
+        if isinstance(self.color, Sequence) and not isinstance(self.color, str):
             object.__setattr__(self, "color", tuple(self.color))
         for color in self._colors or ("none",):
             require_choice("color", color, list(_SLOPES))
 
     @property
     def _colors(self) -> tuple[str, ...]:
-        return (self.color,) if isinstance(self.color, str) else self.color
+        return self.color if isinstance(self.color, tuple) else (self.color,)
 
     def _checked(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
         if sample_rate is None and set(self._colors) != {"white"}:
@@ -141,13 +142,16 @@ class AddBackground(WaveTransform):
     """
 
     NEEDS_RATE = True
-    RANGES: ClassVar = {"snr_db": ANY}
+    RECORDINGS = "folder"
+    RANGES: ClassVar = {"snr_db": DECIBELS}
 
     folder: str = field(kw_only=False)
     snr_db: Range = (0.0, 20.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not isinstance(self.folder, str | os.PathLike):
+            raise ValueError(f"folder must be the path of a folder of recordings, got {self.folder!r}")
         object.__setattr__(self, "folder", os.fspath(self.folder))
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +29,15 @@ def recordings(folder: str) -> tuple[str, ...]:
     if not found:
         raise ValueError(f"{folder}: no recordings in this folder; put some {', '.join(audio.SOUND_SUFFIXES)} files there")
     return tuple(found)
+
+
+def fingerprint(folder: str) -> str:
+    """Hash a folder's recordings, names and content."""
+    found = hashlib.sha256()
+    for name in recordings(folder):
+        content = hashlib.sha256(Path(folder, name).read_bytes()).hexdigest()
+        found.update(f"{content} {name}\n".encode(errors="surrogateescape"))
+    return found.hexdigest()
 
 
 def choose_recording(folder: str, rng: np.random.Generator) -> str:

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from audiozoo.augment.noise import fast_generator, gaussian
-from audiozoo.augment.transform import Drawn, Leaf, Range, finite
-from audiozoo.augment.waveform import ANY
+from audiozoo.augment.transform import Drawn, Leaf, Range, Transform, finite
+from audiozoo.augment.waveform import ANY, DECIBELS
 from audiozoo.config import require_choice
 
 Fill = Literal["mean", "floor"]
@@ -38,8 +38,18 @@ class SpectralTransform(Leaf, ABC):
         return finite(x, f"the feature that {name} changes")
 
 
-def _filling(x: np.ndarray, fill: Fill) -> np.float32:
-    return x.mean(dtype=np.float64).astype(np.float32) if fill == "mean" else x.min()
+def _filling(x: np.ndarray, fill: Fill) -> np.ndarray:
+    """Return a value for each channel: decibels in one and derivatives in the next have nothing in common."""
+    return x.mean((0, 1), dtype=np.float64).astype(np.float32) if fill == "mean" else x.min((0, 1))
+
+
+def require_waves(transform: Transform, name: str) -> None:
+    """Refuse a transform with a part that changes features, for which a waveform of two channels would pass."""
+    if spectral := [part for part in transform.parts() if isinstance(part, SpectralTransform)]:
+        raise ValueError(
+            f"{name} changes waveforms, and {type(spectral[0]).__name__} spectral features: use it after the frontend, as a "
+            "recipe's augment_features"
+        )
 
 
 def _column(values: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -69,7 +79,7 @@ class FrequencyShift(SpectralTransform):
 
     Args:
         bands: Range of the shift in bands, whole numbers, positive is up.
-        fill: What comes in at the edge: the feature's "floor", its least value, or its "mean".
+        fill: What comes in at the edge: the "floor", each channel's least value, or its "mean".
     """
 
     RANGES: ClassVar = {"bands": ANY}
@@ -102,7 +112,7 @@ class SpecNoise(SpectralTransform):
     """Add Gaussian noise to every value.
 
     Args:
-        deviation: Range of the noise's standard deviation, as a share of the feature's own; a constant feature stays as it is.
+        deviation: Range of the noise's standard deviation, as a share of each channel's own; a constant one stays as it is.
     """
 
     RANGES: ClassVar = {"deviation": (0.0, math.inf)}
@@ -114,7 +124,7 @@ class SpecNoise(SpectralTransform):
 
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, deviation: float, seed: int) -> np.ndarray:
         noise = gaussian(x.shape, fast_generator(seed))
-        noise *= np.float32(deviation * x.std(dtype=np.float64))
+        noise *= (deviation * x.std((0, 1), dtype=np.float64)).astype(np.float32)
         noise += x
         return noise
 
@@ -128,7 +138,7 @@ class SpecAugment(SpectralTransform):
         freq_width: Widest mask, as a share of the bands; the width is drawn from 0 to this.
         time_masks: Number of masks over frames.
         time_width: Widest mask, as a share of the frames.
-        fill: What a mask leaves: the feature's "mean" or its "floor", the least value.
+        fill: What a mask leaves: each channel's "mean" or its "floor", the least value.
         time_warp: Furthest that a random point in time is moved, as a share of the frames, what lies before and after it being
             stretched and squeezed; 0 for no warping.
 
@@ -206,20 +216,28 @@ class FilterAugment(SpectralTransform):
         knots: Range of the number of bands that get a gain, at least 1; 1 is a plain gain.
         form: How the bands between them are changed: "linear" joins the gains by straight lines, "step" keeps each gain up to
             the next band.
+        channels: How many channels, the first ones, are in dB; `None` is all. Of a front end with deltas it is those before the
+            deltas, which a gain does not change.
+
+    Raises:
+        ValueError: Less than one channel, or another word.
 
     Source: Nam et al., FilterAugment, arXiv:2107.13260.
     """
 
-    RANGES: ClassVar = {"gain_db": ANY, "knots": (1, math.inf)}
+    RANGES: ClassVar = {"gain_db": DECIBELS, "knots": (1, math.inf)}
 
     gain_db: Range = (-6.0, 6.0)
     knots: tuple[int, int] = (2, 5)
     form: Literal["linear", "step"] = "linear"
+    channels: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice("form", self.form, ("linear", "step"))
         _require_whole("knots", self.knots)
+        if not (self.channels is None or (isinstance(self.channels, int) and self.channels >= 1)):
+            raise ValueError(f"channels must be None or a whole number of at least 1, got {self.channels!r}")
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
         count = int(rng.integers(self.knots[0], self.knots[1] + 1))
@@ -229,5 +247,10 @@ class FilterAugment(SpectralTransform):
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, places: list[float], gains_db: list[float]) -> np.ndarray:
         bands = np.arange(len(x))
         if self.form == "linear":
-            return x + _column(np.interp(bands, places, gains_db), x)
-        return x + _column(np.asarray(gains_db)[np.searchsorted(places[1:], bands, side="right")], x)
+            gains = np.interp(bands, places, gains_db)
+        else:
+            gains = np.asarray(gains_db)[np.searchsorted(places[1:], bands, side="right")]
+        column = _column(gains, x)
+        if self.channels is None or x.ndim == 2:
+            return x + column
+        return x + column * (np.arange(x.shape[2]) < self.channels)

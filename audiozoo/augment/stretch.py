@@ -6,6 +6,7 @@ program of that name) and `librosa` (a phase vocoder).
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ Engine = Literal["signalsmith", "rubberband", "librosa"]
 
 _SEED = 0  # the engine draws phases where it slows a sound to less than half: the same ones each time
 _LIBROSA_WINDOW = 2_048  # samples, below which librosa warns; silence follows a shorter sound and is cut off again
+_LEAST_SAMPLE_RATE = 1_000  # Hz; at tens of them, engines crash or never return
+_TAIL = 0.06  # seconds
 _HEADROOM = 4.0  # noise of two values comes back with three times the peak
 _RATES = (0.1, 10.0)
 _SEMITONES = (-36.0, 36.0)
@@ -43,7 +46,7 @@ def stretch(
         float32 ``(round(samples / rate),)`` or with the same channels, whatever the engine.
 
     Raises:
-        ValueError: No waveform, another engine, or a number beyond what is said here.
+        ValueError: No waveform, less than 1,000 samples a second, another engine, or a number beyond what is said here.
         FileNotFoundError: The program `rubberband` is not installed.
 
     >>> tone = np.sin(np.arange(8_000) / 5).astype(np.float32)
@@ -52,6 +55,11 @@ def stretch(
     """
     require_choice("engine", engine, list(_ENGINES))
     wave, sample_rate = audio.check_wave(wave, sample_rate)
+    if sample_rate < _LEAST_SAMPLE_RATE:
+        raise ValueError(
+            f"stretching needs a sample rate of at least {_LEAST_SAMPLE_RATE:,} Hz, got {sample_rate:g}: rates are in Hz, not "
+            "kHz; resample a slower sound"
+        )
     if not (_RATES[0] <= rate <= _RATES[1] and _SEMITONES[0] <= semitones <= _SEMITONES[1]):
         raise ValueError(f"rate must be within {_RATES} and semitones within {_SEMITONES}, got {rate} and {semitones}")
     if rate == 1 and not semitones:
@@ -68,7 +76,10 @@ def _signalsmith(wave: np.ndarray, sample_rate: float, rate: float, semitones: f
     engine.preset(wave.shape[1], sample_rate)
     engine.timeFactor = rate
     engine.setTransposeSemitones(semitones)
-    return np.asarray(engine.process(np.array(wave.T, order="C"))).T  # a copy: it takes no read-only array
+    # A copy, as it takes no read-only array, and with silence behind: it fades a sound out that ends at once.
+    padded = np.zeros((wave.shape[1], len(wave) + math.ceil(_TAIL * sample_rate)), np.float32)
+    padded[:, : len(wave)] = wave.T
+    return np.asarray(engine.process(padded)).T
 
 
 def _rubberband(wave: np.ndarray, sample_rate: float, rate: float, semitones: float) -> np.ndarray:
@@ -84,9 +95,10 @@ def _rubberband(wave: np.ndarray, sample_rate: float, rate: float, semitones: fl
     # room above, as the program makes all of a sound softer that it would else clip.
     scale = _HEADROOM * peak_of(wave) or 1.0
     wave, sample_rate = wave / scale, round(sample_rate)
+    together = {"--centre-focus": ""} if wave.shape[1] == 2 else {}  # or the phases of two channels drift apart
     if semitones:  # with a rate of 1, time_stretch does nothing, whatever else it is told
-        return scale * pyrubberband.pitch_shift(wave, sample_rate, semitones, rbargs={"--tempo": rate})
-    return scale * pyrubberband.time_stretch(wave, sample_rate, rate)
+        return scale * pyrubberband.pitch_shift(wave, sample_rate, semitones, rbargs={"--tempo": rate, **together})
+    return scale * pyrubberband.time_stretch(wave, sample_rate, rate, rbargs=together)
 
 
 def _librosa(wave: np.ndarray, sample_rate: float, rate: float, semitones: float) -> np.ndarray:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -37,9 +37,16 @@ def check_range(name: str, span: object, least: float = -math.inf, most: float =
         raise ValueError(f"{name} must be a range (low, high) with low <= high{limits}, got {span!r}")
 
 
-def plain(number: Any) -> Any:
-    """Make of NumPy's numbers Python's, which are JSON and print as they are written."""
-    return number.item() if isinstance(number, np.generic) else number
+def make_plain(value: Any) -> None:
+    """Make of NumPy's numbers in a dataclass Python's, which are JSON and print as they are written."""
+    for field in fields(value):
+        object.__setattr__(value, field.name, _plain(getattr(value, field.name)))
+
+
+def _plain(value: Any) -> Any:
+    if type(value) is tuple:
+        return tuple(map(_plain, value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def check_number(name: str, value: object, least: float, most: float = math.inf) -> None:
@@ -57,9 +64,11 @@ def finite(x: np.ndarray, what: str) -> np.ndarray:
     """
     if x.dtype.kind != "f":
         raise ValueError(f"{what} must be floating point, got {x.dtype}: convert with astype(numpy.float32)")
+    with np.errstate(over="ignore"):  # what is too large becomes infinite
+        x = x.astype(np.float32, copy=False)
     if not math.isfinite(float(x.sum(dtype=np.float64))):
-        raise ValueError(f"{what} must be finite, got NaN or infinity: clean with numpy.nan_to_num")
-    return x.astype(np.float32, copy=False)
+        raise ValueError(f"{what} must be finite in single precision, got NaN or infinity: clean with numpy.nan_to_num")
+    return x
 
 
 def generator(rng: Rng) -> np.random.Generator:
@@ -100,14 +109,18 @@ class Transform(Configured, ABC):
     RANGES: ClassVar[Mapping[str, Range]] = {}
     """The fields that are ranges to draw from, and their limits."""
 
+    RECORDINGS: ClassVar[str] = ""
+    """The field, if there is one, that names a folder of recordings."""
+
     p: float = 1.0
 
     def __post_init__(self) -> None:
         check_number("the probability p", self.p, 0, 1)
+        object.__setattr__(self, "p", float(self.p))
         for name, limits in self.RANGES.items():
             check_range(name, getattr(self, name), *limits)
-            object.__setattr__(self, name, tuple(map(plain, getattr(self, name))))
-        object.__setattr__(self, "p", plain(self.p))
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        make_plain(self)
 
     def __call__(
         self,
@@ -123,7 +136,8 @@ class Transform(Configured, ABC):
         Args:
             x: Waveform ``(samples,)`` or ``(samples, channels)``, or feature ``(bands, frames[, channels])``. Floating point.
             rng: Where all randomness comes from: a generator, or a seed such as ``(seed, epoch, clip)``, with which the result
-                depends on nothing else.
+                depends on nothing else. Every transform begins with the same numbers of one seed: what is called besides this
+                one needs its own, such as ``(seed, epoch, clip, 1)``, or the same generator after it.
             sample_rate: Hz; needed by waveform transforms that speak of seconds or hertz.
             label: The class of the sound, which `ByClass` looks at.
             drawn: A list to which each change that is made is added: its class and the values drawn.
@@ -139,6 +153,17 @@ class Transform(Configured, ABC):
         if type(x) is not np.ndarray or x.dtype is not _FLOAT32:
             x = self._as_float32(np.asarray(x))
         return self.within(x, (rng, sample_rate, label, drawn))
+
+    @property
+    def inner(self) -> Sequence[Transform]:
+        """The transforms that this one is made of."""
+        return ()
+
+    def parts(self) -> Iterator[Transform]:
+        """Yield this transform and, at any depth, those that it is made of."""
+        yield self
+        for one in self.inner:
+            yield from one.parts()
 
     def _as_float32(self, x: np.ndarray) -> np.ndarray:
         if x.dtype.kind != "f":

@@ -19,6 +19,8 @@ _LEAST_LEVEL = 1e-30
 _LEAST_DURATION = 1e-6  # seconds
 SHARE = (0.0, 1.0)
 ANY = (-math.inf, math.inf)
+DECIBELS = (-200.0, 200.0)
+"""What levels may be: beyond these, single precision ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,7 @@ class Gain(WaveTransform):
     """
 
     MEASURES = False
-    RANGES: ClassVar = {"gain_db": ANY}
+    RANGES: ClassVar = {"gain_db": DECIBELS}
 
     gain_db: Range = (-6.0, 6.0)
 
@@ -97,7 +99,7 @@ class Normalize(WaveTransform):
         measure: What is brought there: the largest magnitude, "peak", or the root mean square, "rms".
     """
 
-    RANGES: ClassVar = {"level_db": ANY}
+    RANGES: ClassVar = {"level_db": DECIBELS}
 
     level_db: Range = (-1.0, -1.0)
     measure: Literal["peak", "rms"] = "peak"

@@ -47,10 +47,11 @@ def files(
 ) -> None:
     """Write changed copies of sounds (the word `files` may be left out); a run that was stopped goes on where it was.
 
-    Copies keep the folders of their sounds, so a folder of classes becomes another. `augmentation.csv` says what was drawn for
+    Copies keep the folders of their sounds, so a folder of classes becomes another, and so do several folders, one for each
+    class. `augmentation.csv` says what was drawn for
     each. Augment what you train with, never what you test with.
     """
-    from audiozoo.augment.files import GENTLE, TABLE, augment_files, find_sources, read_transform
+    from audiozoo.augment.files import GENTLE, TABLE, augment_files, find_sources, read_table, read_transform
 
     transform = read_transform(recipe) if recipe else GENTLE
     sources = find_sources(sounds, output=output)
@@ -60,6 +61,8 @@ def files(
     out.print(
         f"{len(rows)} copies of {len(sources) - len(failures)} sounds in {output}, listed in {output / TABLE}", soft_wrap=True
     )
+    if others := len(read_table(output)) - len(rows):
+        out.print(f"{others} copies of earlier runs, with other sounds, recipes or seeds, are there and listed too")
     report_failures(failures, used=len(sources) - len(failures))
 
 

@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from audiozoo import metrics
+from audiozoo import audio, metrics
 from audiozoo.augment import ByClass, Transform
 from audiozoo.config import require_choice
 from audiozoo.crossval.jobs import FeatureBank
 from audiozoo.datasets import Clip, hold_out
 from audiozoo.features import FeatureCache, Frontend
+from audiozoo.features.extract import load_clip
 from audiozoo.training import (
     Examples,
     Progress,
@@ -84,7 +85,8 @@ def search_augmentation(
         The choice, and the table that it was made from.
 
     Raises:
-        ValueError: No transforms, one called "none", a class without two recordings, or clips that cannot be read.
+        ValueError: No transforms, one called "none" or that cannot change the first clip, a class without two recordings, or
+            clips that cannot be read.
     """
     if not transforms or NONE in transforms:
         raise ValueError(f"a search needs transforms by name, none of them called {NONE!r}, got {list(transforms)}")
@@ -96,10 +98,12 @@ def search_augmentation(
     held_out = hold_out(clips, validation, seed=recipe.seed)
     learnt, judged = examples.subset(~held_out), examples.subset(held_out)
     _require_each(classes, judged)
+    plain = replace(recipe, validation=0.0, refit=False, patience=None)
+    recipes = {title: _augmented(plain, transform, at) for title, transform in {NONE: None, **transforms}.items()}
+    for transform in transforms.values():
+        _try(transform, clips[0], bank.frontend, at)
     measured = {}
-    for title, transform in {NONE: None, **transforms}.items():
-        changed = replace(recipe, validation=0.0, refit=False, patience=None)
-        changed = replace(changed, augment_wave=transform) if at == "wave" else replace(changed, augment_features=transform)
+    for title, changed in recipes.items():
         classifier = train_examples(name, learnt, classes, changed, bank.frontend, options=options, progress=progress)
         measured[title] = _Measured.of(pooled_scores(classifier, judged), judged.targets[judged.index])
         if finished:
@@ -107,6 +111,17 @@ def search_augmentation(
     choices = {label: _best(measured, number) for number, label in enumerate(classes)}
     best = {label: transforms[choice] for label, choice in choices.items() if choice != NONE}
     return AugmentationSearch(ByClass(best), choices, [found.row(title, classes) for title, found in measured.items()])
+
+
+def _augmented(recipe: Recipe, transform: Transform | None, at: str) -> Recipe:
+    return replace(recipe, augment_wave=transform) if at == "wave" else replace(recipe, augment_features=transform)
+
+
+def _try(transform: Transform, clip: Clip, frontend: Frontend, at: str) -> None:
+    """Raise now what a transform would raise after the trainings of those before it."""
+    wave = audio.fit(load_clip(clip, frontend), frontend.samples, pad=frontend.pad, crop="start")
+    x = wave if at == "wave" else frontend(wave)
+    transform(x, sample_rate=frontend.sample_rate, label=clip.label, rng=0)
 
 
 def _require_each(classes: Sequence[str], judged: Examples) -> None:

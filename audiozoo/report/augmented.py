@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from audiozoo import audio, augment
-from audiozoo.augment import ByClass, SpectralTransform, Transform, WaveTransform
+from audiozoo.augment import SpectralTransform, Transform, WaveTransform
 from audiozoo.augment.files import write_wave
 from audiozoo.augment.transform import Drawn
 from audiozoo.features import LogMel, Waveform
@@ -56,7 +56,7 @@ def augmentation_preview(
     wave, rate = audio.read(source)
     folder, label = Path(folder), Path(source).resolve().parent.name
     rows = {"0-before": _Row("before", wave, _log_mel(wave, rate))}
-    parts = _each_alone(wave.ndim) if transform is None else [*_parts(transform), transform]
+    parts = _each_alone(wave.ndim) if transform is None else _alone_and_together(transform)
     for number, part in enumerate(parts, 1):
         try:
             rows[f"{number}-{type(part).__name__}"] = _changed(rows["0-before"], part, rate, label, (seed, number))
@@ -75,8 +75,7 @@ def augmentation_preview(
 def _changed(before: _Row, part: Transform, rate: int, label: str, seed: tuple[int, int]) -> _Row:
     drawn: list[Drawn] = []
     change = partial(part, sample_rate=rate, label=label, rng=seed, drawn=drawn)
-    leaves = [*_parts(part)] or [part]
-    if all(isinstance(leaf, SpectralTransform) for leaf in leaves):
+    if all(isinstance(leaf, SpectralTransform) for leaf in _leaves(part)):
         values = change(before.feature.values)
         return _Row(_title(part, drawn), None, before.feature._replace(values=values))
     assert before.sound is not None
@@ -92,20 +91,19 @@ def _each_alone(dimensions: int) -> Iterator[Transform]:
         yield from (kind() for kind in kinds if issubclass(kind, changed) and kind not in left_out)
 
 
-def _parts(transform: Transform) -> Iterator[Transform]:
-    """Yield what a transform is made of, each made certain."""
-    inner = getattr(transform, "transforms", ())
-    if isinstance(transform, ByClass):
-        inner = [*transform.transforms.values(), *([transform.default] if transform.default else [])]
-    for part in inner:
-        yield from _parts(part)
-        if not hasattr(part, "transforms"):
-            yield replace(part, p=1.0)
+def _leaves(transform: Transform) -> list[Transform]:
+    return [part for part in transform.parts() if not part.inner]
+
+
+def _alone_and_together(transform: Transform) -> list[Transform]:
+    """List what a transform is made of, each made certain, and then the transform itself."""
+    certain = [replace(leaf, p=1.0) for leaf in _leaves(transform)]
+    return [*certain, transform] if transform.inner else certain
 
 
 def _title(part: Transform, drawn: Sequence[Drawn]) -> str:
     said = [_said(one) for one in drawn] or ["nothing drawn"]
-    whole = f"{type(part).__name__}: " if hasattr(part, "transforms") else ""
+    whole = f"{type(part).__name__}: " if part.inner else ""
     return whole + ", ".join(said)
 
 

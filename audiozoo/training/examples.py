@@ -190,7 +190,13 @@ class Batches:
         wave = fit(self._wave(clip), crop="random", rng=rng)
         if change := self.recipe.augment_wave:
             label = self.examples.clips[clip].label
+            channels = wave.shape[1:]
             wave = fit(change(wave, sample_rate=self.frontend.sample_rate, label=label, rng=rng))
+            if wave.shape[1:] != channels:
+                raise ValueError(
+                    f"augment_wave must keep the channels that the front end takes, {channels}, got {wave.shape[1:]}: "
+                    "Downmix(keep_channels=True) does"
+                )
         return wave
 
     def _wave(self, clip: int) -> np.ndarray:

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from audiozoo import metrics
+from audiozoo.augment import ByClass
 from audiozoo.classifier import Classifier, KerasScorer
+from audiozoo.config import refuse_unknown
 from audiozoo.datasets import Clip, hold_out, recordings_by_label
 from audiozoo.features import FeatureCache, Frontend, Scaler, extract
 from audiozoo.layers import keras
@@ -109,6 +111,9 @@ def train_examples(
         raise ValueError(f"training needs activation='softmax' or 'sigmoid', got {(options or {})['activation']!r}")
     if workers < 0:
         raise ValueError(f"workers must be at least 0, got {workers}")
+    for change in filter(None, (recipe.augment_wave, recipe.augment_features)):
+        for part in change.parts():
+            refuse_unknown("class in ByClass", part.transforms if isinstance(part, ByClass) else (), classes)
     used = {**_auxiliary(spec), **(options or {})}
     run = _Run(spec, recipe, frontend, tuple(classes), used, weights=weights, workers=workers, progress=progress)
     return run.fit(examples)

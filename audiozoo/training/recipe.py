@@ -9,6 +9,7 @@ from types import NoneType
 from typing import Any, Literal
 
 from audiozoo.augment import Mix, Transform
+from audiozoo.augment.spectrogram import require_waves
 from audiozoo.config import Configured, refuse_unknown, require_choice
 from audiozoo.registry import model_info
 
@@ -75,6 +76,8 @@ class Recipe(Configured):
                     raise ValueError(f"{name} must be {rule}, got {value!r}")
         for name, choices in _CHOICES.items():
             require_choice(name, getattr(self, name), choices)
+        if self.augment_wave:
+            require_waves(self.augment_wave, "augment_wave")
         if self.refit and not self.validation:
             raise ValueError("refit needs a validation share above 0, which tells it how many epochs are best")
         if self.weight_decay and self.optimizer != "adamw":
