@@ -242,6 +242,16 @@ def test_pieces_are_the_whole(write_sound, rng, monkeypatch, extension, channels
         assert np.array_equal(np.concatenate(pieces), whole)
 
 
+@pytest.mark.parametrize("extension", ["flac", "ogg", "mp3"])
+def test_a_late_span_is_that_of_the_whole(write_sound, rng, extension):
+    path = write_sound(0.3 * rng.standard_normal((80_000, 2)), rate=16_000, name=f"a.{extension}")
+    whole, _ = audio.read(path)
+    for start in (0.3, 1.0, 1.7003, 4.25):
+        span, _ = audio.read(path, start=start, end=start + 0.5)
+        first = round(start * 16_000)
+        assert np.allclose(span, whole[first : first + len(span)], atol=1e-6)
+
+
 def test_a_bad_sample_late_in_a_file_is_found(write_sound, small_blocks):
     wave = np.zeros(20_000, np.float32)
     wave[15_000] = np.nan

@@ -160,11 +160,12 @@ def _skip(file: Any, samples: int) -> None:
     if file.format != "MP3":
         file.seek(samples)
         return
-    # An MP3 frame borrows bits from those before it: after a seek the first ones decode to nothing. And soundfile seeks after
-    # each read, if it can, to where it is already.
+    # An MP3 frame borrows bits from those before it: after a seek the first ones decode to nothing, so a second before them is
+    # decoded too. And soundfile seeks after each read, if it can, to where it is already.
+    before = min(samples, file.samplerate)
+    file.seek(samples - before)
     file.seekable = lambda: False
-    for begin in range(0, samples, _BLOCK):
-        file.read(min(samples - begin, _BLOCK), dtype="float32")
+    file.read(before, dtype="float32")
 
 
 def stream(

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -179,13 +179,11 @@ def augment_files(
     folder = Path(folder)
     require_waves(transform, "augment_files")
     _refuse_replacing(sources, folder, copies)
-    used = [fingerprint(path) for part in transform.parts() if part.RECORDINGS and (path := getattr(part, part.RECORDINGS))]
+    changer = partial(_Changer, transform=transform, seed=seed, recordings=_recordings_of(transform))
     there = {row.file: row for row in read_table(folder) if (folder / row.file).is_file()}
     folder.mkdir(parents=True, exist_ok=True)
     tasks = (
-        delayed(_copy_source)(
-            _Changer(source, transform, seed, used), folder, [(file, there.get(file)) for file in _copies_of(source, copies)]
-        )
+        delayed(_copy_source)(changer(source), folder, [(file, there.get(file)) for file in _copies_of(source, copies)])
         for source in sources
     )
     rows, failures = [], []
@@ -201,6 +199,11 @@ def augment_files(
     current = {row.file: row for row in [*read_table(folder), *rows]}
     _write_table(folder, [current[file] for file in sorted(current)])
     return rows, failures
+
+
+def _recordings_of(transform: Transform) -> list[str]:
+    folders = [getattr(part, part.RECORDINGS) for part in transform.parts() if part.RECORDINGS]
+    return [fingerprint(folder) for folder in folders if folder]
 
 
 def _copies_of(source: Source, copies: int) -> list[str]:
