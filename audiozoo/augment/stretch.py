@@ -105,9 +105,10 @@ def _librosa(wave: np.ndarray, sample_rate: float, rate: float, semitones: float
     from librosa.effects import pitch_shift, time_stretch
 
     channels = np.ascontiguousarray(fitted(wave, max(len(wave), _LIBROSA_WINDOW)).T)
-    if semitones:
-        channels = pitch_shift(channels, sr=sample_rate, n_steps=semitones)
-    return (time_stretch(channels, rate=rate) if rate != 1 else channels).T
+    with np.errstate(invalid="ignore"):  # librosa 1.0 casts memory before it writes there
+        if semitones:
+            channels = pitch_shift(channels, sr=sample_rate, n_steps=semitones)
+        return (time_stretch(channels, rate=rate) if rate != 1 else channels).T
 
 
 _ENGINES: dict[str, Callable[[np.ndarray, float, float, float], np.ndarray]] = {
