@@ -35,8 +35,9 @@ def fingerprint(folder: str) -> str:
     """Hash a folder's recordings, names and content."""
     found = hashlib.sha256()
     for name in recordings(folder):
-        content = hashlib.sha256(Path(folder, name).read_bytes()).hexdigest()
-        found.update(f"{content} {name}\n".encode(errors="surrogateescape"))
+        with open(Path(folder, name), "rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        found.update(os.fsencode(f"{content} {name}\n"))
     return found.hexdigest()
 
 

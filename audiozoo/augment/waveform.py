@@ -20,7 +20,7 @@ _LEAST_DURATION = 1e-6  # seconds
 SHARE = (0.0, 1.0)
 ANY = (-math.inf, math.inf)
 DECIBELS = (-200.0, 200.0)
-"""What levels may be: beyond these, single precision ends."""
+"""What levels may be: far beyond what is heard, and within single precision."""
 
 
 @dataclass(frozen=True, kw_only=True)

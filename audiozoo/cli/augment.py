@@ -48,8 +48,7 @@ def files(
     """Write changed copies of sounds (the word `files` may be left out); a run that was stopped goes on where it was.
 
     Copies keep the folders of their sounds, so a folder of classes becomes another, and so do several folders, one for each
-    class. `augmentation.csv` says what was drawn for
-    each. Augment what you train with, never what you test with.
+    class. `augmentation.csv` says what was drawn for each copy. Augment what you train with, never what you test with.
     """
     from audiozoo.augment.files import GENTLE, TABLE, augment_files, find_sources, read_table, read_transform
 
