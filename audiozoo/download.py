@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 from pathlib import Path
 
-from audiozoo.files import replacing
+from audiozoo.files import checksum, replacing
 
 
 def cache_folder() -> Path:
@@ -40,12 +39,6 @@ def fetch(url: str, *, sha256: str, strict: bool = False) -> Path:
     else:
         _download(url, path, sha256, strict)
     return path
-
-
-def checksum(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file, hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _download(url: str, path: Path, sha256: str, strict: bool) -> None:

@@ -1,7 +1,8 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and what they hold."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +21,16 @@ def check_target(path: str | os.PathLike[str]) -> None:
         raise ValueError(f"{path}: is a folder; name a file to write, such as {path / 'result'}")
     if path.exists() and not path.is_file():
         raise ValueError(f"{path}: is no ordinary file and would be replaced by one; name another")
+
+
+def checksum(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's content, hexadecimal, whatever its size.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audiozoo.download import cache_folder, checksum, fetch
-from audiozoo.files import replacing
+from audiozoo.download import cache_folder, fetch
+from audiozoo.files import checksum, replacing
 
 if TYPE_CHECKING:
     import keras

@@ -4,7 +4,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from audiozoo.download import cache_folder, checksum, fetch
+from audiozoo.download import cache_folder, fetch
+from audiozoo.files import checksum
 
 CONTENT = bytes(range(256)) * 400
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

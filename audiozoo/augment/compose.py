@@ -161,8 +161,7 @@ class ByClass(_Composed):
         super().__post_init__()
         given = self.transforms
         labelled = isinstance(given, Mapping) and all(isinstance(label, str) for label in given)
-        values = [*given.values(), *([] if self.default is None else [self.default])] if labelled else [None]
-        if not all(isinstance(value, Transform) for value in values):
+        if not (labelled and all(isinstance(value, Transform) for value in self.inner)):
             raise ValueError(
                 f"ByClass takes transforms by label, such as {{'rain': Gain()}}, and one as default, got {given!r} "
                 f"and {self.default!r}"

@@ -25,7 +25,7 @@ from audiozoo.augment.stretch import PitchShift, TimeStretch
 from audiozoo.augment.transform import Drawn, Transform
 from audiozoo.augment.waveform import Gain, TimeShift
 from audiozoo.config import digest, revive
-from audiozoo.files import replacing
+from audiozoo.files import checksum, replacing
 
 TABLE = "augmentation.csv"
 """Name of the table beside the copies."""
@@ -233,8 +233,7 @@ class _Changer:
 
     @cached_property
     def key(self) -> str:
-        content = hashlib.sha256(Path(self.source.path).read_bytes()).hexdigest()
-        return digest([content, self.source.label, self.transform.to_config(), self.seed, *self.recordings])
+        return digest([checksum(self.source.path), self.source.label, self.transform.to_config(), self.seed, *self.recordings])
 
     @cached_property
     def sound(self) -> tuple[np.ndarray, int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from audiozoo import audio
+from audiozoo.files import checksum
 
 _SHORTEST = 0.02  # seconds; less may lie between two samples of the recording
 
@@ -35,9 +36,7 @@ def fingerprint(folder: str) -> str:
     """Hash a folder's recordings, names and content."""
     found = hashlib.sha256()
     for name in recordings(folder):
-        with open(Path(folder, name), "rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        found.update(os.fsencode(f"{content} {name}\n"))
+        found.update(os.fsencode(f"{checksum(Path(folder, name))} {name}\n"))
     return found.hexdigest()
 
 

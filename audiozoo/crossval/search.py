@@ -8,13 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from audiozoo import audio, metrics
+from audiozoo import metrics
 from audiozoo.augment import ByClass, Transform
 from audiozoo.config import require_choice
 from audiozoo.crossval.jobs import FeatureBank
 from audiozoo.datasets import Clip, hold_out
-from audiozoo.features import FeatureCache, Frontend
-from audiozoo.features.extract import load_clip
+from audiozoo.features import FeatureCache, Frontend, Scaler
 from audiozoo.training import (
     Examples,
     Progress,
@@ -24,6 +23,7 @@ from audiozoo.training import (
     recipe_for,
     train_examples,
 )
+from audiozoo.training.examples import Batches
 
 NONE = "none"
 """What the row of the training without augmentation is called."""
@@ -85,7 +85,7 @@ def search_augmentation(
         The choice, and the table that it was made from.
 
     Raises:
-        ValueError: No transforms, one called "none" or that cannot change the first clip, a class without two recordings, or
+        ValueError: No transforms, one called "none" or that cannot change the clips, a class without two recordings, or
             clips that cannot be read.
     """
     if not transforms or NONE in transforms:
@@ -100,8 +100,8 @@ def search_augmentation(
     _require_each(classes, judged)
     plain = replace(recipe, validation=0.0, refit=False, patience=None)
     recipes = {title: _augmented(plain, transform, at) for title, transform in {NONE: None, **transforms}.items()}
-    for transform in transforms.values():
-        _try(transform, clips[0], bank.frontend, at)
+    for changed in recipes.values():
+        _try(changed, learnt, bank.frontend, len(classes))
     measured = {}
     for title, changed in recipes.items():
         classifier = train_examples(name, learnt, classes, changed, bank.frontend, options=options, progress=progress)
@@ -117,11 +117,10 @@ def _augmented(recipe: Recipe, transform: Transform | None, at: str) -> Recipe:
     return replace(recipe, augment_wave=transform) if at == "wave" else replace(recipe, augment_features=transform)
 
 
-def _try(transform: Transform, clip: Clip, frontend: Frontend, at: str) -> None:
-    """Raise now what a transform would raise after the trainings of those before it."""
-    wave = audio.fit(load_clip(clip, frontend), frontend.samples, pad=frontend.pad, crop="start")
-    x = wave if at == "wave" else frontend(wave)
-    transform(x, sample_rate=frontend.sample_rate, label=clip.label, rng=0)
+def _try(recipe: Recipe, learnt: Examples, frontend: Frontend, classes: int) -> None:
+    """Raise now what a transform would raise in the first batch, after the trainings of those before it."""
+    with Batches(learnt, recipe, Scaler.identity(), frontend, classes, 1).stream() as batches:
+        next(batches)
 
 
 def _require_each(classes: Sequence[str], judged: Examples) -> None:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from audiozoo._version import __version__
 from audiozoo.config import Configured, digest
 from audiozoo.features.frontends import Frontend
+from audiozoo.files import checksum
 
 _T = TypeVar("_T")
 
@@ -129,8 +130,7 @@ def _hashed(paths: list[str], jobs: int) -> dict[str, str]:
 
 def _hash(path: str) -> str | None:
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return checksum(path)
     except OSError:
         return None
 
@@ -144,7 +144,7 @@ def signature(frontend: Frontend, hop: float | None) -> str | None:
     files = {_source_file(kind) for kind in _foreign_kinds(frontend)}
     if None in files:
         return None
-    sources = sorted(hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files if file)
+    sources = sorted(checksum(file) for file in files if file)
     hop = None if hop is None else float(hop)
     return digest([frontend.key, hop, _versions(), _own_sources(), sources])
 
