@@ -1,47 +1,17 @@
-"""Values that are data, and names that are looked up.
-
-Frozen dataclasses that turn into JSON and back, modules found by lying in a folder, errors that propose the nearest name.
-"""
+"""Frozen dataclasses that convert to JSON and back, and discovery of modules in a package."""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import inspect
 import json
 import pkgutil
-from collections.abc import Iterable
 from dataclasses import fields
 from functools import cache
 from typing import Any, ClassVar, Self
 
-
-def unknown_name(what: str, name: object, known: Iterable[str]) -> ValueError:
-    """Make the error for a name that is not among those known, proposing the nearest.
-
-    >>> print(unknown_name("model", "house_cn", ["house_cnn", "feature_mlp"]))
-    unknown model 'house_cn'; did you mean 'house_cnn'?
-    """
-    known = sorted(known)
-    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {', '.join(known) or 'none'}"
-    return ValueError(f"unknown {what} {name!r}; {hint}")
-
-
-def refuse_unknown(what: str, names: Iterable[str], known: Iterable[str]) -> None:
-    """Raise `unknown_name` for the first name that is not among those known."""
-    known = list(known)
-    for name in names:
-        if name not in known:
-            raise unknown_name(what, name, known)
-
-
-def require_choice(name: str, value: object, choices: Iterable[object]) -> None:
-    """Raise a ValueError for a value that is none of the choices."""
-    choices = list(choices)
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+from audiozoo.checks import refuse_unknown, unknown_name
 
 
 @cache

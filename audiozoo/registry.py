@@ -16,7 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from audiozoo.config import import_all, refuse_unknown, unknown_name
+from audiozoo.checks import refuse_unknown, unknown_name
+from audiozoo.config import import_all
 from audiozoo.features import Frontend
 
 if TYPE_CHECKING:

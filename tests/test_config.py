@@ -5,15 +5,8 @@ import sys
 import pytest
 
 from audiozoo.augment import Compose, Mix, Mixup, SpecAugment, TimeRoll, Transform
-from audiozoo.config import Configured, digest, refuse_unknown, revive, unknown_name
+from audiozoo.config import Configured, digest, revive
 from audiozoo.training import Recipe
-
-
-def test_nearest_names_or_all_of_them():
-    assert "did you mean 'dog'" in str(unknown_name("label", "dgo", ["cat", "dog"]))
-    assert "there are cat, dog" in str(unknown_name("label", "xyzzy", ["dog", "cat"]))
-    with pytest.raises(ValueError, match="did you mean 'epochs'"):
-        refuse_unknown("field", ["epoch"], ["epochs", "seed"])
 
 
 def test_nested_values_survive_json():

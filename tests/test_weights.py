@@ -185,7 +185,7 @@ def test_names_of_weights():
     assert audiozoo.list_models(pretrained=True) == ["yamnet"]
     with pytest.raises(ValueError, match="unknown weights of yamnet 'audioste'; did you mean 'audioset'"):
         audiozoo.build("yamnet", 521, weights="audioste")
-    with pytest.raises(ValueError, match="unknown weights of house_cnn 'audioset'; there are none"):
+    with pytest.raises(ValueError, match="unknown weights of house_cnn 'audioset'; choose from none"):
         audiozoo.build("house_cnn", 521, weights="audioset")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from audiozoo.augment.transform import Drawn, Range
 from audiozoo.augment.waveform import SHARE, WaveTransform, fitted, peak_of
-from audiozoo.config import require_choice
+from audiozoo.checks import require_choice
 
 _BLOCK = 2**16  # samples
 _MOST = 0.999  # with 1, libsndfile asks LAME for less than it can

@@ -10,7 +10,8 @@ from numbers import Real
 
 import numpy as np
 
-from audiozoo.augment.transform import Context, Transform, check_range, make_plain
+from audiozoo.augment.transform import Context, Transform, make_plain
+from audiozoo.checks import require_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +120,7 @@ class SomeOf(_Several):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range("count", self._span, 0, len(self.transforms))
+        require_range("count", self._span, 0, len(self.transforms))
         if not all(isinstance(end, int) and not isinstance(end, bool) for end in self._span):
             raise ValueError(f"count must be whole numbers, got {self.count!r}")
         object.__setattr__(self, "count", self.count if isinstance(self.count, int) else tuple(self.count))

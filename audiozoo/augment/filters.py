@@ -12,7 +12,7 @@ import numpy as np
 from audiozoo.augment.recordings import choose_recording, read_stretch
 from audiozoo.augment.transform import Drawn, Range, between
 from audiozoo.augment.waveform import DECIBELS, WaveTransform, level_of
-from audiozoo.config import require_choice
+from audiozoo.checks import require_choice
 
 _KINDS = ("lowpass", "highpass", "bandpass", "peaking")
 _LONGEST_IMPULSE = 10.0  # seconds; the slowest cathedrals

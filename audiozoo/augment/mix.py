@@ -9,7 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from audiozoo.augment.transform import Rng, check_number, finite, generator, make_plain
+from audiozoo.augment.transform import Rng, finite, generator, make_plain
+from audiozoo.checks import require_number
 from audiozoo.config import Configured
 
 _LEAST_ALPHA = 1e-6
@@ -32,7 +33,7 @@ class Mix(Configured, ABC):
     p: float = 1.0
 
     def __post_init__(self) -> None:
-        check_number("the probability p", self.p, 0, 1)
+        require_number("the probability p", self.p, 0, 1)
         object.__setattr__(self, "p", float(self.p))
         make_plain(self)
 
@@ -106,7 +107,7 @@ class Mixup(Mix):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("alpha", self.alpha, _LEAST_ALPHA)
+        require_number("alpha", self.alpha, _LEAST_ALPHA)
 
     def _mix(
         self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator, sample_rate: float | None
@@ -138,7 +139,7 @@ class CutMix(Mix):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("alpha", self.alpha, _LEAST_ALPHA)
+        require_number("alpha", self.alpha, _LEAST_ALPHA)
 
     def _mix(
         self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator, sample_rate: float | None

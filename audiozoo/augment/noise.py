@@ -15,7 +15,7 @@ from audiozoo import audio
 from audiozoo.augment.recordings import choose_recording, read_stretch
 from audiozoo.augment.transform import Drawn, Range, between
 from audiozoo.augment.waveform import DECIBELS, WaveTransform, level_of
-from audiozoo.config import require_choice
+from audiozoo.checks import require_choice
 
 Color = Literal["white", "pink", "brown"]
 

@@ -13,7 +13,7 @@ import numpy as np
 from audiozoo.augment.noise import fast_generator, gaussian
 from audiozoo.augment.transform import Drawn, Leaf, Range, Transform, finite
 from audiozoo.augment.waveform import ANY, DECIBELS
-from audiozoo.config import require_choice
+from audiozoo.checks import require_choice
 
 Fill = Literal["mean", "floor"]
 

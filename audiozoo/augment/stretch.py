@@ -17,7 +17,7 @@ import numpy as np
 from audiozoo import audio
 from audiozoo.augment.transform import Drawn, Range
 from audiozoo.augment.waveform import WaveTransform, fitted, peak_of
-from audiozoo.config import require_choice
+from audiozoo.checks import require_choice
 
 Engine = Literal["signalsmith", "rubberband", "librosa"]
 

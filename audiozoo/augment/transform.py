@@ -10,11 +10,11 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 
+from audiozoo.checks import require_number, require_range
 from audiozoo.config import Configured
 
 _FLOAT32 = np.dtype(np.float32)
@@ -29,14 +29,6 @@ Drawn = dict[str, Any]
 Context = tuple[np.random.Generator, float | None, str | None, list[Drawn] | None]
 
 
-def check_range(name: str, span: object, least: float = -math.inf, most: float = math.inf) -> None:
-    """Refuse what is not (low, high) with ``least <= low <= high <= most``."""
-    pair = isinstance(span, Sequence) and len(span) == 2 and all(isinstance(end, Real) and math.isfinite(end) for end in span)
-    if not (pair and least <= span[0] <= span[1] <= most):  # type: ignore[index]
-        limits = "" if (least, most) == (-math.inf, math.inf) else f" within {least:g} to {most:g}"
-        raise ValueError(f"{name} must be a range (low, high) with low <= high{limits}, got {span!r}")
-
-
 def make_plain(value: Any) -> None:
     """Make of NumPy's numbers in a dataclass Python's, which are JSON and print as they are written."""
     for field in fields(value):
@@ -47,13 +39,6 @@ def _plain(value: Any) -> Any:
     if type(value) is tuple:
         return tuple(map(_plain, value))
     return value.item() if isinstance(value, np.generic) else value
-
-
-def check_number(name: str, value: object, least: float, most: float = math.inf) -> None:
-    """Refuse what is not a finite number from `least` to `most`."""
-    if not (isinstance(value, Real) and least <= float(value) <= most and math.isfinite(value)):
-        limits = f"at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
-        raise ValueError(f"{name} must be a number {limits}, got {value!r}")
 
 
 def finite(x: np.ndarray, what: str) -> np.ndarray:
@@ -115,10 +100,10 @@ class Transform(Configured, ABC):
     p: float = 1.0
 
     def __post_init__(self) -> None:
-        check_number("the probability p", self.p, 0, 1)
+        require_number("the probability p", self.p, 0, 1)
         object.__setattr__(self, "p", float(self.p))
         for name, limits in self.RANGES.items():
-            check_range(name, getattr(self, name), *limits)
+            require_range(name, getattr(self, name), *limits)
             object.__setattr__(self, name, tuple(getattr(self, name)))
         make_plain(self)
 

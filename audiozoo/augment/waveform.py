@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from audiozoo import audio
-from audiozoo.augment.transform import Drawn, Leaf, Range, between, check_number
-from audiozoo.config import require_choice
+from audiozoo.augment.transform import Drawn, Leaf, Range, between
+from audiozoo.checks import require_choice, require_number
 
 _INFINITY = math.inf
 _LEAST_LEVEL = 1e-30
@@ -199,7 +199,7 @@ class Crop(WaveTransform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("duration, in seconds,", self.duration, _LEAST_DURATION)
+        require_number("duration, in seconds,", self.duration, _LEAST_DURATION)
 
     def _samples(self, sample_rate: float) -> int:
         return max(1, round(self.duration * sample_rate))
@@ -236,7 +236,7 @@ class Pad(WaveTransform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("duration, in seconds,", self.duration, _LEAST_DURATION)
+        require_number("duration, in seconds,", self.duration, _LEAST_DURATION)
         require_choice("mode", self.mode, ("zero", "repeat"))
         require_choice("place", self.place, ("start", "random"))
 
@@ -279,7 +279,7 @@ class TimeMask(WaveTransform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("fade, in seconds,", self.fade, 0)
+        require_number("fade, in seconds,", self.fade, 0)
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
         width = round(between(rng, self.width) * len(x))

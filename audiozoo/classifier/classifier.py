@@ -17,8 +17,8 @@ import numpy as np
 
 from audiozoo import audio
 from audiozoo._version import __version__
+from audiozoo.checks import unknown_name
 from audiozoo.classifier.scorers import BATCH, SCORERS, KerasScorer, Scorer, batched
-from audiozoo.config import unknown_name
 from audiozoo.features import Frontend, Scaler
 from audiozoo.files import replacing
 from audiozoo.layers import keras

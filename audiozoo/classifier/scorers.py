@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from audiozoo.config import refuse_unknown
+from audiozoo.checks import refuse_unknown
 from audiozoo.layers import keras
 
 BATCH = 32

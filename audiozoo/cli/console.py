@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from audiozoo.config import revive, unknown_name
+from audiozoo.checks import unknown_name
+from audiozoo.config import revive
 
 if TYPE_CHECKING:
     from audiozoo.datasets import Dataset

@@ -10,7 +10,7 @@ import numpy as np
 
 from audiozoo import metrics
 from audiozoo.augment import ByClass, Transform
-from audiozoo.config import require_choice
+from audiozoo.checks import require_choice
 from audiozoo.crossval.jobs import FeatureBank
 from audiozoo.datasets import Clip, hold_out
 from audiozoo.features import FeatureCache, Frontend, Scaler

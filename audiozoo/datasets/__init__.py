@@ -6,7 +6,8 @@ import inspect
 import os
 from typing import Any
 
-from audiozoo.config import import_all, refuse_unknown
+from audiozoo.checks import refuse_unknown
+from audiozoo.config import import_all
 from audiozoo.datasets.table import (
     Clip,
     Dataset,

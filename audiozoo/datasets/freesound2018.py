@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from audiozoo.config import require_choice
+from audiozoo.checks import require_choice
 from audiozoo.datasets.table import Clip, Dataset, register_dataset
 from audiozoo.datasets.unpacked import as_published, find_table, read_table, require_sounds
 

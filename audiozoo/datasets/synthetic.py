@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiozoo.config import unknown_name
+from audiozoo.checks import unknown_name
 from audiozoo.datasets.table import Clip, Dataset, register_dataset
 from audiozoo.files import replacing
 

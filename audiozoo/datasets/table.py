@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from audiozoo.config import unknown_name
+from audiozoo.checks import unknown_name
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 
 from audiozoo import spectrum
-from audiozoo.features.frontends import Axis, require_whole
+from audiozoo.checks import require_whole
+from audiozoo.features.frontends import Axis
 from audiozoo.features.spectral import Bands, MelBands
 
 

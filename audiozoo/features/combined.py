@@ -10,7 +10,7 @@ from typing import Literal, Self
 import numpy as np
 
 from audiozoo import audio
-from audiozoo.config import require_choice
+from audiozoo.checks import require_choice
 from audiozoo.features.cleaning import Step
 from audiozoo.features.frontends import Axis, Frontend, min_max
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from audiozoo import spectrum
-from audiozoo.config import refuse_unknown
+from audiozoo.checks import refuse_unknown, require_whole
 from audiozoo.features.framed import Framed
-from audiozoo.features.frontends import Axis, require_whole
+from audiozoo.features.frontends import Axis
 
 
 def _descriptors() -> dict[str, Callable[[np.ndarray, np.ndarray, Descriptors], np.ndarray]]:

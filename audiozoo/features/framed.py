@@ -8,8 +8,8 @@ from typing import Literal, Self
 import numpy as np
 
 from audiozoo import spectrum
-from audiozoo.config import require_choice
-from audiozoo.features.frontends import Frontend, require_whole
+from audiozoo.checks import require_choice, require_whole
+from audiozoo.features.frontends import Frontend
 
 
 @dataclass(frozen=True, kw_only=True)

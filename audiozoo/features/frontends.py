@@ -10,13 +10,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
 from audiozoo import audio
-from audiozoo.config import Configured, require_choice
+from audiozoo.checks import require_choice, require_whole
+from audiozoo.config import Configured
 from audiozoo.features.cleaning import Step
 
 
@@ -178,13 +178,6 @@ class Frontend(Configured, ABC):
     @abstractmethod
     def _compute(self, columns: list[np.ndarray]) -> np.ndarray:
         """Compute the array from the channels of one window, each ``(samples,)``."""
-
-
-def require_whole(**values: object) -> None:
-    """Raise a ValueError for a value that is no whole number."""
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, Integral):
-            raise ValueError(f"{name} must be a whole number, got {value!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

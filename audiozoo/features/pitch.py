@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from audiozoo.config import require_choice
+from audiozoo.checks import require_choice, require_whole
 from audiozoo.features.framed import Compressed, Framed
-from audiozoo.features.frontends import Axis, require_whole
+from audiozoo.features.frontends import Axis
 
 C1 = 32.703_195_662_574_83
 """The note C1 in Hz, where librosa's constant-Q transforms begin."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from audiozoo.config import unknown_name
+from audiozoo.checks import unknown_name
 from audiozoo.features.cepstral import GFCC, MFCC
 from audiozoo.features.combined import Stack
 from audiozoo.features.frontends import Frontend

@@ -9,9 +9,10 @@ from typing import Literal
 import numpy as np
 
 from audiozoo import spectrum
-from audiozoo.config import Configured, require_choice
+from audiozoo.checks import require_choice, require_whole
+from audiozoo.config import Configured
 from audiozoo.features.framed import Compressed, TimeFrequency
-from audiozoo.features.frontends import Axis, require_whole
+from audiozoo.features.frontends import Axis
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from audiozoo.config import unknown_name
+from audiozoo.checks import unknown_name
 from audiozoo.features import LogMel, Stack
 from audiozoo.features.presets import MEL_POWER_128X128
 from audiozoo.layers import Activation, classify, keras, require_size, time_first

@@ -14,8 +14,8 @@ import numpy as np
 
 from audiozoo import metrics
 from audiozoo.augment import ByClass
+from audiozoo.checks import refuse_unknown
 from audiozoo.classifier import Classifier, KerasScorer
-from audiozoo.config import refuse_unknown
 from audiozoo.datasets import Clip, hold_out, recordings_by_label
 from audiozoo.features import FeatureCache, Frontend, Scaler, extract
 from audiozoo.layers import keras

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from audiozoo.augment import Mix, Transform
 from audiozoo.augment.spectrogram import require_waves
-from audiozoo.config import Configured, refuse_unknown, require_choice
+from audiozoo.checks import refuse_unknown, require_choice
+from audiozoo.config import Configured
 from audiozoo.registry import model_info
 
 
