@@ -13,10 +13,10 @@ from audiozoo.features import LogMel
 from audiozoo.files import replacing
 
 
-def trained(data):
+def trained(data, epochs):
     """Train on all folds but the last; the sound that is drawn comes from the last."""
     clips = [clip for clip in data.clips if clip.fold != data.folds[-1]]
-    recipe = audiozoo.recipe_for("dcase2018_baseline", epochs=30, refit=False)
+    recipe = audiozoo.recipe_for("dcase2018_baseline", epochs=epochs, refit=False)
     return audiozoo.train("dcase2018_baseline", clips, recipe)
 
 
@@ -37,9 +37,12 @@ def draw(clip, classifier, path):
         figure.savefig(temporary, dpi=110)
 
 
-if __name__ == "__main__":
+def main(path, epochs=30):
     data = audiozoo.load_dataset("synthetic")
     data = data if data.folds else data.with_folds(5)
-    classifier = trained(data)
     clip = next(clip for clip in data.clips if clip.fold == data.folds[-1])
-    draw(clip, classifier, sys.argv[1] if len(sys.argv) > 1 else "docs/overview.png")
+    draw(clip, trained(data, epochs), path)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "docs/overview.png")

@@ -824,7 +824,7 @@ def test_numbers_of_numpy_are_printed_as_pythons():
     made = [
         Crop(duration=np.float64(1.5)),
         SpecAugment(freq_width=np.float32(0.5), freq_masks=np.int64(2)),
-        Mixup(alpha=np.float64(0.5), p=True),
+        Mixup(alpha=np.float64(0.5), p=np.int64(1)),
         SomeOf([Gain(), Reverse()], count=np.int64(1)),
         OneOf([Gain()], weights=(np.float32(1),)),
     ]
@@ -832,7 +832,7 @@ def test_numbers_of_numpy_are_printed_as_pythons():
         assert "np." not in repr(value)
         assert eval(repr(value)) == value
         assert hash(eval(repr(value))) == hash(value)
-    assert hash(ByClass({}, p=True)) == hash(ByClass({}, p=1.0))
+    assert hash(ByClass({}, p=1)) == hash(ByClass({}, p=1.0))
 
 
 @pytest.mark.parametrize("label", [None, b"rain", 3])

@@ -56,6 +56,11 @@ def test_the_examples_of_augmentation_run(capsys):
     assert "2 batches" in capsys.readouterr().out
 
 
+def test_the_picture_of_the_readme_is_drawn(tmp_path):
+    runpy.run_path(str(ROOT / "examples" / "overview.py"))["main"](tmp_path / "overview.png", epochs=1)
+    assert (tmp_path / "overview.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_example_of_a_torch_loader_gives_the_same_with_any_number_of_workers(capsys):
     pytest.importorskip("torch")
     main = runpy.run_path(str(ROOT / "examples" / "augment_with_torch.py"))["main"]
@@ -70,7 +75,14 @@ def test_the_example_of_a_torch_loader_gives_the_same_with_any_number_of_workers
 
 def test_every_example_is_run():
     # SubSpectralNet's runs on a miniature of its dataset, in test_published.py.
-    names = {"train_and_predict", "your_own_loop", "your_own_model", "yamnet_embeddings", "subspectralnet_as_published"}
+    names = {
+        "overview",
+        "train_and_predict",
+        "your_own_loop",
+        "your_own_model",
+        "yamnet_embeddings",
+        "subspectralnet_as_published",
+    }
     names |= {"augment_with_numpy", "augment_with_torch", "augment_with_tensorflow"}
     assert {path.stem for path in (ROOT / "examples").glob("*.py")} == names
 
