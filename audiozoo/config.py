@@ -7,16 +7,27 @@ import importlib
 import inspect
 import json
 import pkgutil
-from dataclasses import fields
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
 from functools import cache
-from typing import Any, ClassVar, Self
+from numbers import Real
+from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from audiozoo.checks import refuse_unknown, unknown_name
+
+_OWN = __name__.partition(".")[0]
+
+_CLASSES: dict[str, type[Configured]] = {}
+"""The subclasses of `Configured` by the names under which their values are saved."""
+
+_FORMER: dict[str, str] = {}
+"""Today's name of a class by each name that it had before."""
 
 
 @cache
 def import_all(package: str) -> None:
-    """Import every module of a package, so that those which register something do."""
+    """Import every module of a package, so that the modules which register something do so."""
     folder = importlib.import_module(package)
     for module in pkgutil.iter_modules(folder.__path__, f"{package}."):
         importlib.import_module(module.name)
@@ -25,57 +36,99 @@ def import_all(package: str) -> None:
 class Configured:
     """Base of the frozen dataclasses that are saved as JSON: frontends, transforms, recipes.
 
-    Two are equal, and share a `key`, when they are of one class and all their fields are equal.
+    Two values are equal, and share a `key`, when they are of the same class and all their fields are equal.
+
+    A saved value names its class. The classes of this package are named alone ("LogMel"), all others with their top-level
+    package before them ("mypackage.MyFrontend", "__main__.MyFrontend"), so that no class from elsewhere can take the place
+    of a built-in one. Loading never imports a module by a name that it read: the class must be defined by then.
+
+    A second class of the same saved name raises a ValueError where it is defined. A class that is defined again in the
+    same place (same module, same qualified name: a notebook cell that runs twice, a module that is reloaded) replaces the
+    first one.
+
+    A renamed class keeps loading old files with ``class Clipping(WaveTransform, formerly="Clip")``.
     """
 
     PACKAGE: ClassVar[str] = ""
-    """Where the subclasses lie that must be there before one is looked up by its name, if they are not loaded anyhow."""
+    """Package whose modules are imported before a subclass is looked up by its name."""
+
+    def __init_subclass__(cls, *, formerly: str | tuple[str, ...] = (), **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        _enter(cls, (formerly,) if isinstance(formerly, str) else formerly)
 
     def to_config(self) -> dict[str, Any]:
-        """Return the value as JSON data: its class under "class", then its fields."""
-        values = {name: _plain(getattr(self, name)) for name in _arguments(type(self))}
-        return {"class": type(self).__name__, **values}
+        """Return the value as JSON data: the saved name of its class under "class", then its fields."""
+        values = {field.name: _plain(getattr(self, field.name)) for field in _arguments(type(self))}
+        return {"class": _saved_name(type(self)), **values}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """Build the value that `to_config` described; fields left out take their defaults.
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Build the value that `to_config` described; missing fields take their defaults.
 
         Raises:
-            ValueError: There is no such class, or a field is unknown; the nearest name is proposed.
+            ValueError: The class or a field is unknown (the message proposes the nearest name), a field without a default
+                is missing, or the class refuses a value.
         """
-        kinds = cls._kinds()
         rest = dict(config)
-        kind = rest.pop("class", cls.__name__ if cls.__name__ in kinds else None)
-        if kind not in kinds:
-            raise unknown_name(f'{_word(cls)} "class"', kind, kinds)
-        refuse_unknown(f"option of {kind}", rest, _arguments(kinds[kind]))
+        kind = cls._find(rest.pop("class", _saved_name(cls)), config.get("class"))
+        names = {field.name: field for field in _arguments(kind)}
+        refuse_unknown(f"option of {kind.__name__}", rest, names)
+        if missing := [name for name, field in names.items() if name not in rest and _is_required(field)]:
+            raise ValueError(f"{kind.__name__} needs {', '.join(missing)}")
+        values = {name: revive(value) for name, value in rest.items()}
         try:
-            return kinds[kind](**{name: revive(value) for name, value in rest.items()})
+            return kind(**values)
         except (TypeError, AttributeError) as error:
-            raise ValueError(f"{kind}: {error}") from error
+            # Values of a wrong type fail in many ways. Where all types are right, the class has a bug, which must show as one.
+            if wrong := _misfits(kind, values):
+                raise ValueError(f"{kind.__name__}: {'; '.join(wrong)}") from error
+            raise
 
     @classmethod
     def named(cls, name: str, **options: Any) -> Self:
         """Build the value of a class by its name in any spelling, such as "logmel" or "trim_silence".
 
+        Args:
+            name: Name of the class; case, "_" and "-" do not count. A class from another package has two names, with the
+                package ("mypackage.MyFrontend") and, if no other class has it, without.
+            **options: Fields of the class.
+
         Raises:
-            ValueError: There is no such class or option; the nearest name is proposed.
+            ValueError: There is no such class or option; the message proposes the nearest name.
         """
         spellings = cls.names()
-        if _spelling(name) not in spellings:
+        former = {_spelling(old): new for old, new in _FORMER.items() if new in spellings.values()}
+        if not (found := spellings.get(_spelling(name)) or former.get(_spelling(name))):
             raise unknown_name(_word(cls), name, spellings)
-        return cls.from_config({"class": spellings[_spelling(name)], **options})
+        return cls.from_config({"class": found, **options})
 
     @classmethod
     def names(cls) -> dict[str, str]:
-        """Map what `named` takes, in small letters, to the names of the classes."""
-        return {_spelling(kind): kind for kind in cls._kinds()}
+        """Map each name that `named` takes, in lower case, to the saved name of its class."""
+        kinds = cls._kinds()
+        bare = [kind.__name__ for kind in kinds.values()]
+        short = {_spelling(kind.__name__): name for name, kind in kinds.items() if bare.count(kind.__name__) == 1}
+        return short | {_spelling(name): name for name in kinds}
 
     @classmethod
     def _kinds(cls) -> dict[str, type[Self]]:
-        for package in {kind.PACKAGE for kind in _family(cls) if kind.PACKAGE}:
+        """Return the concrete classes of this family by their saved names."""
+        for package in {kind.PACKAGE for kind in (cls, *_CLASSES.values()) if issubclass(kind, cls) and kind.PACKAGE}:
             import_all(package)
-        return {kind.__name__: kind for kind in _family(cls) if not inspect.isabstract(kind) and kind is not Configured}
+        return {name: kind for name, kind in _CLASSES.items() if issubclass(kind, cls) and not inspect.isabstract(kind)}
+
+    @classmethod
+    def _find(cls, name: object, given: object) -> type[Self]:
+        kinds = cls._kinds()
+        if isinstance(name, str) and (kind := kinds.get(_FORMER.get(name, name))):
+            return kind
+        # Before the names had packages, a class from elsewhere was saved under its own name alone.
+        outside = {full: kind for full, kind in kinds.items() if kind.__name__ == name}
+        if len(outside) > 1:
+            raise ValueError(f"{name!r} is the name of several classes, {', '.join(outside)}: write one of these")
+        if not outside:
+            raise unknown_name(f'{_word(cls)} "class"', given, kinds)
+        return next(iter(outside.values()))
 
     @property
     def key(self) -> str:
@@ -88,13 +141,42 @@ def digest(data: Any) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _canonical(value: Any) -> Any:
-    # 5 and 5.0 are equal, so they shall hash alike.
+def revive(value: Any) -> Any:
+    """Turn JSON data back into values: lists into tuples, and what `to_config` returned into the value it described."""
     if isinstance(value, dict):
-        return {name: _canonical(item) for name, item in value.items()}
+        # A mapping may have a key "class" of its own, whose value is not the name of a class then.
+        described = isinstance(value.get("class"), str)
+        return Configured.from_config(value) if described else {name: revive(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_canonical(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+        return tuple(revive(item) for item in value)
+    return value
+
+
+def _enter(cls: type[Configured], formerly: tuple[str, ...]) -> None:
+    name = _saved_name(cls)
+    other = _CLASSES.get(name, cls)
+    if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ValueError(
+            f"{cls.__module__}.{cls.__qualname__}: values are saved under the class name {name!r}, which "
+            f"{other.__module__}.{other.__qualname__} has already; choose another name"
+        )
+    former = [_in_package(cls, old) for old in formerly]
+    if taken := [one for one in (name, *former) if _FORMER.get(one, name) != name] + [old for old in former if old in _CLASSES]:
+        raise ValueError(f"{cls.__module__}.{cls.__qualname__}: {taken[0]!r} is or was the name of another class")
+    _CLASSES[name] = cls
+    _FORMER.update(dict.fromkeys(former, name))
+
+
+def _saved_name(cls: type) -> str:
+    return _in_package(cls, cls.__name__)
+
+
+def _in_package(cls: type, name: str) -> str:
+    package = cls.__module__.partition(".")[0]
+    if package == _OWN:
+        return name
+    # A process that multiprocessing spawned has the script's classes in a module of another name.
+    return f"{'__main__' if package == '__mp_main__' else package}.{name}"
 
 
 def _word(cls: type) -> str:
@@ -105,16 +187,42 @@ def _spelling(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 
 
-def _arguments(kind: type) -> list[str]:
-    return [field.name for field in fields(kind) if field.init]
+def _arguments(kind: Any) -> list[Field[Any]]:
+    return [field for field in fields(kind) if field.init]
 
 
-def _family(cls: type) -> list[Any]:
-    found: list[Any] = [cls]
-    child: type
-    for child in cls.__subclasses__():
-        found += _family(child)
-    return found
+def _is_required(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+def _misfits(kind: type, values: Mapping[str, Any]) -> list[str]:
+    """Say which values are not of the types that the class declares."""
+    hints = get_type_hints(kind)
+    return [f"{name} must not be {value!r}" for name, value in values.items() if not _fits(value, hints[name])]
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, part) for part in parts)
+    if origin is Literal:
+        return any(isinstance(value, type(part)) for part in parts)
+    if hint in (int, float):
+        return isinstance(value, Real) and not isinstance(value, bool)
+    if origin is tuple:
+        each = [parts[0]] * len(value) if isinstance(value, tuple) and parts[-1] is ... else parts
+        return isinstance(value, tuple) and len(each) == len(value) and all(map(_fits, value, each))
+    expected = type(None) if hint is None else origin or hint
+    return not isinstance(expected, type) or isinstance(value, expected)
+
+
+def _canonical(value: Any) -> Any:
+    # 5 and 5.0 are equal, so they must have the same hash.
+    if isinstance(value, dict):
+        return {name: _canonical(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _plain(value: Any) -> Any:
@@ -124,15 +232,4 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
-    return value.item() if hasattr(value, "item") else value  # NumPy's numbers are no JSON
-
-
-def revive(value: Any) -> Any:
-    """Turn JSON data back into values: lists into tuples, and what `to_config` made into the value it described."""
-    if isinstance(value, dict):
-        # A mapping's own key may be "class" too: under it lies no name then.
-        described = isinstance(value.get("class"), str)
-        return Configured.from_config(value) if described else {name: revive(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return tuple(revive(item) for item in value)
-    return value
+    return value.item() if hasattr(value, "item") else value  # JSON does not take NumPy's numbers

@@ -1,64 +1,65 @@
-"""Files from elsewhere, fetched once into the cache folder and checked."""
+"""Download of files, once each, into the cache folder, with a check of their content."""
 
 from __future__ import annotations
 
+import logging
 import os
-import warnings
 from pathlib import Path
 
-from audiozoo.files import checksum, replacing
+from audiozoo.files import checksum, open_to_all
 
 
 def cache_folder() -> Path:
-    """Return the folder that fetched files are kept in: ``$AUDIOZOO_CACHE``, or the system's place for caches."""
+    """Return the folder of all cached files, weights and features: ``$AUDIOZOO_CACHE``, or the user's cache folder.
+
+    A leading "~" is the user's home folder. The returned path is absolute; the folder may not exist yet.
+    """
     if chosen := os.environ.get("AUDIOZOO_CACHE"):
-        return Path(chosen)
+        return Path(chosen).expanduser().absolute()
     import pooch
 
-    return Path(pooch.os_cache("audiozoo"))
+    return Path(pooch.os_cache("audiozoo")).absolute()
 
 
-def fetch(url: str, *, sha256: str, strict: bool = False) -> Path:
-    """Return the file at a URL from the cache folder, fetching it first if it is not there.
+def fetch(url: str, *, sha256: str) -> Path:
+    """Return the file at a URL from the cache folder; download it first if it is missing or is another file.
 
     Args:
-        url: HTTP or HTTPS. The last part of its path names the file in the cache folder.
+        url: HTTP or HTTPS address. The last part of its path names the file in the cache folder.
         sha256: Expected checksum, hexadecimal.
-        strict: Raise if the checksum is another; otherwise warn.
 
     Returns:
-        The file's path. A transfer that breaks off leaves no file.
+        The path of a file with this checksum.
 
     Raises:
-        OSError: It cannot be fetched; the message says where to put a copy fetched by hand.
-        ValueError: With `strict`, the checksum is not the expected one. What was fetched just now is thrown away.
+        OSError: The download failed, and left no file; the message says where to put a copy.
+        ValueError: The downloaded file has another checksum, and was deleted.
     """
-    path = cache_folder() / url.rsplit("/", 1)[-1]
-    if path.is_file():
-        _check(path, path, sha256, strict)
-    else:
-        _download(url, path, sha256, strict)
+    import pooch
+
+    name = url.rsplit("/", 1)[-1]
+    path = cache_folder() / name
+    # pooch announces each download on standard error.
+    pooch.get_logger().setLevel(logging.WARNING)
+    try:
+        pooch.retrieve(url, f"sha256:{sha256}", name, path.parent, _shared, pooch.HTTPDownloader())
+    except OSError as error:
+        raise OSError(
+            f"{url} could not be downloaded ({error}); without a network, download it elsewhere and put it at {path}"
+            f"{_what_is_there(path, sha256)}"
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"{url}: the download is not the expected file and was deleted: {error}") from error
     return path
 
 
-def _download(url: str, path: Path, sha256: str, strict: bool) -> None:
-    import pooch
-
-    with replacing(path) as temporary:
-        try:
-            pooch.HTTPDownloader()(url, str(temporary), None)
-        except OSError as error:
-            raise OSError(
-                f"{url} could not be fetched ({error}); without a network, fetch it elsewhere and put it at {path}"
-            ) from error
-        _check(temporary, path, sha256, strict)
+def _shared(path: str, action: str, _: object) -> None:
+    if action != "fetch":
+        open_to_all(Path(path))
 
 
-def _check(file: Path, path: Path, sha256: str, strict: bool) -> None:
-    found = checksum(file)
-    if found == sha256:
-        return
-    message = f"{path}: expected SHA-256 {sha256}, got {found}; if it is not the file you mean, delete it and fetch it again"
-    if strict:
-        raise ValueError(message)
-    warnings.warn(message, RuntimeWarning, stacklevel=4)
+def _what_is_there(path: Path, sha256: str) -> str:
+    """Say which file the copy must replace, if there is one."""
+    if not path.is_file():
+        return ""
+    return f"; the file that is there now has the SHA-256 {checksum(path)} instead of {sha256}"

@@ -1,11 +1,15 @@
 import json
 import subprocess
 import sys
+import types
+from dataclasses import dataclass
 
 import pytest
 
+from audiozoo import config
 from audiozoo.augment import Compose, Mix, Mixup, SpecAugment, TimeRoll, Transform
 from audiozoo.config import Configured, digest, revive
+from audiozoo.features import LogMel
 from audiozoo.training import Recipe
 
 
@@ -37,3 +41,63 @@ def test_a_class_by_any_spelling_of_its_name():
         Transform.named("spec_augmentt")
     with pytest.raises(ValueError, match="did you mean 'alpha'"):
         Mix.named("mixup", alfa=0.3)
+
+
+@pytest.fixture
+def own_names(monkeypatch):
+    """Forget the classes that a test defines."""
+    monkeypatch.setattr(config, "_CLASSES", dict(config._CLASSES))
+    monkeypatch.setattr(config, "_FORMER", dict(config._FORMER))
+
+
+def defined(name, *, module="theirs.frontends", base=Configured, **options):
+    """Define a frozen dataclass with one field as a module of another package would."""
+    body = {"__annotations__": {"size": int}, "size": 1, "__module__": module, "__qualname__": name}
+    return dataclass(frozen=True)(types.new_class(name, (base,), options, lambda namespace: namespace.update(body)))
+
+
+def test_a_class_from_elsewhere_takes_no_built_in_name(own_names):
+    saved = LogMel().to_config()
+    theirs = defined("LogMel")
+    assert type(Configured.from_config(saved)) is LogMel
+    assert theirs().to_config() == {"class": "theirs.LogMel", "size": 1}
+    assert Configured.from_config(theirs(size=3).to_config()) == theirs(size=3)
+
+
+def test_a_second_class_of_a_saved_name_is_refused(own_names):
+    defined("Cochleagram")
+    with pytest.raises(ValueError, match=r"'theirs\.Cochleagram', which theirs\.frontends\.Cochleagram has already"):
+        defined("Cochleagram", module="theirs.others")
+    with pytest.raises(ValueError, match=r"'LogMel', which audiozoo\.features\.\w+\.LogMel has already"):
+        defined("LogMel", module="audiozoo.stranger")
+
+
+def test_a_class_that_is_defined_again_replaces_itself(own_names):
+    first, second = defined("Cochleagram"), defined("Cochleagram")
+    assert type(Configured.from_config({"class": "theirs.Cochleagram"})) is second is not first
+
+
+def test_a_class_from_elsewhere_is_found_by_its_own_name_alone(own_names):
+    theirs = defined("Cochleagram")
+    assert type(Configured.from_config({"class": "Cochleagram", "size": 2})) is theirs
+    assert Configured.named("cochleagram", size=2) == Configured.named("theirs.Cochleagram", size=2) == theirs(size=2)
+    defined("Cochleagram", module="ours.frontends")
+    with pytest.raises(ValueError, match=r"several classes, theirs\.Cochleagram, ours\.Cochleagram"):
+        Configured.from_config({"class": "Cochleagram"})
+
+
+def test_a_renamed_class_loads_its_old_files(own_names):
+    renamed = defined("Cochleagram", formerly="Cochlea")
+    assert Configured.from_config({"class": "theirs.Cochlea", "size": 2}) == renamed(size=2)
+    assert Configured.named("theirs.cochlea") == renamed()
+    with pytest.raises(ValueError, match="is or was the name of another class"):
+        defined("Cochlea")
+
+
+def test_a_bug_of_a_class_is_no_error_of_the_user(own_names):
+    kind = defined("Broken")
+    kind.__init__ = lambda self, size: self.missing
+    with pytest.raises(AttributeError, match="missing"):
+        Configured.from_config({"class": "theirs.Broken", "size": 2})
+    with pytest.raises(ValueError, match="Broken: size must not be 'two'"):
+        Configured.from_config({"class": "theirs.Broken", "size": "two"})

@@ -1,5 +1,7 @@
 """Published weights: YAMNet's file as Google lays it out, read, folded, cached and put into the network."""
 
+from dataclasses import replace
+
 import h5py
 import keras
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from conftest import SHARED, tone
 
 import audiozoo
+from audiozoo.files import checksum
 from audiozoo.weights import fold_normalization, layer_arrays
 
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
@@ -90,13 +93,16 @@ def cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def cached(cache, published):
-    """Put the file into the cache folder by hand; its checksum is not Google's."""
-    (cache / "yamnet.h5").write_bytes(published.read_bytes())
-    return cache
+def put(cache, monkeypatch):
+    """Put a file into the cache folder as if Google had published it, with its checksum."""
 
+    def publish(path):
+        copied = cache / "yamnet.h5"
+        copied.write_bytes(path.read_bytes())
+        known = audiozoo.model_info("yamnet").weights
+        monkeypatch.setitem(known, "audioset", replace(known["audioset"], sha256=checksum(copied)))
 
-UNEXPECTED = pytest.mark.filterwarnings("ignore:.*expected SHA-256:RuntimeWarning")
+    return publish
 
 
 def scores(model, batch):
@@ -112,22 +118,30 @@ def test_folded_equals_unfolded(original, published, rng):
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers)
 
 
-def test_the_cache_keeps_what_was_converted(cached, published, arrays, rng):
+def test_the_cache_keeps_what_was_converted(cache, put, published, arrays, rng, tmp_path_factory):
     batch = rng.normal(0, 1, (1, 64, 96, 1)).astype(np.float32)
-    with pytest.warns(RuntimeWarning, match="expected SHA-256 13c3308955bb"):
-        first = audiozoo.build("yamnet", 521, weights="audioset")
-    [folded] = cached.glob("yamnet-*.npz")
+    put(published)
+    first = audiozoo.build("yamnet", 521, weights="audioset")
+    [folded] = cache.glob("yamnet-*.npz")
     made = folded.stat().st_mtime_ns
-    with pytest.warns(RuntimeWarning, match="expected SHA-256"):
-        again = audiozoo.build("yamnet", 521, weights="audioset")
+    again = audiozoo.build("yamnet", 521, weights="audioset")
     assert folded.stat().st_mtime_ns == made
     by_hand = audiozoo.build("yamnet", 521, weights=folded)
     assert np.array_equal(scores(first, batch), scores(again, batch))
     assert np.array_equal(scores(first, batch), scores(by_hand, batch))
-    written(cached / "yamnet.h5", {**arrays, "logits/logits/bias:0": arrays["logits/logits/bias:0"] + 1})
-    with pytest.warns(RuntimeWarning, match="expected SHA-256"):
-        other = audiozoo.build("yamnet", 521, weights="audioset")
+    changed = {**arrays, "logits/logits/bias:0": arrays["logits/logits/bias:0"] + 1}
+    put(written(tmp_path_factory.mktemp("changed") / "yamnet.h5", changed))
+    other = audiozoo.build("yamnet", 521, weights="audioset")
     assert scores(other, batch).mean() > scores(first, batch).mean()
+
+
+def test_a_file_with_another_checksum_is_never_used(cache, published, monkeypatch):
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    (cache / "yamnet.h5").write_bytes(published.read_bytes())
+    with pytest.raises(OSError, match=r"the file that is there now has the SHA-256 .* instead of 13c3308955bb"):
+        audiozoo.build("yamnet", 521, weights="audioset")
+    assert list(cache.glob("*.npz")) == []
 
 
 def test_other_classes_keep_a_random_last_layer(published):
@@ -229,9 +243,9 @@ def test_a_classifier_of_published_weights(published, tmp_path):
     assert np.allclose(again.predict(wave, sample_rate=16_000).scores, answer.scores, atol=1e-5)
 
 
-@UNEXPECTED
-def test_a_model_with_published_weights_is_loaded_by_name(cached, monkeypatch):
-    monkeypatch.chdir(cached)
+def test_a_model_with_published_weights_is_loaded_by_name(cache, put, published, monkeypatch):
+    put(published)
+    monkeypatch.chdir(cache)
     classifier = audiozoo.load_classifier("yamnet")
     assert (len(classifier.labels), classifier.about["licence"]) == (521, "Apache-2.0")
 

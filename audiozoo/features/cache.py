@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from audiozoo.config import digest
+from audiozoo.download import cache_folder
 from audiozoo.features.frontends import Frontend
 from audiozoo.features.identity import FileHashes, Span, signature
 from audiozoo.features.packs import (
@@ -62,8 +63,7 @@ class FeatureCache:
     changed parameter or a changed file never reads old ones. Any number of processes may use one folder at once.
 
     Args:
-        folder: They are kept in `features` under it; `None` is the environment's AUDIOZOO_CACHE, or else the user's folder for
-            such things.
+        folder: Parent of the folder `features` that holds them; `None` is `audiozoo.download.cache_folder()`.
         limit_bytes: The size; `None` is the environment's AUDIOZOO_CACHE_LIMIT, such as "500MB", or else 10 GiB.
 
     Raises:
@@ -71,8 +71,8 @@ class FeatureCache:
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, *, limit_bytes: int | None = None) -> None:
-        parent = Path(folder or os.environ.get("AUDIOZOO_CACHE") or _user_folder())
-        self.folder = parent.expanduser().absolute() / "features"
+        parent = Path(folder).expanduser().absolute() if folder else cache_folder()
+        self.folder = parent / "features"
         limit = os.environ.get("AUDIOZOO_CACHE_LIMIT") or _LIMIT
         self.limit_bytes = parse_size(limit, "AUDIOZOO_CACHE_LIMIT") if limit_bytes is None else limit_bytes
         if self.limit_bytes < 0:
@@ -212,12 +212,6 @@ class Shelf:
             RuntimeWarning,
             stacklevel=2,
         )
-
-
-def _user_folder() -> str:
-    import pooch
-
-    return str(pooch.os_cache("audiozoo"))
 
 
 def parse_size(text: str, name: str) -> int:
