@@ -88,9 +88,18 @@ def convolution_block(
     return keras.layers.MaxPooling2D(pool, padding=padding)(x)
 
 
-def sub_bands(x: Any, size: int, hop: int) -> list[Any]:
-    """Cut ``(bands, frames, channels)`` into groups of `size` bands, one every `hop`."""
-    return [x[:, first : first + size] for first in range(0, x.shape[1] - size + 1, hop)]
+def sub_bands(x: Any, *, size: int, step: int) -> list[Any]:
+    """Cut a spectrogram into overlapping groups of bands.
+
+    Args:
+        x: Spectrogram ``(bands, frames, channels)``.
+        size: Bands in each sub-band.
+        step: Bands from the start of one sub-band to the start of the next.
+
+    Returns:
+        The sub-bands ``(size, frames, channels)``, lowest first. Bands left over at the top are dropped.
+    """
+    return [x[:, first : first + size] for first in range(0, x.shape[1] - size + 1, step)]
 
 
 def concatenated(parts: list[Any]) -> Any:

@@ -97,6 +97,7 @@ class ModelSpec:
         year: Of publication.
         scores: Published results.
         aliases: Other names.
+        formerly: Names that the model had in an earlier version; they still work, with a DeprecationWarning.
         recipe: Training options in which it differs from the default recipe.
         weights: Published weights, by the name that `build` takes.
         load_weights: Puts published weights, or those in a file of the same kind, into a model.
@@ -111,6 +112,7 @@ class ModelSpec:
     year: int
     scores: tuple[Score, ...] = ()
     aliases: tuple[str, ...] = ()
+    formerly: tuple[str, ...] = ()
     recipe: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, PretrainedWeights] = field(default_factory=dict)
     load_weights: WeightsLoader | None = None
@@ -129,6 +131,7 @@ class ModelSpec:
 
 _SPECS: dict[str, ModelSpec] = {}
 _ALIASES: dict[str, str] = {}
+_FORMER_NAMES: dict[str, str] = {}
 
 
 def register(
@@ -139,6 +142,7 @@ def register(
     year: int,
     scores: Sequence[Score] = (),
     aliases: Sequence[str] = (),
+    formerly: Sequence[str] = (),
     recipe: Mapping[str, Any] | None = None,
     weights: Mapping[str, PretrainedWeights] | None = None,
     load_weights: WeightsLoader | None = None,
@@ -156,9 +160,9 @@ def register(
 
     def add(builder: Builder) -> Builder:
         name = builder.__name__
-        for taken in (name, *aliases):
-            if taken in _SPECS or taken in _ALIASES:
-                raise ValueError(f"a model named {taken!r} is registered already: {_SPECS[_ALIASES.get(taken, taken)]}")
+        for taken in (name, *aliases, *formerly):
+            if (known := _ALIASES.get(taken, _FORMER_NAMES.get(taken, taken))) in _SPECS:
+                raise ValueError(f"a model named {taken!r} is registered already: {_SPECS[known]}")
         if not builder.__doc__:
             raise ValueError(f"the builder {name} needs a docstring; its first line is the model's description")
         _SPECS[name] = ModelSpec(
@@ -171,11 +175,13 @@ def register(
             year=year,
             scores=tuple(scores),
             aliases=tuple(aliases),
+            formerly=tuple(formerly),
             recipe=dict(recipe or {}),
             weights=dict(weights or {}),
             load_weights=load_weights,
         )
         _ALIASES.update(dict.fromkeys(aliases, name))
+        _FORMER_NAMES.update(dict.fromkeys(formerly, name))
         return builder
 
     return add
@@ -247,6 +253,12 @@ def _globs(patterns: str | Sequence[str]) -> Sequence[str]:
     return [patterns] if isinstance(patterns, str) else patterns
 
 
+def current_name(name: str) -> str:
+    """Return a model's present name for that name, an alias or a former name, as old files hold it; others stay as they are."""
+    _specs()
+    return _ALIASES.get(name, _FORMER_NAMES.get(name, name))
+
+
 def model_info(name: str) -> ModelSpec:
     """Return what is known of a model, by its name or an alias, without building it.
 
@@ -254,7 +266,10 @@ def model_info(name: str) -> ModelSpec:
         ValueError: An unknown name; the nearest are proposed.
     """
     specs = _specs()
-    name = _ALIASES.get(name, name)
+    if name in _FORMER_NAMES:
+        message = f"the model {name!r} is now named {_FORMER_NAMES[name]!r}; the next version will not know the old name"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+    name = current_name(name)
     if name not in specs:
         raise unknown_name("model", name, [*specs, *_ALIASES])
     return specs[name]

@@ -29,7 +29,7 @@ SMALL_FOR = {
     "cnn_single_channel": (16, 16, 1),
     "inception_transfer": (75, 75, 1),
     "mel_cnn": (103, 43, 1),
-    "mobilenet": (32, 32, 1),
+    "mobilenet_v2": (32, 32, 1),
     "piczak_cnn": (60, 20, 1),
     "resnet_lstm": (64, 64, 1),
     "sb_cnn": (32, 52, 1),
@@ -49,7 +49,7 @@ HEAVY = {
     "cnn_multichannel_sharma",
     "cnn_multichannel_sharma_attention",
     "inception_transfer",
-    "mobilenet",
+    "mobilenet_v2",
     "piczak_cnn",
     "resnet_lstm",
 }

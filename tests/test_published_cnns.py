@@ -66,7 +66,7 @@ def test_variants_have_the_published_number_of_parameters(name, shape, num_class
         ("cnn_multichannel_attention", 3_115_926),
         ("cnn_multichannel_sharma", 13_922_482),
         ("cnn_multichannel_sharma_attention", 14_498_882),
-        ("mobilenet", 2_230_982),
+        ("mobilenet_v2", 2_230_982),
         ("dcase_tutorial_cnn", 105_034),
         ("freesound2018_baseline", 658_591),
         ("wave_cnn", 360_513),
@@ -120,7 +120,7 @@ def test_attention_bears_loud_input(rng):
         ("a_crnn", (20, 1, 1), {}),
         ("piczak_cnn", (4, 14, 2), {}),
         ("acdnet", (213, 1), {}),
-        ("mobilenet", (32, 32, 1), {}),
+        ("mobilenet_v2", (32, 32, 1), {}),
         ("inception_transfer", (75, 75, 1), {}),
     ],
 )
@@ -139,7 +139,7 @@ def test_takes_the_smallest_of_pictures(name):
     assert audiozoo.build(name, 3, input_shape=(1, 1, 1)).output_shape == (None, 3)
 
 
-@pytest.mark.parametrize("name", ["acdnet", "cnn_multichannel_attention", "mobilenet"])
+@pytest.mark.parametrize("name", ["acdnet", "cnn_multichannel_attention", "mobilenet_v2"])
 def test_the_momentum_reaches_every_normalisation(name):
     model = audiozoo.build(name, 3, input_shape=(213, 1) if name == "acdnet" else (32, 32, 1), normalization_momentum=0.5)
     assert {layer.momentum for layer in layers(model, keras.layers.BatchNormalization)} == {0.5}
@@ -190,9 +190,9 @@ def test_one_channel_becomes_a_picture_for_imagenet_weights(without_download):
 
 
 def test_imagenet_weights_take_one_channel_or_three(without_download):
-    assert audiozoo.build("mobilenet", 3, input_shape=(32, 32, 3), weights="imagenet").output_shape == (None, 3)
+    assert audiozoo.build("mobilenet_v2", 3, input_shape=(32, 32, 3), weights="imagenet").output_shape == (None, 3)
     with pytest.raises(ValueError, match="1 channel, which is repeated, or 3; got 2"):
-        audiozoo.build("mobilenet", 3, input_shape=(32, 32, 2), weights="imagenet")
+        audiozoo.build("mobilenet_v2", 3, input_shape=(32, 32, 2), weights="imagenet")
 
 
 def test_a_failed_download_names_the_file_and_its_folder(monkeypatch, tmp_path):

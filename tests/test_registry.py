@@ -33,6 +33,24 @@ def test_info_knows_aliases_and_proposes_names():
         audiozoo.model_info("house_cn")
 
 
+def test_a_former_name_still_works_and_warns():
+    with pytest.warns(DeprecationWarning, match="'mobilenet' is now named 'mobilenet_v2'"):
+        assert audiozoo.model_info("mobilenet") is audiozoo.model_info("mobilenet_v2")
+    with pytest.warns(DeprecationWarning, match="mobilenet_v2"):
+        assert audiozoo.build("mobilenet", 3, input_shape=(32, 32, 1)).name == "mobilenet_v2"
+    assert "mobilenet" not in audiozoo.list_models()
+    assert [registry.current_name(name) for name in ("mobilenet", "resnet_ldnn", "house_cnn", "none")] == [
+        "mobilenet_v2",
+        "resnet_lstm",
+        "house_cnn",
+        "none",
+    ]
+    with pytest.raises(ValueError, match="'mobilenet' is registered already"):
+        register(frontend=LogMel(), reference=Reference((64, 216, 1), 10, 0), paper="", year=2026, aliases=["mobilenet"])(
+            lambda shape, classes: None
+        )
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

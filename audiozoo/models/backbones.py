@@ -110,10 +110,10 @@ def resnet_lstm(
     reference=Reference((128, 128, 1), num_classes=6, parameters=2_265_094),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
-    aliases=["mobilenet_v2"],
+    formerly=["mobilenet"],
     recipe={"epochs": 60, "batch_size": 32, "learning_rate": 1e-4, "patience": 20, "refit": True},
 )
-def mobilenet(
+def mobilenet_v2(
     input_shape: tuple[int, ...],
     num_classes: int,
     *,
@@ -135,9 +135,9 @@ def mobilenet(
         OSError: The weights could not be downloaded.
     """
     inputs = keras.Input(input_shape, name="features")
-    x = _seen(inputs, "mobilenet", "MobileNetV2", weights, normalization_momentum)
+    x = _seen(inputs, "mobilenet_v2", "MobileNetV2", weights, normalization_momentum)
     x = keras.layers.GlobalAveragePooling2D(name="embedding")(x)
-    return keras.Model(inputs, classify(x, num_classes, activation=activation), name="mobilenet")
+    return keras.Model(inputs, classify(x, num_classes, activation=activation), name="mobilenet_v2")
 
 
 @register(

@@ -66,7 +66,7 @@ def subspectral_cnn(
         raise ValueError(f"sub-bands need sub_band_size >= 16 and sub_band_hop >= 1, got {sub_band_size} and {sub_band_hop}")
     require_size("subspectral_cnn", input_shape, (sub_band_size, 16))
     inputs = keras.Input(input_shape, name="features")
-    bands = [_sub_band(band, normalization_momentum) for band in sub_bands(inputs, sub_band_size, sub_band_hop)]
+    bands = [_sub_band(band, normalization_momentum) for band in sub_bands(inputs, size=sub_band_size, step=sub_band_hop)]
     x = concatenated(bands)
     for units in (256, 128, 64):
         x = keras.layers.Dense(units, activation="relu", name="embedding" if units == 64 else None)(x)

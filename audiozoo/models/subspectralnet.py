@@ -72,7 +72,7 @@ def subspectralnet(
     require_size("subspectralnet", input_shape, (sub_band_size, 5))
     inputs = keras.Input(input_shape, name="features")
     normalization = {"axis": axis_of(normalization_axis), "momentum": normalization_momentum}
-    bands = [_sub_band(band, dropout, normalization) for band in sub_bands(inputs, sub_band_size, sub_band_hop)]
+    bands = [_sub_band(band, dropout, normalization) for band in sub_bands(inputs, size=sub_band_size, step=sub_band_hop)]
     outputs = [classify(_joined(bands, dropout), num_classes, activation=activation)]
     if auxiliary:
         dropped = [keras.layers.Dropout(dropout)(band) for band in bands]
