@@ -1,4 +1,4 @@
-"""audiozoo, a model zoo of audio classifiers on Keras 3.
+"""audiozoo: a model zoo of audio classifiers on Keras 3.
 
 >>> import audiozoo
 >>> audiozoo.list_models("*2018*")
@@ -7,7 +7,7 @@
 
 import lazy_loader
 
-# The stub beside this file names what is public and where it lives; each is imported on first use.
+# The stub beside this file lists the public names; lazy_loader imports each of them on first use.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 del lazy_loader

@@ -1,6 +1,7 @@
-"""Our own Keras layers, which saved models refer to: attention over frames, and the loss of a reconstruction.
+"""Keras layers of this package: attention over frames, and the loss of a reconstruction.
 
-This module loads Keras, so builders import it inside their functions; whoever loads a saved model imports it first.
+The module imports Keras, so builders import it inside their functions. Saved models refer to these layers, so import the module
+before you load a saved model with Keras; `load_classifier` does this.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import keras
 
 @keras.saving.register_keras_serializable(package="audiozoo")
 class FrameAttention(keras.layers.Layer):
-    """Additive attention: each frame is weighed by the softmax over time of ``tanh(x W + b)``.
+    """Additive attention: multiplies each frame by the softmax over time of ``tanh(x W + b)``.
 
-    `W` is ``(features, 1)`` and `b` ``(frames, 1)``, a bias for each place in time, so that the number of frames is fixed.
+    `W` has the shape ``(features, 1)`` and `b` the shape ``(frames, 1)``, one bias for each frame, so the number of frames is
+    fixed.
 
     Args:
-        return_sequences: Return the weighed frames ``(batch, frames, features)``; otherwise their sum ``(batch, features)``.
-        **kwargs: Of every Keras layer.
+        return_sequences: Whether to return the weighted frames ``(batch, frames, features)`` or their sum
+            ``(batch, features)``.
+        **kwargs: Arguments of every Keras layer.
 
     Source: wubinbai/Audio-Classification-Models (2020).
     """
@@ -34,13 +37,13 @@ class FrameAttention(keras.layers.Layer):
         self.bias = self.add_weight(shape=(frames, 1), initializer="zeros", name="bias")
 
     def call(self, inputs: Any) -> Any:
-        """Weigh the frames."""
+        """Multiply each frame by its weight."""
         energy = keras.ops.tanh(keras.ops.matmul(inputs, self.kernel) + self.bias)
-        weighed = inputs * keras.ops.softmax(energy, axis=1)
-        return weighed if self.return_sequences else keras.ops.sum(weighed, axis=1)
+        weighted = inputs * keras.ops.softmax(energy, axis=1)
+        return weighted if self.return_sequences else keras.ops.sum(weighted, axis=1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the input's shape, without the frames where they are summed."""
+        """Return the shape of the input, without the frames if the layer sums them."""
         return tuple(input_shape) if self.return_sequences else (input_shape[0], input_shape[2])
 
     def get_config(self) -> dict[str, Any]:
@@ -50,16 +53,17 @@ class FrameAttention(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="audiozoo")
 class SelfAttention(keras.layers.Layer):
-    """Additive self-attention: each frame becomes a mean of all, weighed by how well the pair goes together.
+    """Additive self-attention: each output frame is a weighted mean of all input frames.
 
-    The energy of a pair is ``sigmoid(v . tanh(x_t W_q + x_s W_k + b) + c)``, its weight the softmax of that over `s`. Memory
-    grows with the square of the number of frames.
+    The energy of frames `t` and `s` is ``sigmoid(v . tanh(x_t W_q + x_s W_k + b) + c)``; the softmax of the energies over `s`
+    gives the weights. Memory grows with the square of the number of frames.
 
     Args:
-        units: Width of the hidden layer that compares two frames.
-        **kwargs: Of every Keras layer.
+        units: Number of units of the hidden layer that compares two frames.
+        **kwargs: Arguments of every Keras layer.
 
-    Source: Bahdanau, Cho, Bengio, arXiv:1409.0473, in the form and with the defaults of the package keras-self-attention.
+    Source: Bahdanau, Cho, Bengio, "Neural Machine Translation by Jointly Learning to Align and Translate", arXiv:1409.0473. The
+    form and the defaults are those of the package keras-self-attention.
     """
 
     def __init__(self, units: int = 32, **kwargs: Any) -> None:
@@ -76,7 +80,8 @@ class SelfAttention(keras.layers.Layer):
         self.energy_bias = self.add_weight(shape=(1,), initializer="zeros", name="energy_bias")
 
     def call(self, inputs: Any) -> Any:
-        """Mix the frames."""
+        """Compute the weighted means."""
+        # The singleton axes broadcast every query frame against every key frame: (batch, frames, frames, units).
         query = keras.ops.expand_dims(keras.ops.matmul(inputs, self.query_kernel), 2)
         key = keras.ops.expand_dims(keras.ops.matmul(inputs, self.key_kernel), 1)
         hidden = keras.ops.tanh(query + key + self.hidden_bias)
@@ -84,7 +89,7 @@ class SelfAttention(keras.layers.Layer):
         return keras.ops.matmul(keras.ops.softmax(keras.ops.squeeze(energy, -1), axis=-1), inputs)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the input's shape."""
+        """Return the shape of the input."""
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
@@ -94,11 +99,13 @@ class SelfAttention(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="audiozoo")
 class ReconstructionLoss(keras.layers.Layer):
-    """Adds the mean squared error of a reconstruction to the model's loss, and passes a third tensor through.
+    """Adds the mean squared error of a reconstruction to the loss of the model, and passes a third tensor through.
+
+    The layer lets a model with one output train on a reconstruction too, because `fit` then needs no second target.
 
     Args:
-        weight: Of the error beside the model's other losses.
-        **kwargs: Of every Keras layer.
+        weight: Weight of the error in the loss.
+        **kwargs: Arguments of every Keras layer.
     """
 
     def __init__(self, weight: float = 1.0, **kwargs: Any) -> None:
@@ -106,15 +113,15 @@ class ReconstructionLoss(keras.layers.Layer):
         self.weight = weight
 
     def call(self, inputs: tuple[Any, Any, Any]) -> Any:
-        """Take ``(passed, original, reconstruction)`` and return `passed` as it is."""
+        """Add the loss for ``(passed, original, reconstruction)`` and return `passed` unchanged."""
         passed, original, reconstruction = inputs
-        # In half precision the square of a small error is zero.
+        # In half precision, the square of a small error underflows to zero.
         error = keras.ops.cast(original, "float32") - keras.ops.cast(reconstruction, "float32")
         self.add_loss(self.weight * keras.ops.mean(keras.ops.square(error)))
         return passed
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        """Return the shape of what is passed through."""
+        """Return the shape of `passed`."""
         return tuple(input_shape[0])
 
     def get_config(self) -> dict[str, Any]:

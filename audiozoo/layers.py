@@ -1,4 +1,4 @@
-"""What the builders of several models share."""
+"""Layers and checks that the builders of several models share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import lazy_loader
 if TYPE_CHECKING:
     import keras as keras
 else:
-    # Keras takes seconds to load; a model file that imports it from here is read in a millisecond.
+    # Importing Keras takes seconds. A model file that imports it from here loads it on first use, so the registry can import
+    # every model file for `list_models` and `--help`.
     keras = lazy_loader.load("keras")
 
 Activation = Literal["softmax", "sigmoid"] | None
@@ -18,7 +19,18 @@ NormalizationAxis = Literal["mel", "channel"]
 
 
 def classify(x: Any, num_classes: int, *, activation: Activation, **dense: Any) -> Any:
-    """End a network: a dense layer named `logits`, and its activation named `probabilities` unless that is `None`."""
+    """Add the output of a classifier: a dense layer named `logits` and an activation named `probabilities`.
+
+    Args:
+        x: Embedding ``(features,)``.
+        num_classes: Number of classes.
+        activation: "softmax", "sigmoid", or `None` to return the logits.
+        **dense: Further arguments of the dense layer, for example `kernel_regularizer`.
+
+    Returns:
+        Probabilities or logits ``(num_classes,)``.
+    """
+    # float32 also under a mixed-precision policy: in half precision a softmax over many classes loses small probabilities.
     logits = keras.layers.Dense(num_classes, name="logits", dtype="float32", **dense)(x)
     if activation is None:
         return logits
@@ -26,10 +38,10 @@ def classify(x: Any, num_classes: int, *, activation: Activation, **dense: Any) 
 
 
 def axis_of(normalization_axis: NormalizationAxis) -> int:
-    """Translate the axis that batch normalisation keeps: each mel band, or each channel.
+    """Return the axis argument of batch normalisation for ``(batch, bands, frames, channels)``.
 
     Raises:
-        ValueError: Another word.
+        ValueError: `normalization_axis` is neither "mel" nor "channel".
     """
     if normalization_axis not in ("mel", "channel"):
         raise ValueError(f"normalization_axis must be 'mel' or 'channel', got {normalization_axis!r}")
@@ -37,10 +49,15 @@ def axis_of(normalization_axis: NormalizationAxis) -> int:
 
 
 def require_size(name: str, input_shape: Sequence[int], smallest: Sequence[int]) -> None:
-    """Refuse an input smaller than a network's pooling can take.
+    """Check that an input is large enough for the pooling of a network.
+
+    Args:
+        name: Name of the model, for the message.
+        input_shape: Shape of the input without the batch.
+        smallest: Smallest size of each of its first axes.
 
     Raises:
-        ValueError: Some axis is too small; the smallest that works is named.
+        ValueError: An axis is too small.
     """
     if any(size < least for size, least in zip(input_shape, smallest, strict=False)):
         raise ValueError(
@@ -50,7 +67,7 @@ def require_size(name: str, input_shape: Sequence[int], smallest: Sequence[int])
 
 
 def time_first(x: Any) -> Any:
-    """Turn ``(bands, frames, channels)`` into the sequence ``(frames, bands x channels)`` that recurrent layers take."""
+    """Reshape ``(bands, frames, channels)`` to ``(frames, bands * channels)`` for recurrent layers."""
     _, bands, frames, channels = x.shape
     x = keras.layers.Permute((2, 1, 3))(x)
     return keras.layers.Reshape((frames, bands * channels))(x)
@@ -67,19 +84,22 @@ def convolution_block(
     pointwise: bool = True,
     padding: Literal["valid", "same"] = "valid",
 ) -> Any:
-    """Apply two convolutions and a 1x1 one, each with a leaky ReLU, then normalise each channel, then pool the maximum.
+    """Apply two convolutions and a 1x1 convolution with leaky ReLUs, then batch normalisation, then max pooling.
 
-    Source: wubinbai/Audio-Classification-Models (2020), all of whose convolutional networks are made of this block.
+    Source: wubinbai/Audio-Classification-Models (2020), whose convolutional networks all consist of this block.
 
     Args:
-        x: ``(bands, frames, channels)``.
-        filters: Of each convolution.
-        kernel: Of the first two convolutions.
-        pool: What is pooled.
-        momentum: Of the moving averages.
-        kernel_initializer: Of the convolutions.
-        pointwise: Whether there is a 1x1 convolution.
-        padding: Of the pooling: "same" also pools what is left at the end of an axis.
+        x: Features ``(bands, frames, channels)``.
+        filters: Number of filters of each convolution.
+        kernel: Size of the first two kernels, ``(bands, frames)``.
+        pool: Size of the pooling, ``(bands, frames)``.
+        momentum: Momentum of batch normalisation.
+        kernel_initializer: Initialiser of the kernels.
+        pointwise: Whether the block has the 1x1 convolution.
+        padding: Padding of the pooling: "valid" drops an incomplete last part of an axis, "same" pools it too.
+
+    Returns:
+        Features ``(bands, frames, filters)`` after the pooling.
     """
     for size in (kernel, kernel, (1, 1))[: 3 if pointwise else 2]:
         x = keras.layers.Conv2D(filters, size, padding="same", kernel_initializer=kernel_initializer)(x)
@@ -103,12 +123,22 @@ def sub_bands(x: Any, *, size: int, step: int) -> list[Any]:
 
 
 def concatenated(parts: list[Any]) -> Any:
-    """Lay vectors end to end; a single one stays as it is."""
+    """Concatenate vectors; a single vector stays as it is."""
+    # Keras refuses to concatenate a single tensor.
     return keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
 
 
 def sub_band_outputs(parts: list[Any], num_classes: int, *, activation: Activation) -> list[Any]:
-    """Classify each sub-band's vector by itself, in layers named `sub_band_0` and so on."""
+    """Add a classification from each sub-band alone, for deep supervision.
+
+    Args:
+        parts: Feature vector of each sub-band.
+        num_classes: Number of classes.
+        activation: "softmax", "sigmoid", or `None` for logits.
+
+    Returns:
+        One output for each sub-band, from layers named `sub_band_0`, `sub_band_1`, and so on.
+    """
     return [
         keras.layers.Dense(num_classes, activation=activation, name=f"sub_band_{index}", dtype="float32")(part)
         for index, part in enumerate(parts)

@@ -1,4 +1,4 @@
-"""Numbers that say how good a classifier is. NumPy in, plain floats or arrays out."""
+"""Metrics of single-label classification on NumPy arrays."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ def _check(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def accuracy(scores: np.ndarray, targets: np.ndarray) -> float:
-    """Share of clips whose highest score is the true class.
+    """Fraction of clips whose highest score is that of the true class.
 
     Args:
-        scores: ``(clips, classes)``.
+        scores: Scores ``(clips, classes)``.
         targets: Class indices ``(clips,)``.
+
+    Raises:
+        ValueError: The shapes do not fit, there is no clip, or a target is not a class index.
 
     >>> accuracy([[0.9, 0.1], [0.8, 0.2]], [0, 1])
     0.5
@@ -32,9 +35,16 @@ def accuracy(scores: np.ndarray, targets: np.ndarray) -> float:
 
 
 def macro_accuracy(scores: np.ndarray, targets: np.ndarray) -> float:
-    """Mean over classes of the share of the class's clips that are right, DCASE's class-wise accuracy.
+    """Mean of the accuracies of the classes, the class-wise accuracy of DCASE.
 
-    A class without a clip in `targets` does not count.
+    Classes without a clip in `targets` do not count.
+
+    Args:
+        scores: Scores ``(clips, classes)``.
+        targets: Class indices ``(clips,)``.
+
+    Raises:
+        ValueError: The shapes do not fit, there is no clip, or a target is not a class index.
 
     >>> macro_accuracy([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]], [0, 0, 1])
     0.5
@@ -45,9 +55,21 @@ def macro_accuracy(scores: np.ndarray, targets: np.ndarray) -> float:
 
 
 def map_at_k(scores: np.ndarray, targets: np.ndarray, k: int = 3) -> float:
-    """Mean average precision at k with one true class per clip: the mean of 1 / rank, 0 beyond rank `k`.
+    """Mean average precision at k for one true class per clip: the mean of 1 / rank, or 0 beyond rank `k`.
 
-    The measure of the Freesound 2018 challenge (k = 3). Of equal scores the lower index ranks first.
+    With k = 3, this is the metric of the Freesound 2018 challenge (Fonseca et al., arXiv:1807.09902). Among equal scores, the
+    lower class index ranks first.
+
+    Args:
+        scores: Scores ``(clips, classes)``.
+        targets: Class indices ``(clips,)``.
+        k: Number of ranks that count.
+
+    Returns:
+        The mean, between 0 and 1.
+
+    Raises:
+        ValueError: The shapes do not fit, there is no clip, a target is not a class index, or `k` is less than 1.
 
     >>> round(map_at_k([[0.2, 0.5, 0.3], [0.2, 0.5, 0.3]], [1, 2]), 2)
     0.75
@@ -55,13 +77,14 @@ def map_at_k(scores: np.ndarray, targets: np.ndarray, k: int = 3) -> float:
     scores, targets = _check(scores, targets)
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
+    # A stable sort ranks equal scores the same way on every platform.
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     hits = order == targets[:, None]
     return float((hits / np.arange(1, order.shape[1] + 1)).sum(axis=1).mean())
 
 
 def confusion_matrix(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Count clips by true class (row) and predicted class (column); integers ``(classes, classes)``."""
+    """Count clips by true class (first axis) and predicted class (second axis), ``(classes, classes)``."""
     scores, targets = _check(scores, targets)
     matrix = np.zeros((scores.shape[1],) * 2, dtype=int)
     np.add.at(matrix, (targets, scores.argmax(axis=1)), 1)
@@ -71,19 +94,23 @@ def confusion_matrix(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
 def log_loss(scores: np.ndarray, targets: np.ndarray) -> float:
     """Mean cross-entropy in nats of probabilities ``(clips, classes)`` against class indices ``(clips,)``."""
     scores, targets = _check(scores, targets)
+    # Probabilities are clipped at 1e-7, as in Keras, so that a score of 0 gives a finite loss.
     return float(-np.log(np.clip(scores[np.arange(len(targets)), targets], 1e-7, 1)).mean())
 
 
 def mean_and_deviation(values: list[float]) -> tuple[float, float]:
-    """Mean and sample standard deviation (n - 1) over folds; one fold has deviation 0.
+    """Mean and sample standard deviation (n - 1); a single value has deviation 0.
+
+    Raises:
+        ValueError: There are no values.
 
     >>> mean_and_deviation([1.0, 3.0])
     (2.0, 1.4142135623730951)
     """
     if not values:
-        raise ValueError("a mean needs at least one value, got none")
+        raise ValueError("the mean needs at least one value, got none")
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
 METRICS = {"accuracy": accuracy, "macro_accuracy": macro_accuracy, "map@3": map_at_k}
-"""The measures a `Dataset` can name as its own."""
+"""The metrics that a `Dataset` can name."""

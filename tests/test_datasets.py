@@ -89,7 +89,7 @@ def test_folder_of_classes(write_sound, tmp_path):
     assert data.labels == ("cat", "dog")
     assert [clip.label for clip in data.clips] == ["cat", "cat", "dog"]
     assert data.folds == []
-    assert "2 file(s) passed over" in data.notes[0]
+    assert "skipped 2 file(s)" in data.notes[0]
 
 
 def test_folder_without_sounds(tmp_path):
@@ -124,7 +124,7 @@ def test_table_of_files(tmp_path):
         ("file,label,Group", "a.wav,dog,x", "did you mean 'group'"),
         ("file,label,fold", "a.wav,dog,1.5", "whole number, got 1.5"),
         ("file,label,start,end", "a.wav,dog,3,2", "line 2: a clip needs"),
-        ("file,label", "c.wav,dog", r"line 2: .*c\.wav is not there"),
+        ("file,label", "c.wav,dog", r"line 2: .*c\.wav does not exist"),
         ("file,label", "a.wav,", "no label"),
         ("file,label,fold", "a.wav,dog,one", "fold must be a number, got 'one'"),
     ],
@@ -187,9 +187,9 @@ def test_clips_of_no_fold_are_only_learnt_from():
 
 def test_a_recording_on_both_sides_is_refused():
     both = (Clip("1.wav", ("a",), 1, "street"), Clip("2.wav", ("a",), 2, "street"))
-    with pytest.raises(ValueError, match=r"1 recording\(s\) lie on both sides, for example 'street'"):
+    with pytest.raises(ValueError, match=r"1 recording\(s\) are on both sides, for example 'street'"):
         list(Dataset("mine", both, ("a",)).splits())
-    with pytest.raises(ValueError, match=r"file\(s\) lie on both sides"):
+    with pytest.raises(ValueError, match=r"file\(s\) are on both sides"):
         check_disjoint([Clip("1.wav", ("a",), end=1.0)], [Clip("1.wav", ("a",), start=1.0)])
 
 

@@ -194,7 +194,7 @@ def test_freesound2018_from_kaggle(tags):
     assert (root / "audio_test" / "0b0427e2.wav").stat().st_size == 44
     write_table(root / "test_post_competition.csv", [*labelled, *padding, *empty])
     data = load_dataset("freesound2018", root=root)
-    assert data.notes == ("1 file(s) with nothing in them passed over: 0b0427e2.wav",)
+    assert data.notes == ("skipped 1 file(s) without samples: 0b0427e2.wav",)
     assert (len(data.training_clips), len(data.test_clips)) == (82, 41)
 
 
@@ -254,7 +254,7 @@ def test_a_recording_in_two_published_folds_is_said_and_stays(city_sounds):
     table = city_sounds / "metadata" / "UrbanSound8K.csv"
     table.write_text(table.read_text().replace(",100200,", ",100100,"))
     data = load_dataset("urbansound8k", root=city_sounds)
-    assert "1 recording(s) lie on both sides of a published split, for example '100100'" in data.notes[0]
+    assert "1 recording(s) are on both sides of a published split, for example '100100'" in data.notes[0]
     assert len(list(data.splits())) == 10
     assert {clip.group for clip in data.clips if clip.label == "air_conditioner" and clip.fold in (1, 2)} == {
         "100100 in 1",

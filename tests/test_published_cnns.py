@@ -191,7 +191,7 @@ def test_one_channel_becomes_a_picture_for_imagenet_weights(without_download):
 
 def test_imagenet_weights_take_one_channel_or_three(without_download):
     assert audiozoo.build("mobilenet_v2", 3, input_shape=(32, 32, 3), weights="imagenet").output_shape == (None, 3)
-    with pytest.raises(ValueError, match="1 channel, which is repeated, or 3; got 2"):
+    with pytest.raises(ValueError, match="takes 3 channels, or 1, which it repeats; got 2"):
         audiozoo.build("mobilenet_v2", 3, input_shape=(32, 32, 2), weights="imagenet")
 
 

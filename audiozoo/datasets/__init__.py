@@ -1,4 +1,4 @@
-"""Datasets as tables of clips with their official splits; each is one file of this folder, found and not listed."""
+"""Datasets as tables of clips with their official splits. `load_dataset` finds the loaders in the files of this folder."""
 
 from __future__ import annotations
 
@@ -38,16 +38,19 @@ def list_datasets() -> list[str]:
 
 
 def load_dataset(name: str, /, *, root: str | os.PathLike[str] | None = None, **options: Any) -> Dataset:
-    """Read a dataset's table of clips; no sound is read yet.
+    """Load the table of a dataset's clips, without reading the sounds.
 
     Args:
         name: A name from `list_datasets`.
-        root: The folder into which the dataset was unpacked. "synthetic" needs none.
-        **options: The loader's own, see for example ``help(audiozoo.datasets.folder.folder)``.
+        root: Folder into which you unpacked the dataset. "synthetic" needs none.
+        **options: Options of the loader, for example those in ``help(audiozoo.datasets.folder.folder)``.
+
+    Returns:
+        The dataset: clips, labels, folds and metric.
 
     Raises:
-        ValueError: An unknown name or option (the nearest is proposed), or a folder that is not such a dataset.
-        FileNotFoundError: There is no such folder.
+        ValueError: The name or an option is unknown (the message proposes the nearest), or the folder has another dataset.
+        FileNotFoundError: The folder, a table or a sound is missing.
     """
     import_all(__name__)
     loader = loader_named(name)

@@ -1,4 +1,4 @@
-"""ESC-50 and its subset ESC-10: environmental sounds of 5 s, five official folds.
+"""ESC-50 and its subset ESC-10: environmental sounds of 5 s in five official folds.
 
 Source: K. J. Piczak, "ESC: Dataset for Environmental Sound Classification", ACM Multimedia 2015, doi:10.1145/2733373.2806390.
 """
@@ -12,7 +12,8 @@ from audiozoo.datasets.table import Clip, Dataset, register_dataset
 from audiozoo.datasets.unpacked import find_table, read_table
 
 _COLUMNS = {"filename", "fold", "target", "category", "esc10", "src_file"}
-_SECONDS = 5.0  # the first release, in Ogg, has a few longer clips; the WAV release is the same sound cut to 5 s
+# The first release (Ogg) has a few longer clips; the WAV release has the same sounds cut to 5 s.
+_SECONDS = 5.0
 
 
 @register_dataset
@@ -20,10 +21,11 @@ def esc50(root: str | os.PathLike[str] | None) -> Dataset:
     """Read ESC-50: 2,000 clips, 50 classes.
 
     Args:
-        root: The unpacked archive, the folder that has `meta/esc50.csv` and `audio/` with WAV or Ogg files.
+        root: Folder of the unpacked archive, with `meta/esc50.csv` and with WAV or Ogg files in `audio/`, or its parent.
 
     Raises:
-        FileNotFoundError: The table or a sound of it is missing.
+        FileNotFoundError: The table or a sound is missing.
+        ValueError: The table lacks a column.
     """
     rows, audio = _table(root)
     labels = {int(row["target"]): row["category"] for row in rows}
@@ -32,7 +34,7 @@ def esc50(root: str | os.PathLike[str] | None) -> Dataset:
 
 @register_dataset
 def esc10(root: str | os.PathLike[str] | None) -> Dataset:
-    """Read ESC-10: the 400 clips and 10 classes of ESC-50 whose licence is CC BY; see `esc50`."""
+    """Read ESC-10: 400 clips of ESC-50, 10 classes, licence CC BY; see `esc50`."""
     rows, audio = _table(root)
     rows = [row for row in rows if row["esc10"] == "True"]
     return _dataset("esc10", rows, audio, tuple(sorted({row["category"] for row in rows})), "CC BY 3.0")
@@ -50,8 +52,8 @@ def _dataset(name: str, rows: list[dict[str, str]], audio: Path, labels: tuple[s
             path=str(audio / _present_name(row["filename"], present, audio)),
             labels=(row["category"],),
             fold=int(row["fold"]),
-            # Four recordings of ESC-50 gave clips of two classes to two folds (131943, 134049, 209698, 234879). The folds are
-            # official and stay; a recording counts once for each class. No class of ESC-50 is heard on both sides that way.
+            # Four recordings (131943, 134049, 209698, 234879) have clips of two classes in two folds. The official folds stay,
+            # so the group is the recording and its class: no class has a recording in both training and test clips.
             group=f"{row['src_file']}-{row['target']}",
             end=_SECONDS,
         )
@@ -64,4 +66,6 @@ def _present_name(name: str, present: set[str], audio: Path) -> str:
     for candidate in (name, str(Path(name).with_suffix(".ogg"))):
         if candidate in present:
             return candidate
-    raise FileNotFoundError(f"{audio / name}: named in meta/esc50.csv, but neither it nor an .ogg of it is there")
+    raise FileNotFoundError(
+        f"{audio / name}: meta/esc50.csv names this file, but it is missing, also as .ogg; unpack ESC-50 again"
+    )

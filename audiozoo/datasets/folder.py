@@ -1,4 +1,4 @@
-"""Your own sounds: a folder for each class, or files and a CSV table that labels them."""
+"""Your own sounds: one folder for each class, or sound files with a CSV table of labels."""
 
 from __future__ import annotations
 
@@ -24,22 +24,21 @@ def folder(
     """Read a folder of sounds.
 
     Args:
-        root: A folder that has one folder for each class, with sounds anywhere below; or, with a table, what the table's paths
-            are relative to.
-        table: A CSV file with a header and the columns `file` and `label`, optionally `fold`, `group` (the recording that a
-            clip was cut from), `start` and `end` (seconds), `weight`. Several labels of a clip are joined by ";".
-        labels: The labels in their order; `None` is all that occur, sorted.
+        root: Folder with one folder of sounds for each class. With a table, the folder that the paths in the table start from.
+        table: CSV file with a header and the columns `file` and `label`, optionally `fold`, `group` (the recording that the
+            clip comes from), `start` and `end` (seconds), `weight`. A semicolon separates several labels of a clip.
+        labels: Labels in the order of the classifier's outputs; `None` sorts all labels that occur.
 
     Returns:
-        The dataset "folder". Without a table, each file is its own recording and there are no folds: see
-        `Dataset.with_folds`. Files that are no sounds are passed over and named in `notes`.
+        The dataset "folder". Without a table, each file is a recording of its own and there are no folds;
+        `Dataset.with_folds` makes some. `notes` names files that are not sounds.
 
     Raises:
-        FileNotFoundError: The folder, the table, or a file named in it is missing.
-        ValueError: There are no sounds, or the table lacks a column or has an unreadable number.
+        FileNotFoundError: The folder, the table, or a file in the table is missing.
+        ValueError: `root` is `None`, the folder has no sounds, the table lacks a column, or a value in it is not a number.
     """
     if root is None:
-        raise ValueError("the dataset 'folder' needs root=, a folder that has one folder of sounds for each class")
+        raise ValueError("the dataset 'folder' needs root=, a folder with one folder of sounds for each class")
     base = Path(root)
     if not base.is_dir():
         raise FileNotFoundError(f"{base}: no such folder")
@@ -60,10 +59,10 @@ def _from_folders(base: Path) -> tuple[list[Clip], tuple[str, ...]]:
             passed.append(str(Path(*inside)))
     if not clips:
         raise ValueError(
-            f"{base}: no sounds in folders here. Expected {base}/CLASS/FILE with files ending in "
-            f"{', '.join(audio.SOUND_SUFFIXES)}; or pass a CSV table that labels the files"
+            f"{base}: no sounds in folders here; expected {base}/CLASS/FILE with files ending in "
+            f"{', '.join(audio.SOUND_SUFFIXES)}, or a CSV table that labels the files"
         )
-    note = f"{len(passed)} file(s) passed over as no sound in a class folder: {', '.join(passed[:5])}"
+    note = f"skipped {len(passed)} file(s) that are not sounds in a class folder: {', '.join(passed[:5])}"
     return clips, (note,) if passed else ()
 
 
@@ -71,6 +70,7 @@ def _from_table(base: Path, table: Path) -> list[Clip]:
     if not table.is_file():
         raise FileNotFoundError(f"{table}: no such table")
     try:
+        # utf-8-sig: Excel begins a CSV file with a byte order mark, which would become part of the first column's name.
         with table.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             _check_columns(table, reader.fieldnames or ())
@@ -82,19 +82,19 @@ def _from_table(base: Path, table: Path) -> list[Clip]:
 def _check_columns(table: Path, names: Sequence[str]) -> None:
     if missing := {"file", "label"} - set(names):
         raise ValueError(
-            f"{table}: the column(s) {', '.join(sorted(missing))} are missing, there are {', '.join(names)}; "
-            f"known are {', '.join(_COLUMNS)}"
+            f"{table}: the column(s) {', '.join(sorted(missing))} are missing, the table has {', '.join(names)}; "
+            f"the loader reads {', '.join(_COLUMNS)}"
         )
     for name in set(names) - set(_COLUMNS):
-        # A column may be the user's own, but a fold or a group that is passed over by its spelling ruins a split.
+        # A table may have columns of its own. A misspelt `fold` or `group`, however, would silently give a wrong split.
         if near := difflib.get_close_matches(name.strip().lower(), _COLUMNS, n=1, cutoff=0.75):
-            raise ValueError(f"{table}: the column {name!r} is not known; did you mean {near[0]!r}?")
+            raise ValueError(f"{table}: unknown column {name!r}; did you mean {near[0]!r}?")
 
 
 def _clip(base: Path, row: dict[str, str], where: str) -> Clip:
     path = base / row["file"]
     if not path.is_file():
-        raise FileNotFoundError(f"{where}: {path} is not there; paths are relative to {base}")
+        raise FileNotFoundError(f"{where}: {path} does not exist; paths in the table start from {base}")
     labels = tuple(label.strip() for label in (row["label"] or "").split(";") if label.strip())
     if not labels:
         raise ValueError(f"{where}: {row['file']} has no label")

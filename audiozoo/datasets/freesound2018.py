@@ -1,9 +1,9 @@
-"""FSDKaggle2018, the data of the DCASE 2018 challenge, task 2: sounds of Freesound with 41 labels of AudioSet's ontology.
+"""FSDKaggle2018, the dataset of DCASE 2018 task 2: Freesound clips with 41 labels of the AudioSet ontology.
 
-Source: E. Fonseca and others, "General-purpose Tagging of Freesound Audio with AudioSet Labels: Task Description, Dataset,
-and Baseline", DCASE Workshop 2018, arXiv:1807.09902. Archives: https://zenodo.org/record/2552860, the parts `audio_train`,
-`audio_test` and `meta`; or, without the labels of its test sounds, Kaggle's competition freesound-audio-tagging.
-Licences: each sound its own, CC0, CC BY or CC BY-NC, in the tables of the `meta` archive.
+Source: E. Fonseca et al., "General-purpose Tagging of Freesound Audio with AudioSet Labels: Task Description, Dataset,
+and Baseline", DCASE Workshop 2018, arXiv:1807.09902. Archives: `audio_train`, `audio_test` and `meta` at
+https://zenodo.org/record/2552860; or, without the labels of the test clips, the Kaggle competition freesound-audio-tagging.
+Licences: one for each sound (CC0, CC BY or CC BY-NC), in the tables of the `meta` archive.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from audiozoo.datasets.unpacked import as_published, find_table, read_table, req
 _FOLDERS = ("FSDKaggle2018.meta/", "meta/", "")
 _TRAIN = (*(f"{folder}train_post_competition.csv" for folder in _FOLDERS), "train.csv")
 _TEST = tuple(f"{folder}test_post_competition{which}.csv" for which in ("_scoring_clips", "") for folder in _FOLDERS)
-_HEADER = 44  # bytes: a WAV file with nothing in it
+_HEADER = 44  # Size of a WAV file without samples (bytes).
 _USAGES: dict[str, tuple[str, ...]] = {"all": ("Public", "Private"), "public": ("Public",), "private": ("Private",)}
 
 
@@ -32,24 +32,26 @@ def freesound2018(
     unverified_weight: float = 1.0,
     usage: Literal["all", "public", "private"] = "all",
 ) -> Dataset:
-    """Read FSDKaggle2018: 9,473 clips to learn from and 1,600 to test on (16-bit mono, 44.1 kHz, 0.3 to 30 s), 41 classes.
+    """Read FSDKaggle2018: 9,473 training clips and 1,600 test clips (16-bit mono, 44.1 kHz, 0.3 to 30 s), 41 classes.
 
-    There is one fold, the published test set. Without the table of its labels, as Kaggle gives the data, there is none: see
-    `Dataset.with_folds`. The measure is the mean average precision at three answers. A clip's group is its sound on
-    Freesound, where the table names it.
+    There is one fold, the published test set. The data from Kaggle lack the labels of the test clips and have no fold;
+    `Dataset.with_folds` makes some. The metric is MAP@3. The group of a clip is its Freesound recording, if the table names it.
 
     Args:
-        root: The unpacked archives, Zenodo's (`FSDKaggle2018.meta/`, `FSDKaggle2018.audio_train/`,
-            `FSDKaggle2018.audio_test/`) or Kaggle's (`train.csv`, `audio_train/`, and with the table
-            `test_post_competition.csv` beside it `audio_test/`).
-        verified_only: Learn only from the 3,710 clips whose label was verified by hand; of the others, the publishers expect
-            at least 65 to 70 % of each class to be right.
-        unverified_weight: Weight in training of clips whose label was not verified.
-        usage: Which test clips to keep: "public" were scored during the competition, "private" at its end.
+        root: Folder of the unpacked archives, either Zenodo's (`FSDKaggle2018.meta/`, `FSDKaggle2018.audio_train/`,
+            `FSDKaggle2018.audio_test/`) or Kaggle's (`train.csv`, `audio_train/`, and optionally `audio_test/` with the table
+            `test_post_competition.csv`).
+        verified_only: Whether to train only on the 3,710 clips with a manually verified label. The publishers expect 65 to
+            70 % correct labels or more in each class of the other clips.
+        unverified_weight: Training weight of clips without a verified label.
+        usage: Test clips to keep: "public" (scored during the competition), "private" (scored at its end) or "all".
+
+    Returns:
+        The dataset "freesound2018". `notes` names files without samples, which it leaves out.
 
     Raises:
-        FileNotFoundError: A table or some of the sounds are missing.
-        ValueError: A table lacks a column, or an option is not as said here.
+        FileNotFoundError: A table or a sound is missing.
+        ValueError: A table lacks a column, or an option has a wrong type or value.
     """
     _check(verified_only, unverified_weight, usage)
     base, table = find_table(root, _TRAIN, name="FSDKaggle2018", inside=("FSDKaggle2018",))
@@ -104,14 +106,14 @@ def _test_clips(base: Path, usage: str) -> tuple[list[Clip], tuple[str, ...]]:
     except FileNotFoundError:
         if usage != "all":
             raise
-        return [], ("the test sounds have no labels here, so there is no official split; they are in Zenodo's meta archive",)
+        return [], ("the test clips have no labels and there is no official split; the labels are in Zenodo's meta archive",)
     rows = read_table(table, ("fname", "label", "usage"), name="FSDKaggle2018's test sounds")
     folder = _audio(base, "audio_test")
-    # Kaggle's test folder is mostly padding that was never scored; the longer table lists it with another usage.
+    # Most of Kaggle's test clips are padding that was never scored; the longer table lists them with another usage.
     return [_clip(folder, row, 1, 1.0) for row in rows if row["usage"] in _USAGES[usage]], ()
 
 
 def _with_sound(clips: Sequence[Clip]) -> tuple[list[Clip], tuple[str, ...]]:
     empty = [clip for clip in clips if os.path.getsize(clip.path) <= _HEADER]
-    note = f"{len(empty)} file(s) with nothing in them passed over: {', '.join(Path(str(c.path)).name for c in empty[:5])}"
+    note = f"skipped {len(empty)} file(s) without samples: {', '.join(Path(str(c.path)).name for c in empty[:5])}"
     return [clip for clip in clips if clip not in empty], (note,) if empty else ()

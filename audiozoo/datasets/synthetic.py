@@ -1,7 +1,7 @@
-"""Ten classes of sound synthesised from a seed: data for tests, examples and benchmarks that nothing has to download.
+"""Ten synthesised classes of sound for tests, examples and benchmarks without a download.
 
-The classes overlap on purpose in pitch (bell, siren, tone), tempo (bird_chirp, clicks, drum, footsteps) and band
-(engine, rain, wind), over background noise: a long-term spectrum tells them apart badly, their shape in time well.
+The classes overlap on purpose in pitch (bell, siren, tone), tempo (bird_chirp, clicks, drum, footsteps) and band (engine, rain,
+wind), and every clip has background noise. The mean spectrum hardly separates them; their shape in time does.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from audiozoo.checks import unknown_name
 from audiozoo.datasets.table import Clip, Dataset, register_dataset
 from audiozoo.files import replacing
 
-_LOWEST_RATE = 8_000
+_LOWEST_RATE = 8_000  # Hz; the highest fundamental is 3,500 Hz
 _Gain = Callable[[np.ndarray], np.ndarray]
 
+# Partials of a tuned church bell relative to its prime: hum, prime, tierce (a minor third), quint, nominal, upper partials.
 _BELL_RATIOS = np.array([0.5, 1.0, 1.2, 1.5, 2.0, 2.67, 3.01, 4.17])
 
 
 @dataclass(frozen=True)
 class _Take:
-    """One clip in the making: its generator, its length in samples and its rate in Hz, and the tools of every class."""
+    """The generator, length (samples) and rate (Hz) of one clip, with the synthesis functions that all classes share."""
 
     rng: np.random.Generator
     samples: int
@@ -38,10 +39,11 @@ class _Take:
 
     @property
     def ceiling(self) -> float:
+        # 0.9 of the Nyquist frequency; the rest is a margin for the side bands that envelopes and modulation add.
         return 0.45 * self.rate
 
     def pick(self, low: float, high: float) -> float:
-        # Log-uniform, since pitch, tempo, decay and loudness are all heard as ratios.
+        # Log-uniform, because listeners perceive pitch, tempo, decay and loudness as ratios.
         return float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
 
     def time(self, seconds: float | None = None) -> np.ndarray:
@@ -63,7 +65,7 @@ class _Take:
         return np.interp(self.time(), knots, self.rng.uniform(low, high, count))
 
     def periodic(self, pitch: np.ndarray, partials: np.ndarray) -> np.ndarray:
-        # A one-period table costs the same for one partial as for a hundred; those that would alias are left out.
+        # A table of one period costs the same for one partial as for a hundred. The table has no partials that would alias.
         spectrum = partials * np.exp(2j * np.pi * self.rng.random(len(partials)))
         kept = spectrum[: int(self.ceiling / pitch.max())]
         table = np.fft.irfft(np.concatenate([[0], kept]), 4096)
@@ -72,7 +74,7 @@ class _Take:
 
     def beat(self, per_second: float, jitter: float) -> np.ndarray:
         gap = 1 / per_second
-        # The first falls into the clip however short that is, or the label would be wrong.
+        # The first event must be inside the clip, however short the clip is; otherwise the label would be wrong.
         starts = np.arange(self.rng.uniform(0, min(gap, 0.3 * self.seconds)), self.seconds, gap)
         starts[1:] += jitter * gap * self.rng.uniform(-1, 1, len(starts) - 1)
         return starts
@@ -91,7 +93,7 @@ def _unit(wave: np.ndarray) -> np.ndarray:
 
 
 def _frequencies(samples: int, rate: int) -> np.ndarray:
-    # From 20 Hz up, so that a gain may divide by the frequency.
+    # At least 20 Hz, so that a gain can divide by the frequency.
     return np.maximum(np.fft.rfftfreq(samples, 1 / rate), 20)
 
 
@@ -100,6 +102,7 @@ def _filter(wave: np.ndarray, rate: int, gain: _Gain) -> np.ndarray:
 
 
 def _band(low: float, high: float) -> _Gain:
+    # Second-order Butterworth magnitudes: 12 dB per octave on each side.
     return lambda f: 1 / np.sqrt((1 + (low / f) ** 4) * (1 + (f / high) ** 4))
 
 
@@ -108,6 +111,7 @@ def _bell(take: _Take) -> np.ndarray:
     time = take.time(min(4 * decay, take.seconds))
     pitches = take.pick(500, 900) * _BELL_RATIOS * take.rng.uniform(0.98, 1.02, len(_BELL_RATIOS))
     wave = np.zeros(len(time))
+    # Higher partials of a bell decay faster.
     for ratio, pitch in zip(_BELL_RATIOS, pitches, strict=True):
         if pitch < take.ceiling:
             wave += take.pick(0.2, 1) * np.exp(-time * ratio**0.7 / decay) * np.sin(2 * np.pi * pitch * time)
@@ -133,6 +137,7 @@ def _clicks(take: _Take) -> np.ndarray:
 def _drum(take: _Take) -> np.ndarray:
     pitch, decay, drop = take.pick(55, 260), take.pick(0.06, 0.2), take.pick(0.3, 1.5)
     time = take.time(5 * decay)
+    # The pitch of a struck membrane drops within 30 ms as its tension relaxes.
     cycles = np.cumsum(pitch * (1 + drop * np.exp(-time / 0.03))) / take.rate
     head = np.sin(2 * np.pi * cycles) * np.exp(-time / decay)
     snare = take.pick(0.03, 0.5) * np.exp(-2 * time / decay)
@@ -144,6 +149,7 @@ def _engine(take: _Take) -> np.ndarray:
     orders = np.arange(1, 60)
     partials = orders ** -take.rng.uniform(0.6, 1.3) * take.rng.uniform(0.2, 1, len(orders))
     body = take.periodic(pitch, partials)
+    # The noise swells with each stroke of the engine.
     hiss = take.noise(100, take.pick(600, 2500)) * (0.3 + np.maximum(body, 0))
     return body + take.pick(0.2, 1) * hiss
 
@@ -172,6 +178,7 @@ def _rain(take: _Take) -> np.ndarray:
 def _siren(take: _Take) -> np.ndarray:
     centre, depth = take.pick(700, 1300), take.rng.uniform(0.3, 0.7)
     swing = np.sin(2 * np.pi * (take.pick(0.5, 5) * take.time() + take.rng.random()))
+    # A two-tone, a triangular or a sinusoidal siren.
     shape = (np.sign(swing), np.arcsin(swing) * 2 / np.pi, swing)[take.rng.integers(3)]
     partials = np.arange(1, 9) ** -take.rng.uniform(1, 3)
     return take.periodic(centre * np.exp2(depth * shape), partials)
@@ -210,13 +217,14 @@ LABELS: tuple[str, ...] = tuple(_CLASSES)
 def _reverberate(take: _Take, wave: np.ndarray) -> np.ndarray:
     length = take.pick(0.1, 0.4)
     room = take.rng.standard_normal(len(take.time(length))) * np.exp(-5 * take.time(length) / length)
+    # A power of two for the FFT, long enough for the linear convolution.
     size = 1 << (len(wave) + len(room) - 2).bit_length()
     echo = np.fft.irfft(np.fft.rfft(wave, size) * np.fft.rfft(room, size), size)[: len(wave)]
     return wave + take.pick(0.1, 0.5) * _unit(echo)
 
 
 def _record(take: _Take, wave: np.ndarray) -> np.ndarray:
-    # The order in which it happens to a real sound: a room, a background, a microphone, a level.
+    # The order of a real recording: the room, the background, the microphone, the level.
     wave = _unit(wave)
     if take.rng.random() < 0.4:
         wave = _reverberate(take, wave)
@@ -233,19 +241,19 @@ def synthesize(
     sample_rate: int = 22_050,
     duration: float = 2.0,
 ) -> np.ndarray:
-    """Make one sound of a class; the same generator state gives the same sound.
+    """Synthesise one sound of a class. The same generator state gives the same sound.
 
     Args:
-        label: One of `LABELS`.
-        rng: Where pitch, tempo, timbre, level, room and background are drawn from, or its seed.
-        sample_rate: In Hz, at least 8000; no partial exceeds 0.45 of it.
-        duration: In seconds.
+        label: Name from `LABELS`.
+        rng: Random generator, or a seed, for pitch, tempo, timbre, level, room and background.
+        sample_rate: Sample rate (Hz), at least 8000. No partial exceeds 0.45 of it.
+        duration: Duration (seconds).
 
     Returns:
-        float32 ``(round(duration * sample_rate),)`` within [-1, 1]; its peak lies between -20 and -3 dB of full scale.
+        A float32 waveform ``(round(duration * sample_rate),)`` with a peak between -20 and -3 dB of full scale.
 
     Raises:
-        ValueError: An unknown label (the nearest is proposed), or a rate or duration out of range.
+        ValueError: The label is unknown (the message proposes the nearest), or the rate or the duration is out of range.
     """
     if label not in _CLASSES:
         raise unknown_name("label", label, LABELS)
@@ -257,8 +265,8 @@ def synthesize(
 def _check_span(sample_rate: int, duration: float) -> None:
     if not sample_rate >= _LOWEST_RATE:
         raise ValueError(
-            f"sample_rate must be at least {_LOWEST_RATE} Hz, since pitches reach 3500 Hz, got {sample_rate}; "
-            "synthesise at 8000 and go lower with audiozoo.audio.resample"
+            f"sample_rate must be at least {_LOWEST_RATE} Hz, because pitches reach 3500 Hz, got {sample_rate}; "
+            "synthesise at 8000 Hz and call audiozoo.audio.resample"
         )
     if not 1 <= duration * sample_rate < np.inf:
         raise ValueError(f"duration must be at least one sample (1/{sample_rate} s), got {duration}; try 2.0 seconds")
@@ -274,25 +282,25 @@ def synthetic(
     folds: int = 5,
     seed: int = 0,
 ) -> Dataset:
-    """Synthesise a balanced dataset of the ten classes; nothing is downloaded.
+    """Synthesise a balanced dataset of the ten classes, without a download.
 
-    A clip depends on the seed, its class and its number only: more clips leave the first ones as they are.
+    A clip depends only on the seed, its class and its number, so a larger dataset contains the clips of a smaller one.
 
     Args:
-        root: Where to write ``LABEL/LABEL-NN.wav``; `None` keeps the files in memory, as bytes. A file that holds the
-            same bytes already is left alone.
-        clips_per_class: At least `folds`.
-        duration: Of each clip, in seconds.
-        sample_rate: In Hz, at least 8000.
-        folds: Folds, numbered from 1, at least 2; each class is dealt to them in turn.
-        seed: Not negative.
+        root: Folder for the files ``LABEL/LABEL-NN.wav``; `None` keeps the files in memory, as bytes. Files that already have
+            the right content are not written again.
+        clips_per_class: Number of clips of each class, at least `folds`.
+        duration: Duration of each clip (seconds).
+        sample_rate: Sample rate (Hz), at least 8000.
+        folds: Number of folds, at least 2. The clips of each class go to the folds in turn.
+        seed: Random seed, at least 0.
 
     Returns:
-        The dataset "synthetic", its clips 16-bit mono WAV files, class after class, each its own recording.
+        The dataset "synthetic" of 16-bit mono WAV files, ordered by class. Each clip is a recording of its own.
 
     Raises:
         ValueError: A value is out of range.
-        OSError: The folder cannot be written.
+        OSError: The files cannot be written.
     """
     _check_span(sample_rate, duration)
     _check_counts(clips_per_class, folds, seed)

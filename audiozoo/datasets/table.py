@@ -1,4 +1,4 @@
-"""A dataset is a table of labelled clips with its official splits."""
+"""Datasets: tables of labelled clips with their official splits."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ class Clip:
     """A labelled stretch of sound.
 
     Args:
-        path: A path, or the bytes of a sound file.
-        labels: What is heard; one label for most datasets.
-        fold: The official test fold it belongs to; `None` belongs to none and is only learnt from.
-        group: The recording it was cut from; clips of one recording must not be split. `None`: it stands alone.
-        start: Where in the file it begins, seconds.
-        end: Where it ends, seconds; `None`, or beyond the file, is the file's end.
+        path: Path of a sound file, or its content as bytes.
+        labels: Names of the classes in the clip, one for most datasets.
+        fold: Number of the official test fold; `None` for clips that are only for training.
+        group: Name of the recording that the clip comes from. Splits keep the clips of a recording together. `None` if the file
+            is a recording of its own.
+        start: Start in the file (seconds).
+        end: End in the file (seconds); `None`, or a time beyond the end of the file, is the end of the file.
         weight: Weight in training.
-        licence: Of this sound, where those of a dataset differ; otherwise "".
+        licence: Licence of the sound, if the licences in the dataset differ; otherwise "".
 
     Raises:
-        ValueError: No label, a span that is none, or a negative weight.
+        ValueError: There is no label, `start` and `end` are not in order, or the weight is negative.
     """
 
     path: str | bytes
@@ -56,19 +57,19 @@ Split = tuple[int, list[Clip], list[Clip]]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Clips, the labels they may have, and the measure by which the field compares results on them.
+    """Labelled clips with their folds and the metric of the dataset.
 
     Args:
-        name: Of the dataset.
-        clips: All of them.
-        labels: In the order of a classifier's outputs.
-        metric: A name from `audiozoo.metrics.METRICS`.
-        licence: Of the sounds, or "".
-        notes: What the loader has to say, for example about files it passed over.
-        protocol: Fields of a `Recipe` as those prescribe who published the dataset; comparisons on it keep to them.
+        name: Name of the dataset.
+        clips: All clips.
+        labels: Names of the classes in the order of a classifier's outputs.
+        metric: Name from `audiozoo.metrics.METRICS`.
+        licence: Licence of the sounds, or "".
+        notes: Messages of the loader, for example about files that it skipped.
+        protocol: Fields of a `Recipe` that the publishers prescribe. Benchmarks on the dataset use them.
 
     Raises:
-        ValueError: No clips, or a clip with a label that is not among the labels.
+        ValueError: There are no clips, or a clip has a label that is not in `labels`.
     """
 
     name: str
@@ -92,32 +93,33 @@ class Dataset:
 
     @property
     def folds(self) -> list[int]:
-        """The official folds, in order; empty where there are none."""
+        """Numbers of the official folds in order; empty if there are none."""
         return sorted({clip.fold for clip in self.clips if clip.fold is not None})
 
     @property
     def training_clips(self) -> tuple[Clip, ...]:
-        """What to learn from without cross-validation: all clips, but those of a test set that is the only fold."""
+        """Clips for training without cross-validation: all clips, except those of an official test set."""
         return tuple(clip for clip in self.clips if clip.fold is None) if self._has_test_set else self.clips
 
     @property
     def test_clips(self) -> tuple[Clip, ...]:
-        """What to test on without cross-validation: the test set that is the only fold, or else all clips."""
+        """Clips for testing without cross-validation: those of the official test set, or all clips if there is none."""
         return tuple(clip for clip in self.clips if clip.fold is not None) if self._has_test_set else self.clips
 
     @property
     def _has_test_set(self) -> bool:
+        # A test set is a single fold beside clips of no fold.
         return len(self.folds) == 1 and any(clip.fold is None for clip in self.clips)
 
     def splits(self) -> Iterator[Split]:
-        """Yield each official fold as ``(fold, training clips, test clips)``; clips of no fold are learnt from in each.
+        """Yield ``(fold, training clips, test clips)`` for each official fold; clips of no fold are always for training.
 
         Raises:
-            ValueError: There are no folds, or a single one with nothing to learn from, or a recording lies on both sides.
+            ValueError: There are no folds, the only fold leaves no clips for training, or a recording is on both sides.
         """
         if len(self.folds) < 2 and not self._has_test_set:
             raise ValueError(
-                f"{self.name} has no official folds; make some with dataset.with_folds(5), or name a fold for each clip"
+                f"{self.name} has no official folds; make some with dataset.with_folds(5), or set the fold of each clip"
             )
         for fold in self.folds:
             train = [clip for clip in self.clips if clip.fold != fold]
@@ -126,10 +128,17 @@ class Dataset:
             yield fold, train, test
 
     def with_folds(self, folds: int = 5, *, seed: int = 0) -> Self:
-        """Deal the clips into folds with all classes in each, the clips of one recording together.
+        """Divide the clips into stratified folds and keep the clips of a recording together.
+
+        Args:
+            folds: Number of folds, at least 2.
+            seed: Random seed.
+
+        Returns:
+            A copy of the dataset whose clips have folds, numbered from 1.
 
         Raises:
-            ValueError: Fewer than two folds, or a class with fewer recordings than folds.
+            ValueError: `folds` is less than 2, or a class has fewer recordings than folds.
         """
         if folds < 2:
             raise ValueError(f"cross-validation needs at least two folds, got {folds}")
@@ -146,12 +155,13 @@ class Dataset:
 
 
 def recording_of(clip: Clip) -> str | bytes:
-    """Name the recording that a clip was cut from; one that names none is its file."""
+    """Return the recording that a clip comes from: its group, or its file if it has none."""
     return clip.path if clip.group is None else clip.group
 
 
 def recordings_by_label(clips: Sequence[Clip]) -> dict[str, list[str | bytes]]:
-    """Collect the recordings of each (first) label, each once, in the order of the clips."""
+    """Collect the distinct recordings of each first label, in the order of the clips."""
+    # The inner dictionary is an ordered set: the order of a set of strings changes from one process to the next.
     found: dict[str, dict[str | bytes, None]] = {}
     for clip in clips:
         found.setdefault(clip.label, {})[recording_of(clip)] = None
@@ -159,7 +169,16 @@ def recordings_by_label(clips: Sequence[Clip]) -> dict[str, list[str | bytes]]:
 
 
 def deal(clips: Sequence[Clip], parts: int, *, seed: int) -> np.ndarray:
-    """Deal clips into parts of nearly equal class shares, the clips of one recording together; ``(clips,)`` from 0."""
+    """Divide clips into stratified parts and keep the clips of a recording together.
+
+    Args:
+        clips: Clips to divide.
+        parts: Number of parts.
+        seed: Random seed.
+
+    Returns:
+        The part of each clip, integers ``(clips,)`` from 0.
+    """
     from sklearn.model_selection import StratifiedGroupKFold
 
     numbers: dict[str | bytes, int] = {}
@@ -173,21 +192,21 @@ def deal(clips: Sequence[Clip], parts: int, *, seed: int) -> np.ndarray:
 
 
 def hold_out(clips: Sequence[Clip], share: float, *, seed: int) -> np.ndarray:
-    """Choose clips for validation: a share of each class's recordings, whole recordings, at least one where there are two.
+    """Choose clips for validation: a share of the recordings of each class, with all of their clips.
 
     Args:
-        clips: To choose from.
-        share: Between 0 and 1.
-        seed: Of the choice.
+        clips: Clips to choose from.
+        share: Fraction of the recordings of each class, between 0 and 1. At least one recording of each class is chosen.
+        seed: Random seed.
 
     Returns:
-        Booleans ``(clips,)``. A class with a single recording is left in training.
+        Booleans ``(clips,)``, true for validation. A class with a single recording stays in training.
 
     Raises:
-        ValueError: The share is not between 0 and 1.
+        ValueError: `share` is not between 0 and 1.
     """
     if not 0 < share < 1:
-        raise ValueError(f"the share held out must lie between 0 and 1, got {share}")
+        raise ValueError(f"the share for validation must be between 0 and 1, got {share}")
     rng = np.random.default_rng(seed)
     by_label = {label: set(recordings) for label, recordings in recordings_by_label(clips).items()}
     chosen: set[str | bytes] = set()
@@ -196,25 +215,30 @@ def hold_out(clips: Sequence[Clip], share: float, *, seed: int) -> np.ndarray:
         for place in rng.permutation(len(recordings)):
             if len(chosen & set(recordings)) >= wanted:
                 break
-            # A recording may hold several classes: none of them may lose its last one.
+            # A recording may contain several classes, and each of them needs another recording for training.
             if all(recordings[place] not in left or len(left - chosen) > 1 for left in by_label.values()):
                 chosen.add(recordings[place])
     return np.array([recording_of(clip) in chosen for clip in clips])
 
 
 def check_disjoint(train: Sequence[Clip], test: Sequence[Clip], *, what: str = "the split") -> None:
-    """Refuse a split that has clips of one recording, or of one file, on both sides.
+    """Check that training and test clips share no recording and no file.
+
+    Args:
+        train: Training clips.
+        test: Test clips.
+        what: Name of the split, for the message.
 
     Raises:
-        ValueError: Naming the recording.
+        ValueError: A recording or a file is on both sides.
     """
     for kind, of in (("recording", lambda clip: clip.group), ("file", lambda clip: clip.path)):
         both = {of(clip) for clip in train if of(clip) is not None} & {of(clip) for clip in test}
         if both:
             example = min(both, key=str)
             raise ValueError(
-                f"{what}: {len(both)} {kind}(s) lie on both sides, for example {str(example)[:80]!r}; "
-                "a score on such a split says nothing. Put all clips of a recording into one fold."
+                f"{what}: {len(both)} {kind}(s) are on both sides, for example {str(example)[:80]!r}, "
+                "so test scores would be too high; put all clips of a recording into one fold"
             )
 
 
@@ -223,7 +247,7 @@ _LOADERS: dict[str, Loader] = {}
 
 
 def register_dataset(loader: Loader) -> Loader:
-    """Register a loader ``(root, **options) -> Dataset`` under its own name, and return it untouched.
+    """Register a loader ``(root, **options) -> Dataset`` under its function name; for use as a decorator.
 
     Raises:
         ValueError: The name is taken.
@@ -238,7 +262,7 @@ def loader_named(name: str) -> Loader:
     """Return a registered loader.
 
     Raises:
-        ValueError: An unknown name; the nearest is proposed.
+        ValueError: The name is unknown; the message proposes the nearest.
     """
     if name not in _LOADERS:
         raise unknown_name("dataset", name, _LOADERS)

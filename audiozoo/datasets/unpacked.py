@@ -1,4 +1,4 @@
-"""What the loaders of published datasets share: the folder, its tables, its sounds, and folds that stay as published."""
+"""Helpers for loaders of published datasets: find and read tables, check the sounds, keep the published folds."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ def find_table(
     """Find an unpacked dataset by its table.
 
     Args:
-        root: The folder that the user names: the dataset's own, or the one into which its archives were unpacked.
-        tables: Paths in the dataset's folder, the first that is there counts.
-        name: Of the dataset, for messages.
-        inside: Names that the dataset's folder may have in `root`.
+        root: Folder of the dataset, or the folder into which its archives were unpacked.
+        tables: Paths of the table in the folder of the dataset; the first one that exists counts.
+        name: Name of the dataset, for messages.
+        inside: Names that the folder of the dataset may have in `root`.
 
     Returns:
-        The dataset's folder, and the table.
+        The folder of the dataset and the path of the table.
 
     Raises:
-        ValueError: No root is given.
-        FileNotFoundError: There is no such table.
+        ValueError: `root` is `None`.
+        FileNotFoundError: None of the tables exists.
     """
     if root is None:
-        raise ValueError(f"{name} needs root=, the folder that has {tables[0]}")
+        raise ValueError(f"{name} needs root=, the folder with {tables[0]}")
     for folder in (Path(root), *(Path(root) / folder for folder in inside)):
         for table in tables:
             if (folder / table).is_file():
@@ -41,23 +41,32 @@ def find_table(
 
 
 def read_table(table: Path, columns: Iterable[str], *, name: str, delimiter: str = ",") -> list[dict[str, str]]:
-    """Read a table with a header.
+    """Read a CSV table with a header.
+
+    Args:
+        table: Path of the table.
+        columns: Names of the columns that the table must have.
+        name: Name of the dataset, for messages.
+        delimiter: Character between two columns.
+
+    Returns:
+        A mapping from column to text for each line.
 
     Raises:
-        ValueError: It lacks one of the columns, or has no rows.
+        ValueError: The table lacks a column or has no lines.
     """
     with table.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file, delimiter=delimiter))
     if missing := set(columns) - set(rows[0] if rows else ()):
-        raise ValueError(f"{table}: not the table of {name}, it lacks {', '.join(sorted(missing))}")
+        raise ValueError(f"{table}: not the table of {name}: it lacks {', '.join(sorted(missing))}")
     return rows
 
 
 def require_sounds(clips: Sequence[Clip], way_out: str) -> None:
-    """Refuse a dataset of which a part was not unpacked.
+    """Check that the sounds of all clips exist.
 
     Raises:
-        FileNotFoundError: Saying how many sounds are missing, which is the first, and what to do.
+        FileNotFoundError: Some sounds are missing. The message gives their number and the first one, and ends with `way_out`.
     """
     missing = [clip.path for clip in clips if not os.path.isfile(clip.path)]
     if missing:
@@ -65,10 +74,12 @@ def require_sounds(clips: Sequence[Clip], way_out: str) -> None:
 
 
 def as_published(clips: Sequence[Clip]) -> tuple[tuple[Clip, ...], tuple[str, ...]]:
-    """Let the folds stand as published, even where clips of one recording lie in several.
+    """Keep the published folds, even if they divide a recording.
+
+    `Dataset.splits` refuses a recording with clips in several folds, so each part of a divided recording gets its own group.
 
     Returns:
-        The clips, each part of such a recording being a recording of its own, and a note that says so where there are any.
+        The clips, and a note if the folds divide recordings.
     """
     folds: dict[str | None, set[int | None]] = {}
     for clip in clips:
@@ -77,8 +88,8 @@ def as_published(clips: Sequence[Clip]) -> tuple[tuple[Clip, ...], tuple[str, ..
     if not shared:
         return tuple(clips), ()
     note = (
-        f"{len(shared)} recording(s) lie on both sides of a published split, for example {min(map(str, shared))!r}; "
-        "the splits stay as published, so scores compare with others', a little flattered"
+        f"{len(shared)} recording(s) are on both sides of a published split, for example {min(map(str, shared))!r}; "
+        "audiozoo keeps the published splits for comparable scores, which are slightly too high"
     )
     divided = (replace(clip, group=f"{clip.group} in {clip.fold}") if clip.group in shared else clip for clip in clips)
     return tuple(divided), (note,)

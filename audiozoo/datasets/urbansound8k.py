@@ -1,8 +1,8 @@
-"""UrbanSound8K: ten classes of city sounds, up to 4 s long, in ten official folds.
+"""UrbanSound8K: ten classes of city sounds of up to 4 s in ten official folds.
 
 Source: J. Salamon, C. Jacoby, J. P. Bello, "A Dataset and Taxonomy for Urban Sound Research", ACM Multimedia 2014,
-doi:10.1145/2647868.2655045. Archive: `UrbanSound8K.tar.gz`, https://zenodo.org/record/1203745. Licence: CC BY-NC 3.0, so
-not for commercial use.
+doi:10.1145/2647868.2655045. Archive: `UrbanSound8K.tar.gz`, https://zenodo.org/record/1203745. Licence: CC BY-NC 3.0,
+which excludes commercial use.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ _COLUMNS = ("slice_file_name", "fsID", "fold", "classID", "class")
 def urbansound8k(root: str | os.PathLike[str] | None) -> Dataset:
     """Read UrbanSound8K: 8,732 clips of at most 4 s, 10 classes, WAV files of many rates, bit depths and one or two channels.
 
-    The measure is the mean accuracy of the ten official folds; folds dealt anew are not comparable. A clip's group is the
-    recording on Freesound that it was cut from. Should clips of a recording lie in several folds, a note says so.
+    The metric is the mean accuracy over the ten official folds; results on other folds are not comparable. The group of a clip
+    is the Freesound recording that it comes from. A note names recordings with clips in several folds.
 
     Args:
-        root: The unpacked archive, the folder that has `metadata/UrbanSound8K.csv` and `audio/fold1` to `audio/fold10`; or
-            its parent.
+        root: Folder of the unpacked archive, with `metadata/UrbanSound8K.csv` and `audio/fold1` to `audio/fold10`, or its
+            parent.
 
     Raises:
-        FileNotFoundError: The table or some of the sounds are missing.
+        FileNotFoundError: The table or a sound is missing.
         ValueError: The table lacks a column.
     """
     base, table = find_table(root, ("metadata/UrbanSound8K.csv",), name="UrbanSound8K", inside=("UrbanSound8K",))
     rows = read_table(table, _COLUMNS, name="UrbanSound8K")
     found = [_clip(base, row) for row in rows]
-    require_sounds(found, f"unpack the whole of UrbanSound8K.tar.gz (https://zenodo.org/record/1203745) into {base.parent}")
+    require_sounds(found, f"unpack all of UrbanSound8K.tar.gz (https://zenodo.org/record/1203745) into {base.parent}")
     clips, notes = as_published(found)
     labels = {int(row["classID"]): row["class"] for row in rows}
     return Dataset(

@@ -1,1 +1,1 @@
-"""The models, one file for each family; the registry finds them by importing what lies here."""
+"""The models of the zoo, one file for each family. The registry imports every module of this folder."""

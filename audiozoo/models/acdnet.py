@@ -1,4 +1,4 @@
-"""ACDNet: learns its own filters from the waveform and reads what they give as a picture.
+"""ACDNet: one-dimensional convolutions learn a filterbank on the waveform, two-dimensional ones classify its output.
 
 Source: Mohaimenuzzaman, Bergmeir, West, Meyer, "Environmental Sound Classification on the Edge: A Pipeline for Deep Acoustic
 Networks on Extremely Resource-Constrained Devices", Pattern Recognition 2023, arXiv:2103.03483.
@@ -42,17 +42,19 @@ def acdnet(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Two convolutions over time learn 64 filters every 10 ms, ten 3x3 ones read them as a spectrogram.
+    """ACDNet: two 1-D convolutions learn a filterbank on the waveform, nine 3x3 convolutions classify its output.
 
-    Its last convolution has as many filters as there are classes, and their means are the embedding.
+    The first part gives 64 filter outputs every 10 ms, which the second part takes as a spectrogram. The last convolution has
+    one filter for each class; the means of these filters are the embedding.
 
     Args:
-        input_shape: ``(samples, channels)``, at least 213 samples. The published pool of 50 is 10 ms at 20 kHz.
-        num_classes: Classes.
-        dropout: Before the last convolution.
-        l2: Weight of the squares of the kernels in the loss; half of the published weight decay, which is the same.
-        normalization_momentum: Of the moving averages.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        input_shape: ``(samples, channels)``, at least 213 samples.
+        num_classes: Number of classes.
+        dropout: Dropout rate before the last convolution.
+        l2: Factor of the L2 penalty on the kernels. It is half of the published weight decay of 5e-4, because the gradient of
+            the penalty has a factor of 2.
+        normalization_momentum: Momentum of batch normalisation.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
         ValueError: The input is too small.
@@ -62,12 +64,14 @@ def acdnet(
     kernels = {"use_bias": False, "kernel_initializer": "he_normal", "kernel_regularizer": keras.regularizers.L2(l2)}
     for filters, size in ((8, 9), (64, 5)):
         x = _activated(keras.layers.Conv1D(filters, size, strides=2, **kernels)(x), normalization_momentum)
+    # Two strides of 2 and this pooling of 50 give one frame in 200 samples, which are 10 ms at 20 kHz.
     x = keras.layers.MaxPooling1D(50)(x)
+    # From here on the 64 filters are the bands of a spectrogram with one channel.
     x = keras.layers.Reshape((64, -1, 1))(keras.layers.Permute((2, 1))(x))
     for filters, convolutions in ((32, 1), (64, 2), (128, 2), (256, 2), (512, 2)):
         for _ in range(convolutions):
             x = _activated(keras.layers.Conv2D(filters, 3, padding="same", **kernels)(x), normalization_momentum)
-        # Time that is down to one frame is pooled no more, so that short inputs pass.
+        # A single frame cannot be pooled further; without the minimum, short inputs would be refused.
         x = keras.layers.MaxPooling2D((2, min(2, x.shape[2])))(x)
     x = keras.layers.Dropout(dropout)(x)
     x = _activated(keras.layers.Conv2D(num_classes, 1, **kernels)(x), normalization_momentum)

@@ -1,8 +1,10 @@
-"""Networks for images on spectrograms: under recurrent layers, alone, or with what ImageNet taught them.
+"""Image classification networks on spectrograms, optionally with ImageNet weights.
 
-Sources: `resnet_lstm` and `mobilenet` are in the code of wubinbai/Audio-Classification-Models (2020), `resnet_ldnn` and
-`mobilenet`; `inception_transfer` is the network of an article on everyday sounds, which leaves the head open. The backbones are
-those of keras.applications.
+Sources: wubinbai/Audio-Classification-Models (2020) contains `resnet_lstm` and `mobilenet_v2` under the names `resnet_ldnn` and
+`mobilenet`. `inception_transfer` is the network of an article on everyday sounds, which does not specify its head. The
+backbones come from keras.applications: He et al., arXiv:1512.03385 (ResNet50); Simonyan, Zisserman, arXiv:1409.1556 (VGG16);
+Szegedy et al., arXiv:1512.00567 (InceptionV3); Huang et al., arXiv:1608.06993 (DenseNet121); Sandler et al., arXiv:1801.04381
+(MobileNetV2); Tan, Le, arXiv:1905.11946 (EfficientNetB0).
 """
 
 from __future__ import annotations
@@ -24,17 +26,25 @@ ImageWeights = Literal["imagenet"] | None
 
 _LOGMEL = LogMel(sample_rate=44_100, duration=128 * 1_024 / 44_100, framing="window", n_fft=1_024, hop_length=1_024, n_mels=128)
 _THREE_LOGMELS = Stack(of=(_LOGMEL, _LOGMEL, _LOGMEL))
-"""128 mel bands in decibels by 128 frames that do not overlap, thrice, as the three colours of a picture."""
+"""A log-mel image: 128 mel bands (dB) by 128 frames that do not overlap, repeated as three channels."""
 
 
 class _Backbone(NamedTuple):
-    """The fewest rows and columns a backbone takes, and the deviation and mean of what its ImageNet weights were fed."""
+    """What a backbone needs of its input.
+
+    Args:
+        smallest: Smallest number of bands and of frames.
+        deviation: Standard deviation of the pixels that its ImageNet weights were trained on.
+        mean: Mean of these pixels.
+    """
 
     smallest: int
     deviation: float
     mean: float
 
 
+# The deviations and means follow the preprocessing of keras.applications: pixels from 0 to 255 without their mean (ResNet50,
+# VGG16), pixels from -1 to 1 (InceptionV3, MobileNetV2), standardised (DenseNet121) or raw pixels (EfficientNetB0).
 _BACKBONES: dict[str, _Backbone] = {
     "ResNet50": _Backbone(32, 58.0, 0.0),
     "VGG16": _Backbone(32, 58.0, 0.0),
@@ -67,27 +77,30 @@ def resnet_lstm(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """A network for images, then two recurrent layers over the columns of what it found.
+    """An image backbone on a mel spectrogram, then two LSTM layers over the frames of its feature map.
 
     Args:
-        input_shape: ``(bands, frames, channels)``, at least 32 by 32, for InceptionV3 75 by 75.
-        num_classes: Classes.
-        backbone: "ResNet50", "VGG16", "InceptionV3", "DenseNet121", "MobileNetV2" or "EfficientNetB0".
-        weights: "imagenet" starts the backbone from what it learnt on images (Keras downloads it once); one channel is
-            repeated to its three, and standardised features are brought to the range that it was fed.
-        bidirectional: Whether the recurrent layers also run backwards.
-        attention: "additive" or "self" attention over the columns; `None` for none, as published.
-        attention_at: "between" the recurrent layers; after them, "sum" adds the weighed columns up and "flatten" classifies
-            all of them.
-        recurrent_dropout: Of what each recurrent layer takes in.
-        dropout: Share of the embedding that is dropped in training.
-        normalization_momentum: Of the backbone's moving averages. The usual 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        input_shape: ``(bands, frames, channels)``, at least 32 by 32 (75 by 75 for InceptionV3).
+        num_classes: Number of classes.
+        backbone: Name of the network in keras.applications: "ResNet50", "VGG16", "InceptionV3", "DenseNet121",
+            "MobileNetV2" or "EfficientNetB0".
+        weights: "imagenet" loads the backbone's ImageNet weights, which Keras downloads once. A single channel is then repeated
+            three times, and standardised features are scaled to the range of the pixels that the backbone was trained on.
+            `None` leaves the random initialisation.
+        bidirectional: Whether the recurrent layers run in both directions.
+        attention: "additive" or "self" attention over the frames, or `None`, as published.
+        attention_at: Place of the attention: "between" the recurrent layers, or after them, where "sum" adds the weighted
+            frames and "flatten" keeps them all.
+        recurrent_dropout: Dropout rate of the inputs of each recurrent layer.
+        dropout: Dropout rate of the embedding.
+        normalization_momentum: Momentum of the backbone's batch normalisation. The usual 0.99 settles only after thousands of
+            steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
-        ValueError: The input is too small, an unknown backbone, weights that there are not, or an attention that the network
-            cannot have.
-        OSError: The backbone's weights could not be downloaded.
+        ValueError: The input is too small, the backbone or the weights are unknown, or the network does not support the
+            attention.
+        OSError: Keras cannot download the backbone's weights.
     """
     inputs = keras.Input(input_shape, name="features")
     x = time_first(_seen(inputs, "resnet_lstm", backbone, weights, normalization_momentum))
@@ -121,18 +134,19 @@ def mobilenet_v2(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """MobileNetV2 on the spectrogram as a picture.
+    """MobileNetV2, optionally with ImageNet weights, on a mel spectrogram.
 
     Args:
         input_shape: ``(bands, frames, channels)``, at least 32 by 32.
-        num_classes: Classes.
-        weights: As for `resnet_lstm`.
-        normalization_momentum: Of the moving averages. The original's 0.999 needs many thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        num_classes: Number of classes.
+        weights: "imagenet" loads the ImageNet weights, which Keras downloads once. A single channel is then repeated three
+            times, and standardised features are scaled to pixels from -1 to 1. `None` leaves the random initialisation.
+        normalization_momentum: Momentum of batch normalisation. The source's 0.999 needs tens of thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
-        ValueError: The input is too small, or weights that there are not.
-        OSError: The weights could not be downloaded.
+        ValueError: The input is too small, or the weights are unknown.
+        OSError: Keras cannot download the weights.
     """
     inputs = keras.Input(input_shape, name="features")
     x = _seen(inputs, "mobilenet_v2", "MobileNetV2", weights, normalization_momentum)
@@ -156,20 +170,20 @@ def inception_transfer(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """InceptionV3, which may know images already, on the spectrogram as a picture.
+    """InceptionV3, optionally with ImageNet weights, on a log-mel image.
 
     Args:
         input_shape: ``(bands, frames, channels)``, at least 75 by 75.
-        num_classes: Classes.
-        weights: "imagenet" starts from what the network learnt on images (Keras downloads it once): one channel is repeated to
-            its three, and standardised features are brought to the range that it was fed.
-        trainable: Whether the network learns too, or the last layer alone.
-        normalization_momentum: Of the moving averages. The usual 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        num_classes: Number of classes.
+        weights: "imagenet" loads the ImageNet weights, which Keras downloads once. A single channel is then repeated three
+            times, and standardised features are scaled to pixels from -1 to 1. `None` leaves the random initialisation.
+        trainable: Whether training changes the whole network, or only the last layer.
+        normalization_momentum: Momentum of batch normalisation. The usual 0.99 settles only after thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
-        ValueError: The input is too small, or weights that there are not.
-        OSError: The weights could not be downloaded.
+        ValueError: The input is too small, or the weights are unknown.
+        OSError: Keras cannot download the weights.
     """
     inputs = keras.Input(input_shape, name="features")
     x = _seen(inputs, "inception_transfer", "InceptionV3", weights, normalization_momentum, trainable=trainable)
@@ -178,22 +192,23 @@ def inception_transfer(
 
 
 def _seen(x: Any, model: str, name: str, weights: ImageWeights, momentum: float, *, trainable: bool = True) -> Any:
-    """Return what a backbone makes of the features, ``(rows, columns, channels)`` of some 32nd of their size."""
+    """Return a backbone's feature map ``(bands, frames, channels)``, each axis about 1/32 as long as the input's."""
     if name not in _BACKBONES:
         raise unknown_name("backbone", name, _BACKBONES)
     if weights not in ("imagenet", None):
         raise ValueError(
-            f"the weights that {model} can start from are 'imagenet' or None, got {weights!r}: "
-            "or give the path of a file with the weights of the whole model"
+            f"{model} starts from the weights 'imagenet' or None, got {weights!r}; "
+            "or pass the path of a file with the weights of the whole model"
         )
     backbone = _BACKBONES[name]
     require_size(model, x.shape[1:], (backbone.smallest, backbone.smallest))
     if weights:
         x = _as_picture(x, model)
-    # EfficientNet brings its own scaling, which expects pixels from 0 to 255 whatever its weights.
+    # EfficientNetB0 begins with a rescaling layer of its own, which expects pixels from 0 to 255 with any weights.
     if weights or name == "EfficientNetB0":
         x = keras.layers.Rescaling(backbone.deviation, offset=backbone.mean)(x)
     trunk = _trunk(name, x.shape[1:], weights)
+    # keras.applications has no argument for the momentum.
     for layer in trunk.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = momentum
@@ -206,7 +221,7 @@ def _as_picture(x: Any, model: str) -> Any:
     if channels == 1:
         return keras.layers.Concatenate()([x, x, x])
     if channels != 3:
-        raise ValueError(f"{model} with ImageNet weights takes 1 channel, which is repeated, or 3; got {channels}")
+        raise ValueError(f"{model} with ImageNet weights takes 3 channels, or 1, which it repeats; got {channels}")
     return x
 
 
@@ -214,12 +229,12 @@ def _trunk(name: str, input_shape: tuple[int, ...], weights: ImageWeights) -> ke
     try:
         return getattr(keras.applications, name)(include_top=False, weights=weights, input_shape=tuple(input_shape))
     except Exception as error:
-        # Keras has no type of its own for a failed download.
+        # Keras raises a bare Exception for a failed download; only its message tells.
         address = re.search(r"URL fetch failure on (\S+)/([^/\s]+\.h5)", str(error))
         if not address:
             raise
         folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
         raise OSError(
-            f"the ImageNet weights of {name} could not be downloaded: check the network, or download {address[2]} from "
+            f"cannot download the ImageNet weights of {name}: check the network, or download {address[2]} from "
             f"{address[1]} on another machine and put it into {folder}"
         ) from error

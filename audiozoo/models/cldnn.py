@@ -1,8 +1,8 @@
-"""CLDNN: convolutions, then LSTM layers over time, then dense layers; with attention if wished.
+"""CLDNN: convolutions, then LSTM layers over time, then dense layers, optionally with attention.
 
-Sources: the kind of network is of Sainath, Vinyals, Senior, Sak, "Convolutional, Long Short-Term Memory, Fully Connected Deep
-Neural Networks", ICASSP 2015. `cldnn` is the one of the article "music2vec" (Srinivasa, Hebbar, 2017); the bidirectional ones,
-with their attention, are in the code of wubinbai/Audio-Classification-Models (2020).
+Sources: Sainath, Vinyals, Senior, Sak, "Convolutional, Long Short-Term Memory, Fully Connected Deep Neural Networks", ICASSP
+2015, introduced the architecture. `cldnn` follows the article "music2vec" (Srinivasa, Hebbar, 2017). The bidirectional networks
+and their attention follow the code of wubinbai/Audio-Classification-Models (2020).
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ def cldnn(
     attention_at: AttentionAt = "between",
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Three convolutions over time and bands in turn, two recurrent layers, two dense ones.
+    """CLDNN of music2vec: three convolutions, two LSTM layers, two dense layers.
 
-    The article publishes the kernels, the 32x32x64 and 32x2048 between its parts and the recurrent layers. The first two
-    numbers of filters, the pooling by 4 that gives those shapes and the ReLUs are this package's reading of it.
+    The article gives the kernels, the recurrent layers, and the shapes 32x32x64 and 32x2048 between the parts. The numbers of
+    filters of the first two convolutions, the pooling by 4 that leads to those shapes, and the ReLUs are this package's choice.
 
     Args:
         input_shape: ``(bands, frames, channels)``, at least 4 bands and 4 frames.
-        num_classes: Classes.
-        filters: Of each convolution.
-        attention: "additive" or "self" attention over the frames; `None` for none, as published.
-        attention_at: "between" the recurrent layers; after them, "sum" adds the weighed frames up and "flatten" classifies
-            all of them.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        num_classes: Number of classes.
+        filters: Number of filters of each convolution.
+        attention: "additive" or "self" attention over the frames, or `None`, as published.
+        attention_at: Place of the attention: "between" the recurrent layers, or after them, where "sum" adds the weighted
+            frames and "flatten" keeps them all.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
-        ValueError: The input is too small, or an attention that the network cannot have.
+        ValueError: The input is too small, or the network does not support the attention.
     """
     require_size("cldnn", input_shape, (4, 4))
     inputs = x = keras.Input(input_shape, name="features")
@@ -74,20 +74,20 @@ def cldnn_bidirectional(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Nine convolutions in three blocks, two bidirectional recurrent layers, two dense ones.
+    """Bidirectional CLDNN: nine convolutions in three blocks, two bidirectional LSTM layers, two dense layers.
 
     Args:
         input_shape: ``(bands, frames, channels)``, at least 4 bands and 4 frames.
-        num_classes: Classes.
-        dropout: Of what the recurrent layers take in.
-        attention: "additive" or "self" attention over the frames; `None` for none.
-        attention_at: "between" the recurrent layers; after them, "sum" adds the weighed frames up and "flatten" classifies
-            all of them.
-        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        num_classes: Number of classes.
+        dropout: Dropout rate of the inputs of the recurrent layers.
+        attention: "additive" or "self" attention over the frames, or `None`.
+        attention_at: Place of the attention: "between" the recurrent layers, or after them, where "sum" adds the weighted
+            frames and "flatten" keeps them all.
+        normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
-        ValueError: The input is too small, or an attention that the network cannot have.
+        ValueError: The input is too small, or the network does not support the attention.
     """
     return _bidirectional(
         "cldnn_bidirectional",
@@ -120,16 +120,16 @@ def cldnn_attention(
     """`cldnn_bidirectional` with additive attention over the frames.
 
     Args:
-        input_shape: ``(bands, frames, channels)``, at least 4 bands and 4 frames; made for that many frames.
-        num_classes: Classes.
-        dropout: Of what the recurrent layers take in.
-        attention_at: "between" the recurrent layers; after them, "sum" adds the weighed frames up and "flatten" classifies
-            all of them (3,220,166 parameters).
-        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        input_shape: ``(bands, frames, channels)``, at least 4 bands and 4 frames. The number of frames is fixed.
+        num_classes: Number of classes.
+        dropout: Dropout rate of the inputs of the recurrent layers.
+        attention_at: Place of the attention: "between" the recurrent layers, or after them, where "sum" adds the weighted
+            frames and "flatten" keeps them all (3,220,166 parameters).
+        normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
-        ValueError: The input is too small, or an unknown place.
+        ValueError: The input is too small, or `attention_at` is unknown.
     """
     return _bidirectional(
         "cldnn_attention",
@@ -159,18 +159,18 @@ def cldnn_self_attention(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """`cldnn_bidirectional` with additive self-attention of the frames.
+    """`cldnn_bidirectional` with additive self-attention over the frames.
 
     Args:
         input_shape: ``(bands, frames, channels)``, at least 4 bands and 4 frames.
-        num_classes: Classes.
-        dropout: Of what the recurrent layers take in.
-        attention_at: "between" the recurrent layers; after them, "flatten" classifies all frames. There is no "sum".
-        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        num_classes: Number of classes.
+        dropout: Dropout rate of the inputs of the recurrent layers.
+        attention_at: Place of the attention: "between" the recurrent layers, or "flatten" after them, which keeps all frames.
+        normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
-        ValueError: The input is too small, or another place.
+        ValueError: The input is too small, or `attention_at` is neither "between" nor "flatten".
     """
     return _bidirectional(
         "cldnn_self_attention",
@@ -207,7 +207,7 @@ def _bidirectional(
         attention=attention,
         attention_at=attention_at,
     )
-    # Linear in the source.
+    # The source has no activation here.
     x = keras.layers.Dense(64, name="embedding")(x)
     outputs = classify(x, num_classes, activation=activation, kernel_regularizer=keras.regularizers.L2(1e-4))
     return keras.Model(inputs, outputs, name=name)

@@ -1,11 +1,11 @@
-"""Deep CNNs whose blocks look along one axis at a time, on one kind of feature or on several side by side.
+"""Deep CNNs whose kernels cover one axis at a time, on one feature or on several features as channels.
 
 Sources: Sharma, Granmo, Goodwin, "Environment Sound Classification using Multiple Feature Channels and Attention based Deep
-Convolutional Neural Network", Interspeech 2020, arXiv:1908.11219: its Table I and, for the attention, its Figure 2; and
-wubinbai/Audio-Classification-Models (2020), whose code has the smaller networks, `sfc_dcnn` and `mfc_dcnn`.
+Convolutional Neural Network", Interspeech 2020, arXiv:1908.11219 (Table I, and Figure 2 for the attention);
+wubinbai/Audio-Classification-Models (2020), whose code contains the smaller networks `sfc_dcnn` and `mfc_dcnn`.
 
-The paper and the code of the multi-channel networks put time first; here the bands come first, and so the axes of their
-kernels and pools stand the other way round. The arithmetic is the same.
+The paper and the code of the multi-channel networks put time on the first axis. Here the first axis is frequency, so the two
+sizes of each kernel and each pool are swapped; the arithmetic is the same.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from audiozoo.layers import Activation, classify, convolution_block, keras
 from audiozoo.registry import Reference, Score, register
 
 _Blocks = tuple[tuple[int, tuple[int, int], tuple[int, int]], ...]
+"""Filters, kernel (bands, frames) and pool (bands, frames) of each block."""
 
 _SINGLE: _Blocks = (
     (32, (1, 3), (1, 2)),
@@ -46,7 +47,7 @@ _SHARMA: _Blocks = (
 )
 
 _RECIPE = {"epochs": 100, "batch_size": 32, "learning_rate": 1e-4, "patience": 30, "refit": True}
-"""The source's optimiser and learning rate; it leaves the number of epochs open."""
+"""The optimiser and learning rate of the source, which does not state the number of epochs."""
 
 _SHARMA_SCORES = [
     Score("ESC-10", "accuracy", 94.75, "paper, with attention"),
@@ -71,16 +72,16 @@ def cnn_single_channel(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Six blocks of three convolutions along time, then bands, then both, on one kind of feature.
+    """Six blocks of three convolutions along time, bands or both, on one feature.
 
-    The 1x3 kernels act on time and the 3x1 ones on bands, as in the source's code; its text says the opposite.
+    The 1x3 kernels act on time and the 3x1 kernels on bands, as in the code of the source; its text says the opposite.
 
     Args:
-        input_shape: ``(bands, frames, channels)``, of any size; the dense layer grows with it.
-        num_classes: Classes.
-        dropout: Share of the embedding that is dropped in training.
-        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        input_shape: ``(bands, frames, channels)``, of any size; the dense layer grows with the input.
+        num_classes: Number of classes.
+        dropout: Dropout rate of the embedding.
+        normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
     """
     inputs = keras.Input(input_shape, name="features")
     x = _convolutions(inputs, _SINGLE, normalization_momentum)
@@ -103,17 +104,17 @@ def cnn_multichannel(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Six blocks of three convolutions along bands, then time, then both, on four kinds of features.
+    """Six blocks of three convolutions along bands, time or both, on four features as channels.
 
-    The 3x1 kernels act on bands and the 1x5 ones on time. The pools also take what is left at the end of an axis, which
-    changes nothing at the published size and lets the network take fewer than its 256 frames.
+    The 3x1 kernels act on bands and the 1x5 kernels on time. The pools pad an incomplete last part of an axis. This changes
+    nothing at the published size, and the network then takes fewer than 256 frames.
 
     Args:
-        input_shape: ``(bands, frames, channels)``, of any size; the dense layer grows with it.
-        num_classes: Classes.
-        dropout: Share of the embedding that is dropped in training.
-        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        input_shape: ``(bands, frames, channels)``, of any size; the dense layer grows with the input.
+        num_classes: Number of classes.
+        dropout: Dropout rate of the embedding.
+        normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
     """
     inputs = keras.Input(input_shape, name="features")
     x = _convolutions(inputs, _MULTI, normalization_momentum)
@@ -135,17 +136,17 @@ def cnn_multichannel_attention(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """The convolutions of cnn_multichannel, each block multiplied by a small branch that attends to its input.
+    """cnn_multichannel with an attention branch that multiplies the output of each block.
 
-    Of the branch the paper gives the layers. Here its weights are near 1 to begin with, so that training starts from the
-    network without attention, and end at 6, so that loud input does not overflow.
+    The paper gives the layers of the branch. Here its weights start near 1, so that training starts from the network without
+    attention, and are clipped at 6, so that loud input does not overflow.
 
     Args:
-        input_shape: ``(bands, frames, channels)``, of any size; the dense layer grows with it.
-        num_classes: Classes.
-        dropout: Share of the embedding that is dropped in training.
-        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        input_shape: ``(bands, frames, channels)``, of any size; the dense layer grows with the input.
+        num_classes: Number of classes.
+        dropout: Dropout rate of the embedding.
+        normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
     """
     inputs = keras.Input(input_shape, name="features")
     x = _convolutions(inputs, _MULTI, normalization_momentum, attention=True)
@@ -167,18 +168,18 @@ def cnn_multichannel_sharma(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Eight blocks of two convolutions along bands, then time, then both, on four kinds of features.
+    """Eight blocks of two convolutions along bands, time or both, on four features as channels (Sharma et al.).
 
-    The paper's 1x3 kernels act on bands and its 7x1 ones on time. It leaves the padding of the pools, the dropout and the
-    regularisation open: the pools take what is left at the end of an axis, without which the published size does not fit,
-    and the rest is that of `cnn_multichannel`.
+    The paper's 1x3 kernels act on bands and its 7x1 kernels on time. The paper does not state the padding of the pools, the
+    dropout and the regularisation. Here the pools pad, because the published size does not fit otherwise; dropout and
+    regularisation are those of `cnn_multichannel`.
 
     Args:
-        input_shape: ``(bands, frames, channels)``, of any size; the dense layers grow with it.
-        num_classes: Classes.
-        dropout: After each dense layer.
-        normalization_momentum: Of the moving averages. The usual 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        input_shape: ``(bands, frames, channels)``, of any size; the dense layers grow with the input.
+        num_classes: Number of classes.
+        dropout: Dropout rate after each dense layer.
+        normalization_momentum: Momentum of batch normalisation. The usual 0.99 settles only after thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
     """
     inputs = keras.Input(input_shape, name="features")
     x = _convolutions(inputs, _SHARMA, normalization_momentum, pointwise=False)
@@ -201,17 +202,17 @@ def cnn_multichannel_sharma_attention(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """The convolutions of cnn_multichannel_sharma with 1x1 ones, each block multiplied by a branch that attends to its input.
+    """cnn_multichannel_sharma with 1x1 convolutions and an attention branch that multiplies the output of each block.
 
-    Of the branch the paper gives the layers. Here its weights are near 1 to begin with, so that training starts from the
-    network without attention, and end at 6, so that loud input does not overflow.
+    The paper gives the layers of the branch. Here its weights start near 1, so that training starts from the network without
+    attention, and are clipped at 6, so that loud input does not overflow.
 
     Args:
-        input_shape: ``(bands, frames, channels)``, of any size; the dense layers grow with it.
-        num_classes: Classes.
-        dropout: After each dense layer.
-        normalization_momentum: Of the moving averages. The usual 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        input_shape: ``(bands, frames, channels)``, of any size; the dense layers grow with the input.
+        num_classes: Number of classes.
+        dropout: Dropout rate after each dense layer.
+        normalization_momentum: Momentum of batch normalisation. The usual 0.99 settles only after thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
     """
     inputs = keras.Input(input_shape, name="features")
     x = _convolutions(inputs, _SHARMA, normalization_momentum, attention=True)
@@ -226,15 +227,15 @@ def _convolutions(x: Any, blocks: _Blocks, momentum: float, *, pointwise: bool =
 
 
 def _attention(x: Any, filters: int, kernel: tuple[int, int], pool: tuple[int, int], momentum: float) -> Any:
-    """Weigh each place and filter of a block by its pooled input: a depthwise and a 1x1 convolution, along the block's axes."""
+    """Compute a weight for each value of a block's output: a depthwise and a 1x1 convolution on the block's pooled input."""
     x = keras.layers.MaxPooling2D(pool, padding="same")(x)
     x = keras.layers.DepthwiseConv2D(tuple(min(size, 3) for size in kernel), padding="same")(x)
     x = keras.layers.Conv2D(filters, 1)(x)
-    # Weights near one to begin with: with the usual beginning, around zero and half of them cut off, the product of six blocks
-    # of noise is what is learnt by heart (22 % on held-out ESC-10 clips after 36 epochs, where this gives 69 %).
+    # The weights start near 1. With the usual initialisation they are centred on 0 and the ReLU cuts half of them off, so the
+    # network multiplies six blocks of noise and overfits (22 % on held-out ESC-10 clips after 36 epochs, against 69 % here).
     gain = keras.initializers.Constant(0.1)
     x = keras.layers.BatchNormalization(momentum=momentum, gamma_initializer=gain, beta_initializer="ones")(x)
-    # Unbounded weights that grow with the input square it at each block: ten times as loud becomes infinite after a few.
+    # Weights without a bound grow with the input, so each block squares it: ten times the level overflows after a few blocks.
     return keras.layers.ReLU(max_value=6.0)(x)
 
 

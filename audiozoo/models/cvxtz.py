@@ -1,6 +1,6 @@
-"""Two small CNNs for the Freesound 2018 challenge: one on the waveform, one on log-mel.
+"""Two small CNNs for the Freesound 2018 challenge: one on the waveform, one on a log-mel spectrogram.
 
-Source: CVxTz/audio_classification (2018), whose results are means over three networks on an unstated split.
+Source: CVxTz/audio_classification (2018), which reports results of three averaged networks and does not state the split.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from audiozoo.registry import Reference, Score, register
 def wave_cnn(
     input_shape: tuple[int, ...], num_classes: int, *, dropout: float = 0.1, activation: Activation = "softmax"
 ) -> keras.Model:
-    """Eight one-dimensional convolutions on two seconds of waveform.
+    """Eight 1-D convolutions on two seconds of waveform.
 
     Args:
         input_shape: ``(samples, channels)``, at least 1,616 samples.
-        num_classes: Classes.
-        dropout: After each pooling, and twice as much before the dense layers.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        num_classes: Number of classes.
+        dropout: Dropout rate after each pooling; twice this rate before the dense layers.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
         ValueError: The input is too small.
@@ -44,6 +44,7 @@ def wave_cnn(
     x = keras.layers.GlobalMaxPooling1D()(x)
     x = keras.layers.Dropout(2 * dropout)(x)
     x = keras.layers.Dense(64, activation="relu")(x)
+    # 1,028 and not 1,024, as in the source.
     x = keras.layers.Dense(1_028, activation="relu", name="embedding")(x)
     return keras.Model(inputs, classify(x, num_classes, activation=activation), name="wave_cnn")
 
@@ -68,16 +69,16 @@ def mel_cnn(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Five convolutions without padding on many mel bands, after a normalisation of the input.
+    """Batch normalisation and five convolutions without padding on 320 mel bands.
 
-    The first kernels and the first pool are 7 bands by 3 frames; the source, which puts time first, writes (3, 7).
+    The first two kernels and the first pool cover 7 bands by 3 frames. The source, with time first, writes (3, 7).
 
     Args:
         input_shape: ``(bands, frames, channels)``, at least 103 bands and 43 frames.
-        num_classes: Classes.
-        dropout: After each pooling.
-        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        num_classes: Number of classes.
+        dropout: Dropout rate after each pooling.
+        normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
         ValueError: The input is too small.

@@ -32,22 +32,22 @@ def dcase2018_baseline(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Two 7x7 convolutions normalised per mel band: the DCASE 2018 task 1A baseline.
+    """DCASE 2018 task 1A baseline: two 7x7 convolutions, normalised per mel band.
 
     Args:
         input_shape: ``(bands, frames, channels)``, at least 20 bands and 5 frames.
-        num_classes: Classes.
-        dropout: After each pooling and after the dense layer.
-        normalization_axis: "mel" normalises each band, as published; "channel" each filter.
-        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        num_classes: Number of classes.
+        dropout: Dropout rate after each pooling and after the dense layer.
+        normalization_axis: Axis of batch normalisation: "mel" normalises each band, as published, "channel" each filter.
+        normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
         ValueError: The input is too small.
     """
     require_size("dcase2018_baseline", input_shape, (20, 5))
     inputs = x = keras.Input(input_shape, name="features")
-    # The published pooling of 5 and then 100 frames means all of the time, whatever its length.
+    # The published pools take 5 and then 100 of 500 frames, so the second covers all of the time; here it does at any length.
     for filters, pool in ((32, (5, 5)), (64, (4, input_shape[1] // 5))):
         x = keras.layers.Conv2D(filters, 7, padding="same")(x)
         x = keras.layers.BatchNormalization(axis=axis_of(normalization_axis), momentum=normalization_momentum)(x)

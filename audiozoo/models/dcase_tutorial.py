@@ -1,6 +1,6 @@
-"""The convolutional network of the DCASE 2018 tutorial on acoustic scenes.
+"""The CNN of the DCASE 2018 tutorial on acoustic scene classification.
 
-Source: the tutorial's notebook, with its table of layers and its result on the development set of DCASE 2018 task 1A.
+Source: the tutorial's notebook, which shows the table of layers and the result on the development set of DCASE 2018 task 1A.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ def dcase_tutorial_cnn(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Two 5x5 convolutions and the maximum of each filter: the network of the DCASE 2018 tutorial.
+    """DCASE 2018 tutorial CNN: two 5x5 convolutions and global max pooling.
 
     Args:
         input_shape: ``(bands, frames, channels)``, at least 4 bands and 8 frames.
-        num_classes: Classes.
-        dropout: After each pooling.
-        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        num_classes: Number of classes.
+        dropout: Dropout rate after each pooling.
+        normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
         ValueError: The input is too small.

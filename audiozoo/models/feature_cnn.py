@@ -1,4 +1,4 @@
-"""A small CNN on the mean over time of five features of a clip, laid side by side as the columns of a table.
+"""A small CNN on the means over time of five features of a clip, as the columns of a table.
 
 Source: wubinbai/Audio-Classification-Models (2020), section "audio features with 2-D CNN".
 """
@@ -22,9 +22,9 @@ _MEAN_FEATURES = Statistics(
     ),
     form="table",
 )
-"""The means of 40 MFCC, 40 mel bands (linear power) and three kinds of 40 pitch classes, a column each.
+"""Means of 40 MFCC, 40 mel bands (linear power), and 40 pitch classes from the STFT, from the CQT and of CENS: five columns.
 
-The source stacks them as rows and reshapes that to 40x5, which tears the features apart; here a column is a feature.
+The source stacks the features as rows and reshapes the result to 40x5, which mixes them. Here each column is one feature.
 """
 
 
@@ -38,17 +38,18 @@ The source stacks them as rows and reshapes that to 40x5, which tears the featur
 def feature_cnn(
     input_shape: tuple[int, ...], num_classes: int, *, dropout: float = 0.3, activation: Activation = "softmax"
 ) -> keras.Model:
-    """Two 5x5 convolutions on a table of mean features of the whole clip.
+    """Two 5x5 convolutions on a table of five features, averaged over the clip.
 
     Args:
-        input_shape: ``(bands, features, channels)``.
-        num_classes: Classes.
-        dropout: After the convolutions and after each dense layer.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        input_shape: ``(bands, features, channels)``, of any size.
+        num_classes: Number of classes.
+        dropout: Dropout rate after the convolutions and after each dense layer.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
     """
     inputs = x = keras.Input(input_shape, name="features")
     for filters in (64, 128):
         x = keras.layers.Conv2D(filters, 5, padding="same", activation="relu")(x)
+        # Without padding, the first pooling would drop the last of the five features.
         x = keras.layers.MaxPooling2D(2, padding="same")(x)
     x = keras.layers.Dropout(dropout)(x)
     x = keras.layers.Flatten()(x)

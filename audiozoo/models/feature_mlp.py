@@ -1,4 +1,4 @@
-"""A dense network on the mean spectrum of a clip, the simplest of the everyday-sound classifiers.
+"""A multilayer perceptron on the mean spectrum of a clip.
 
 Source: wubinbai/Audio-Classification-Models (2020), section "audio features with MLP".
 """
@@ -26,13 +26,13 @@ _MEAN_SPECTRUM = Statistics(
 def feature_mlp(
     input_shape: tuple[int, ...], num_classes: int, *, dropout: float = 0.5, activation: Activation = "softmax"
 ) -> keras.Model:
-    """Dense layers on the mean magnitude spectrum of the whole clip.
+    """Multilayer perceptron on the magnitude spectrum, averaged over the clip.
 
     Args:
         input_shape: ``(features,)``.
-        num_classes: Classes.
-        dropout: Share of the embedding that is dropped in training.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        num_classes: Number of classes.
+        dropout: Dropout rate of the embedding.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
     """
     inputs = x = keras.Input(input_shape, name="features")
     for units in (256, 256, 128, 128, 64):

@@ -30,19 +30,20 @@ def freesound2018_baseline(
     initial_deviation: float = 1e-3,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Three convolutions on a quarter of a second: the DCASE 2018 task 2 baseline.
+    """DCASE 2018 task 2 baseline: three convolutions on a quarter of a second of log-mel bands.
 
     Args:
         input_shape: ``(bands, frames, channels)``, of any size.
-        num_classes: Classes.
-        initial_deviation: Of the normal distribution that the kernels are drawn from. The published one is so small that the
-            loss stands still for the first hundred steps.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        num_classes: Number of classes.
+        initial_deviation: Standard deviation of the initial kernels. The published 1e-3 is so small that the loss does not
+            move in the first hundred steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
     """
     inputs = x = keras.Input(input_shape, name="features")
     for filters, kernel in ((100, 7), (150, 5), (200, 3)):
         initial = keras.initializers.TruncatedNormal(stddev=initial_deviation)
         x = keras.layers.Conv2D(filters, kernel, padding="same", activation="relu", kernel_initializer=initial)(x)
+        # The last convolution is followed by global pooling alone.
         if filters < 200:
             x = keras.layers.MaxPooling2D(3, strides=2, padding="same")(x)
     x = keras.layers.GlobalMaxPooling2D(name="embedding")(x)

@@ -1,4 +1,4 @@
-"""house_cnn: our own small network, the default of ``audiozoo train``."""
+"""house_cnn: a small network of this package, the default of ``audiozoo train``."""
 
 from __future__ import annotations
 
@@ -46,14 +46,15 @@ def house_cnn(
     dropout: float = 0.4,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Small CNN on log-mel that is quick on a CPU: 3x3 convolutions, mean and maximum over time.
+    """Small CNN on log-mel bands, fast on a CPU: five convolutions, then mean and maximum over time.
 
     Args:
-        input_shape: ``(bands, frames, channels)``.
-        num_classes: Classes.
-        filters: Of each convolution. The first halves bands and frames by its stride, all but the last by pooling.
-        dropout: Before the classification.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        input_shape: ``(bands, frames, channels)``, at least 16 by 16 with five convolutions.
+        num_classes: Number of classes.
+        filters: Number of filters of each convolution. The first one halves bands and frames with a stride of 2, those between
+            the first and the last with pooling.
+        dropout: Dropout rate of the embedding.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
         ValueError: The input is too small.
@@ -65,6 +66,7 @@ def house_cnn(
     x = _block(inputs, first, kernel=5, strides=2)
     for width in middle:
         x = _block(x, width, pool=True)
+    # The pooling of PANNs (Kong et al., arXiv:1912.10211): the mean over time keeps steady sounds, the maximum short ones.
     x = keras.ops.mean(_block(x, last), axis=1)
     x = keras.layers.Add(name="embedding")([keras.layers.GlobalMaxPooling1D()(x), keras.layers.GlobalAveragePooling1D()(x)])
     x = keras.layers.Dropout(dropout)(x)
@@ -74,8 +76,8 @@ def house_cnn(
 def _block(x: Any, filters: int, *, kernel: int = 3, strides: int = 1, pool: bool = False) -> Any:
     x = keras.layers.Conv2D(filters, kernel, strides=strides, padding="same", use_bias=False)(x)
     if pool:
-        # Before normalisation and not after: nearly the same function on a quarter of the values.
+        # Pooling before batch normalisation gives nearly the same function and normalises a quarter of the values.
         x = keras.layers.MaxPooling2D(2)(x)
-    # 0.9 settles within the few hundred steps of a small dataset, the usual 0.99 does not.
+    # A momentum of 0.9 settles within the few hundred steps of a small dataset; the usual 0.99 does not.
     x = keras.layers.BatchNormalization(momentum=0.9)(x)
     return keras.layers.ReLU()(x)

@@ -1,7 +1,7 @@
-"""An autoencoder and a classifier in one network: what is classified must also tell what was heard.
+"""An autoencoder whose embedding is also classified; both parts train together.
 
-Sources: the article "music2vec" (Srinivasa, Hebbar, 2017), which trains both together, and the layers in the code of
-wubinbai/Audio-Classification-Models (2020), which trains one after the other.
+Sources: the article "music2vec" (Srinivasa, Hebbar, 2017) trains both parts together. The layers follow the code of
+wubinbai/Audio-Classification-Models (2020), which trains the autoencoder first and the classifier afterwards.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FILTERS = (16, 32, 64, 128)
         "learning_rate": 1e-3,
         "patience": 30,
         "refit": True,
-        # The frontend's [0, 1] is what the decoder's sigmoid can give.
+        # The decoder ends in a sigmoid, so the features must keep the range [0, 1] that the front end gives.
         "standardize": None,
     },
 )
@@ -40,21 +40,21 @@ def joint_autoencoder(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Autoencoder of four convolutions each way, whose 64 numbers are classified as it trains.
+    """Autoencoder with four convolutions in each half, and a classifier on its embedding of 64 numbers.
 
-    The model's one output is the classification. The mean squared error of the reconstruction is added to whatever loss it is
-    compiled with; ``keras.Model(model.inputs[0], model.get_layer("reconstruction").output)`` shows the reconstruction.
+    The model has one output, the classification. It adds the mean squared error of the reconstruction to the loss that it is
+    compiled with. ``keras.Model(model.inputs[0], model.get_layer("reconstruction").output)`` gives the reconstruction.
 
     Args:
-        input_shape: ``(bands, frames, channels)``, values in [0, 1]. The embedding has a number for each 16x16 of it.
-        num_classes: Classes.
-        reconstruction_weight: Of the reconstruction's error beside the classification's; 0 builds no decoder.
-        dense_decoder: Begin the decoder with a dense layer as wide as the encoder's end, instead of one channel.
-        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        input_shape: ``(bands, frames, channels)``, values in [0, 1]. The embedding has one number for each 16 by 16 values.
+        num_classes: Number of classes.
+        reconstruction_weight: Weight of the reconstruction error in the loss; with 0 there is no decoder.
+        dense_decoder: Whether the decoder begins with a dense layer as wide as the encoder's end, instead of one channel.
+        normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
-        ValueError: A negative weight.
+        ValueError: `reconstruction_weight` is negative.
     """
     if reconstruction_weight < 0:
         raise ValueError(f"reconstruction_weight must be at least 0, got {reconstruction_weight}")
@@ -69,7 +69,7 @@ def joint_autoencoder(
         entry = (rows, columns, _FILTERS[-1] if dense_decoder else 1)
         reconstruction = _decoded(x, entry, input_shape, normalization_momentum)
         x = ReconstructionLoss(reconstruction_weight, name="reconstruction_loss")([x, inputs, reconstruction])
-    # Linear in the source.
+    # The source has no activation here.
     for units in (64, 32):
         x = keras.layers.Dense(units)(x)
     return keras.Model(inputs, classify(x, num_classes, activation=activation), name="joint_autoencoder")
@@ -92,7 +92,7 @@ def _decoded(x: Any, entry: tuple[int, int, int], output_shape: tuple[int, ...],
     bands, frames, channels = output_shape
     x = keras.layers.Conv2D(channels, 3, padding="same")(x)
     x = keras.layers.BatchNormalization(momentum=momentum)(x)
-    # The encoder's pooling rounds up.
+    # The pooling of the encoder rounds sizes up, so the decoder's output may be larger than the input.
     x = keras.layers.Cropping2D(((0, x.shape[1] - bands), (0, x.shape[2] - frames)))(x)
     return keras.layers.Activation("sigmoid", name="reconstruction", dtype="float32")(x)
 

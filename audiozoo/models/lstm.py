@@ -1,8 +1,8 @@
-"""Recurrent networks on mel bands, and what the other recurrent models share with them.
+"""LSTM networks on mel bands, and the recurrent layers that other models share.
 
-Sources: `lstm` is the network of the article "music2vec: Generating Vector Embeddings for Genre-Classification Task"
-(Srinivasa, Hebbar, 2017), as its figure shows it; `lstm_stacked` and `lstm_time_distributed` are in the code of
-wubinbai/Audio-Classification-Models (2020), which also has the attention layer.
+Sources: `lstm` follows the figure in the article "music2vec: Generating Vector Embeddings for Genre-Classification Task"
+(Srinivasa, Hebbar, 2017). `lstm_stacked`, `lstm_time_distributed` and the attention layer follow the code of
+wubinbai/Audio-Classification-Models (2020).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Attention = Literal["additive", "self"] | None
 AttentionAt = Literal["between", "sum", "flatten"]
 
 RECURRENT_RECIPE = {"epochs": 100, "batch_size": 32, "learning_rate": 1e-3, "patience": 30, "refit": True}
-"""How recurrent networks train; the code's learning rate, 1e-4, needs ten times the steps."""
+"""Default training of the recurrent networks. The learning rate in the source, 1e-4, needs ten times as many steps."""
 
 
 @register(
@@ -36,18 +36,18 @@ def lstm(
     attention_at: AttentionAt = "sum",
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """One recurrent layer of 256 units, and a dense one on its last step.
+    """One LSTM layer of 256 units and a dense layer on its last step.
 
     Args:
-        input_shape: ``(bands, frames, channels)``; the network puts time first itself.
-        num_classes: Classes.
-        attention: "additive" or "self" attention over the frames; `None` for the last step alone, as published.
-        attention_at: "sum" adds the weighed frames up, "flatten" classifies all of them. There is one recurrent layer, hence
-            no "between". Additive attention fixes the number of frames, "flatten" does too.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        input_shape: ``(bands, frames, channels)``. The network puts time on the first axis.
+        num_classes: Number of classes.
+        attention: "additive" or "self" attention over the frames, or `None` for the last step alone, as published.
+        attention_at: "sum" adds the weighted frames, "flatten" keeps them all. "between" needs two recurrent layers. Additive
+            attention and "flatten" fix the number of frames.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
-        ValueError: An attention that the network cannot have.
+        ValueError: The network does not support the attention.
     """
     inputs = keras.Input(input_shape, name="features")
     x = recurrent(time_first(inputs), [256], attention=attention, attention_at=attention_at)
@@ -72,24 +72,24 @@ def lstm_stacked(
     attention_at: AttentionAt = "between",
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Three recurrent layers of 128, 128 and 64 units, and a dense one on the last step.
+    """Three LSTM layers of 128, 128 and 64 units and a dense layer on the last step.
 
     Args:
-        input_shape: ``(bands, frames, channels)``; the network puts time first itself.
-        num_classes: Classes.
-        dropout: Of what the first two recurrent layers take in.
-        attention: "additive" or "self" attention over the frames; `None` for none.
-        attention_at: "between" is before the last recurrent layer; after it, "sum" adds the weighed frames up and "flatten"
-            classifies all of them.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        input_shape: ``(bands, frames, channels)``. The network puts time on the first axis.
+        num_classes: Number of classes.
+        dropout: Dropout rate of the inputs of the first two recurrent layers.
+        attention: "additive" or "self" attention over the frames, or `None`.
+        attention_at: Place of the attention: "between" the last two recurrent layers, or after them, where "sum" adds the
+            weighted frames and "flatten" keeps them all.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
-        ValueError: An attention that the network cannot have.
+        ValueError: The network does not support the attention.
     """
     inputs = keras.Input(input_shape, name="features")
     widths, dropouts = (128, 128, 64), (dropout, dropout, 0.0)
     x = recurrent(time_first(inputs), widths, dropouts=dropouts, attention=attention, attention_at=attention_at)
-    # Linear in the source.
+    # The source has no activation here.
     x = keras.layers.Dense(128, name="embedding")(x)
     return keras.Model(inputs, classify(x, num_classes, activation=activation), name="lstm_stacked")
 
@@ -111,19 +111,19 @@ def lstm_time_distributed(
     attention_at: AttentionAt = "between",
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Two recurrent layers, then four dense ones that narrow each frame to 8 numbers.
+    """Two LSTM layers, then four dense layers that reduce each frame to 8 numbers.
 
     Args:
-        input_shape: ``(bands, frames, channels)``; the network puts time first itself, and is made for that many frames.
-        num_classes: Classes.
-        dropout: After the recurrent layers.
-        attention: "additive" or "self" attention over the frames; `None` for none.
-        attention_at: "between" is between the recurrent layers; after them, "flatten" keeps the weighed frames for the dense
-            layers and "sum" adds them up before.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        input_shape: ``(bands, frames, channels)``; the network puts time on the first axis. The number of frames is fixed.
+        num_classes: Number of classes.
+        dropout: Dropout rate after the recurrent layers.
+        attention: "additive" or "self" attention over the frames, or `None`.
+        attention_at: Place of the attention: "between" the recurrent layers, or after them, where "sum" adds the weighted
+            frames before the dense layers and "flatten" keeps them all.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
-        ValueError: An attention that the network cannot have.
+        ValueError: The network does not support the attention.
     """
     inputs = keras.Input(input_shape, name="features")
     x = recurrent(time_first(inputs), (128, 128), attention=attention, attention_at=attention_at, every_step=True)
@@ -145,19 +145,24 @@ def recurrent(
     attention_at: AttentionAt = "between",
     every_step: bool = False,
 ) -> Any:
-    """Turn a sequence ``(steps, features)`` into a vector by LSTM layers: the last step, or what attention makes of all.
+    """Apply LSTM layers, optionally with attention, to a sequence.
 
     Args:
-        x: The sequence.
-        widths: Units of each layer.
-        dropouts: Share of each layer's input that is dropped in training; `None` for none.
-        bidirectional: Run each layer both ways, its outputs side by side.
+        x: Sequence ``(steps, features)``.
+        widths: Number of units of each layer.
+        dropouts: Dropout rate of the inputs of each layer; `None` for no dropout.
+        bidirectional: Whether each layer runs in both directions and concatenates the outputs.
         attention: "additive" (`FrameAttention`), "self" (`SelfAttention`) or `None`.
-        attention_at: "between" is before the last layer; after it, "sum" or "flatten".
-        every_step: Return a sequence, unless attention sums it.
+        attention_at: Place of the attention: "between" the last two layers, or after them, where "sum" adds the weighted steps
+            and "flatten" keeps them all.
+        every_step: Whether to return all steps instead of the last one or the flattened ones.
+
+    Returns:
+        A vector ``(features,)``; with `every_step` a sequence ``(steps, features)``, unless attention sums it.
 
     Raises:
-        ValueError: An attention that there is not, one between the layers of a single layer, or a sum of self-attention.
+        ValueError: The attention or its place is unknown, a single layer has attention "between" layers, or self-attention has
+            the place "sum".
     """
     _check_attention(attention, attention_at, len(widths))
     at_end = attention is not None and attention_at != "between"
@@ -186,6 +191,6 @@ def _check_attention(attention: Attention, attention_at: AttentionAt, layers: in
             f"got {attention!r} and {attention_at!r}"
         )
     if attention is not None and attention_at == "between" and layers < 2:
-        raise ValueError("one recurrent layer has nothing between its layers: use attention_at='sum' or 'flatten'")
+        raise ValueError("attention between layers needs two recurrent layers, got one: use attention_at='sum' or 'flatten'")
     if attention == "self" and attention_at == "sum":
-        raise ValueError("self-attention gives a sequence and not weights to sum by: use attention_at='between' or 'flatten'")
+        raise ValueError("self-attention gives a sequence, which has no weighted sum: use attention_at='between' or 'flatten'")

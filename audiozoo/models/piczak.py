@@ -1,7 +1,7 @@
-"""The convolutional network that set ESC-50's first mark.
+"""Piczak's CNN, an early reference for ESC-50.
 
 Source: Piczak, "Environmental Sound Classification with Convolutional Neural Networks", MLSP 2015, and the results published
-with its code, karolpiczak/paper-2015-esc-convnet.
+with the code, karolpiczak/paper-2015-esc-convnet.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ def piczak_cnn(
     l2: float = 1e-3,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """One convolution over nearly all bands, one over time, and two wide dense layers, by Piczak.
+    """Piczak's CNN: one convolution over nearly all bands, one over time, two wide dense layers.
 
-    Its short variant takes 41 frames, its long one 101. The first kernel spans all bands but three (57 of the published 60) and
-    6 frames, and the pool after it all four places that this leaves.
+    The short variant takes 41 frames, the long variant 101. The first kernel covers all bands but three (57 of the published
+    60) and 6 frames. The pool after it covers the four positions along the bands that remain.
 
     Args:
-        input_shape: ``(bands, frames, channels)``, at least 4 bands and 14 frames; the channels are the log-mel bands and their
-            derivative.
-        num_classes: Classes.
-        dropout: After the first pooling and after each dense layer.
-        l2: Weight of the squares of all kernels in the loss.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        input_shape: ``(bands, frames, channels)``, at least 4 bands and 14 frames. The published channels are the log-mel
+            bands and their deltas.
+        num_classes: Number of classes.
+        dropout: Dropout rate after the first pooling and after each dense layer.
+        l2: Factor of the L2 penalty on all kernels.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
         ValueError: The input is too small.
@@ -63,7 +63,7 @@ def piczak_cnn(
     x = keras.layers.MaxPooling2D((4, 3), strides=(1, 3))(x)
     x = keras.layers.Dropout(dropout)(x)
     x = keras.layers.Conv2D(80, (1, 3), activation="relu", kernel_regularizer=penalty)(x)
-    # The original's pools keep a last, incomplete part; at its sizes only this one meets one.
+    # The pools of the source keep an incomplete last part; at the published sizes only this pool has one.
     x = keras.layers.MaxPooling2D((1, 3), padding="same")(x)
     x = keras.layers.Flatten()(x)
     for name in (None, "embedding"):

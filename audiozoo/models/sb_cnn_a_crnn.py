@@ -1,10 +1,10 @@
-"""SB-CNN and A-CRNN, two small networks for urban sounds.
+"""SB-CNN and A-CRNN, two small networks for urban sounds and sound events.
 
 Sources: Salamon, Bello, "Deep Convolutional Neural Networks and Data Augmentation for Environmental Sound Classification", IEEE
 Signal Processing Letters 2017, arXiv:1608.04363; Adavanne, Pertilä, Virtanen, "Sound Event Detection Using Spatial Features and
-Convolutional Recurrent Neural Network", ICASSP 2017, arXiv:1706.02291; both as configured in pzinemanas/DCASE-models (2020).
+Convolutional Recurrent Neural Network", ICASSP 2017, arXiv:1706.02291. Both follow the library pzinemanas/DCASE-models (2020).
 
-That library puts time first; here the bands come first, and so the axes of its kernels and pools stand the other way round.
+That library puts time on the first axis. Here the first axis is frequency, so the sizes of each kernel and pool are swapped.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from audiozoo.layers import Activation, NormalizationAxis, axis_of, classify, ke
 from audiozoo.registry import Reference, Score, register
 
 _LOGMEL = LogMel(sample_rate=22_050, duration=64 * 680 / 22_050, frames=64, n_fft=1_024, hop_length=680, n_mels=128)
-"""128 mel bands in decibels by 64 frames, one every 31 ms: two seconds."""
+"""128 mel bands (dB) by 64 frames, one every 31 ms, which is two seconds."""
 
 _RECIPE = {"epochs": 50, "batch_size": 128, "learning_rate": 1e-3, "min_steps": 1_000, "patience": 30, "refit": True}
-"""The library's own settings; few clips, of which an epoch takes one window each, get 1,000 steps."""
+"""The settings of the library. An epoch takes one window of each clip, so `min_steps` gives a small dataset 1,000 steps."""
 
 
 @register(
@@ -40,17 +40,17 @@ def sb_cnn(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Three 5x5 convolutions without padding and a small dense layer, by Salamon and Bello.
+    """SB-CNN (Salamon and Bello): three 5x5 convolutions without padding and a small dense layer.
 
-    The first pool is 2x2; the second takes 2 bands by 4 frames.
+    The first pool covers 2 bands by 2 frames, the second 2 bands by 4 frames.
 
     Args:
         input_shape: ``(bands, frames, channels)``, at least 32 bands and 52 frames.
-        num_classes: Classes.
-        dropout: Before and after the dense layer.
-        l2: Weight of the squares of the dense layers' weights in the loss.
-        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        num_classes: Number of classes.
+        dropout: Dropout rate before and after the dense layer.
+        l2: Factor of the L2 penalty on the kernels and biases of the dense layers.
+        normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
         ValueError: The input is too small.
@@ -87,19 +87,20 @@ def a_crnn(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Three convolutions that pool bands alone, then two recurrent layers, by Adavanne and others.
+    """A-CRNN (Adavanne et al.): three convolutions with pooling over bands only, then two GRU layers.
 
-    A clip's logits are the mean over its frames. As the layers after the recurrent ones are linear, the mean is taken before
-    the last of them, which makes it the embedding.
+    The logits of a clip are the mean over its frames. The layers after the GRU layers are linear, so the network takes the mean
+    before the last of them, with the same result; this mean is the embedding.
 
     Args:
         input_shape: ``(bands, frames, channels)``, at least 20 bands.
-        num_classes: Classes.
-        dropout: After each pooling, on what the recurrent layers take in and keep, and before the mean.
-        reset_after: Whether the recurrent layers reset after their product, as cuDNN does; the original resets before.
-        normalization_axis: "mel" normalises each band, as published; "channel" each filter.
-        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        num_classes: Number of classes.
+        dropout: Dropout rate after each pooling, of the inputs and states of the GRU layers, and before the mean.
+        reset_after: Whether the GRU layers apply the reset gate after the matrix product, as cuDNN does. The source applies it
+            before.
+        normalization_axis: Axis of batch normalisation: "mel" normalises each band, as published, "channel" each filter.
+        normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
         ValueError: The input is too small.

@@ -1,8 +1,8 @@
-"""One-dimensional convolutions on the waveform after SoundNet, as music2vec uses them.
+"""1-D convolutions on the waveform, as music2vec adapts them from SoundNet.
 
-Sources: the two figures of the article "music2vec" (Srinivasa, Hebbar, 2017), whose strides are kept; they fix all sizes but
-the padding. Convolutions that pad and pooling that does not are the only choice that gives the article's 6x1024 and 13x256 from
-30,000 samples. SoundNet itself is of Aytar, Vondrick, Torralba, NIPS 2016, arXiv:1610.09001.
+Sources: Aytar, Vondrick, Torralba, "SoundNet", NIPS 2016, arXiv:1610.09001; the two figures of the article "music2vec"
+(Srinivasa, Hebbar, 2017). The figures give all sizes but the padding. Only convolutions that pad and pools that do not lead to
+the article's 6x1024 and 13x256 from 30,000 samples.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from audiozoo.registry import Reference, register
 _FRONTEND = Waveform(sample_rate=10_000, duration=3.0)
 _RECIPE = {"epochs": 100, "batch_size": 32, "learning_rate": 1e-3, "patience": 30, "refit": True, "standardize": "all"}
 
-_Row = tuple[int, int, int, int]
+_Layer = tuple[int, int, int, int]
+"""Filters, kernel, stride, and the size of the pooling that follows (0 for none)."""
 
 
-def _rows(second_stride: int) -> tuple[_Row, ...]:
-    """Return filters, kernel, stride, and the size of the pooling that follows (0 for none), of each convolution."""
+def _layers(second_stride: int) -> tuple[_Layer, ...]:
+    """Return SoundNet's seven convolutions; the two figures of the article differ in the stride of the second."""
     return (
         (16, 64, 8, 8),
         (32, 32, second_stride, 8),
@@ -49,21 +50,21 @@ def soundnet_cnn(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Seven convolutions on the waveform, and dense layers on their 6x1024 numbers.
+    """SoundNet of music2vec: seven 1-D convolutions on the waveform, then dense layers.
 
     Args:
         input_shape: ``(samples, channels)``, at least 7,097 samples.
-        num_classes: Classes.
-        normalize: Normalise each convolution's channels, as SoundNet itself does; the figure shows none.
-        normalization_momentum: Of the moving averages.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        num_classes: Number of classes.
+        normalize: Whether batch normalisation follows each convolution, as in SoundNet; the figures of music2vec show none.
+        normalization_momentum: Momentum of batch normalisation.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
         ValueError: The input is too small.
     """
-    require_size("soundnet_cnn", input_shape, (_smallest(_rows(8)),))
+    require_size("soundnet_cnn", input_shape, (_smallest(_layers(8)),))
     inputs = keras.Input(input_shape, name="features")
-    x = _convolutions(inputs, _rows(8), pool_padding="valid", momentum=normalization_momentum if normalize else None)
+    x = _convolutions(inputs, _layers(8), pool_padding="valid", momentum=normalization_momentum if normalize else None)
     return keras.Model(inputs, _head(x, num_classes, activation), name="soundnet_cnn")
 
 
@@ -87,43 +88,43 @@ def soundnet_lstm(
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
-    """Five convolutions on the waveform, and two recurrent layers on their 13x256 numbers.
+    """SoundNet with LSTM layers of music2vec: five 1-D convolutions on the waveform, then two LSTM layers.
 
-    The article's text and its figure differ; the text is the default. With ``convolutions=6, every_step=True`` it is the
-    figure, and with ``pool_padding="same"`` its 15x512 too.
+    The text and the figure of the article differ. The defaults follow the text; ``convolutions=6, every_step=True`` follows the
+    figure, and with ``pool_padding="same"`` the sequence also has the figure's shape 15x512.
 
     Args:
-        input_shape: ``(samples, channels)``, at least 3,577 samples where pooling does not pad.
-        num_classes: Classes.
-        convolutions: How many of SoundNet's convolutions are kept, 1 to 7.
-        pool_padding: "valid" or "same".
-        every_step: Classify all steps of the recurrent layers instead of the last.
-        attention: "additive" or "self" attention over the steps; `None` for none, as published.
-        attention_at: "between" the recurrent layers; after them, "sum" adds the weighed steps up and "flatten" classifies
-            all of them.
-        normalize: Normalise each convolution's channels, as SoundNet itself does; the figure shows none.
-        normalization_momentum: Of the moving averages.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
+        input_shape: ``(samples, channels)``, at least 3,577 samples with `pool_padding="valid"`.
+        num_classes: Number of classes.
+        convolutions: Number of SoundNet's convolutions, 1 to 7.
+        pool_padding: Padding of the pools, "valid" or "same".
+        every_step: Whether the dense layers see all steps of the recurrent layers instead of the last.
+        attention: "additive" or "self" attention over the steps, or `None`, as published.
+        attention_at: Place of the attention: "between" the recurrent layers, or after them, where "sum" adds the weighted
+            steps and "flatten" keeps them all.
+        normalize: Whether batch normalisation follows each convolution, as in SoundNet; the figures of music2vec show none.
+        normalization_momentum: Momentum of batch normalisation.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
     Raises:
-        ValueError: The input is too small, the number of convolutions is not 1 to 7, an unknown padding, or an attention that
-            the network cannot have.
+        ValueError: The input is too small, `convolutions` is not 1 to 7, the padding is unknown, or the network does not
+            support the attention.
     """
     if not 1 <= convolutions <= 7:
         raise ValueError(f"convolutions must be 1 to 7, got {convolutions}")
     if pool_padding not in ("valid", "same"):
         raise ValueError(f"pool_padding must be 'valid' or 'same', got {pool_padding!r}")
-    rows = _rows(4)[:convolutions]
+    layers = _layers(4)[:convolutions]
     if pool_padding == "valid":
-        require_size("soundnet_lstm", input_shape, (_smallest(rows),))
+        require_size("soundnet_lstm", input_shape, (_smallest(layers),))
     inputs = keras.Input(input_shape, name="features")
-    x = _convolutions(inputs, rows, pool_padding=pool_padding, momentum=normalization_momentum if normalize else None)
+    x = _convolutions(inputs, layers, pool_padding=pool_padding, momentum=normalization_momentum if normalize else None)
     x = recurrent(x, (256, 256), attention=attention, attention_at=attention_at, every_step=every_step)
     return keras.Model(inputs, _head(x, num_classes, activation), name="soundnet_lstm")
 
 
-def _convolutions(x: Any, rows: tuple[_Row, ...], *, pool_padding: str, momentum: float | None) -> Any:
-    for filters, kernel, stride, pool in rows:
+def _convolutions(x: Any, layers: tuple[_Layer, ...], *, pool_padding: str, momentum: float | None) -> Any:
+    for filters, kernel, stride, pool in layers:
         x = keras.layers.Conv1D(filters, kernel, strides=stride, padding="same")(x)
         x = x if momentum is None else keras.layers.BatchNormalization(momentum=momentum)(x)
         x = keras.layers.ReLU()(x)
@@ -131,10 +132,12 @@ def _convolutions(x: Any, rows: tuple[_Row, ...], *, pool_padding: str, momentum
     return x
 
 
-def _smallest(rows: tuple[_Row, ...]) -> int:
-    """Return the fewest samples of which pooling without padding leaves one step."""
+def _smallest(layers: tuple[_Layer, ...]) -> int:
+    """Return the smallest number of samples that leaves one step when the pools do not pad."""
+    # From the last layer to the first: a pool of size p and stride 2 needs (n - 1) * 2 + p steps for n, and a convolution that
+    # pads needs (n - 1) * stride + 1.
     steps = 1
-    for _, _, stride, pool in reversed(rows):
+    for _, _, stride, pool in reversed(layers):
         steps = (steps - 1) * 2 + pool if pool else steps
         steps = (steps - 1) * stride + 1
     return steps

@@ -1,6 +1,6 @@
-"""A deep CNN for each of seven overlapping sub-bands of the spectrogram, and dense layers that join what they found.
+"""A deep CNN on each of seven overlapping sub-bands of the spectrogram, and dense layers on all their outputs.
 
-Source: wubinbai/Audio-Classification-Models (2020), `ssnet`, after SubSpectralNet (arXiv:1810.12642).
+Source: wubinbai/Audio-Classification-Models (2020), network `ssnet`, which follows SubSpectralNet (arXiv:1810.12642).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from audiozoo.layers import (
 from audiozoo.registry import Reference, register
 
 _MAGNITUDE = Spectrogram(sample_rate=16_000, duration=4.096, frames=128, n_fft=1_024, hop_length=512, power=1.0, first_bin=1)
-"""The magnitude in 512 bins by 128 frames, linear and without the constant part, as the source computes it.
+"""Linear magnitude of 512 bins (without bin 0, the constant part) by 128 frames, as in the source.
 
-It leaves the hop open; half a frame is what it has for its other networks.
+The source does not state the hop length of this network; half a frame is the hop length of its other networks.
 """
 
 
@@ -46,21 +46,21 @@ def subspectral_cnn(
     activation: Activation = "softmax",
     auxiliary: bool = False,
 ) -> keras.Model:
-    """A deep CNN of 15 convolutions for each sub-band of the spectrogram, joined by dense layers.
+    """Sub-band CNN: 15 convolutions on each sub-band of the spectrogram, then dense layers on all of them.
 
     Args:
         input_shape: ``(bands, frames, channels)``, at least `sub_band_size` bands and 16 frames.
-        num_classes: Classes.
-        sub_band_size: Bands in a sub-band, at least 16.
-        sub_band_hop: Bands from one sub-band to the next.
-        dropout: After each dense layer that joins the sub-bands.
-        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
-        auxiliary: Also return each sub-band's own classification, after the first output:
+        num_classes: Number of classes.
+        sub_band_size: Number of bands in a sub-band, at least 16.
+        sub_band_hop: Number of bands between the starts of two sub-bands.
+        dropout: Dropout rate after each dense layer on all sub-bands.
+        normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+        auxiliary: Whether the model has further outputs after the first one, a classification from each sub-band alone:
             ``fit(x, (y,) * len(model.outputs))``. The source trains this way.
 
     Raises:
-        ValueError: The input is too small, or a sub-band has fewer than 16 bands or does not move.
+        ValueError: The input is too small, `sub_band_size` is less than 16, or `sub_band_hop` is less than 1.
     """
     if sub_band_size < 16 or sub_band_hop < 1:
         raise ValueError(f"sub-bands need sub_band_size >= 16 and sub_band_hop >= 1, got {sub_band_size} and {sub_band_hop}")
@@ -78,6 +78,7 @@ def subspectral_cnn(
 
 
 def _sub_band(x: Any, momentum: float) -> Any:
+    # The pools of all blocks divide bands and frames by 16, hence the smallest sub-band.
     for filters, kernel, pool in (
         (32, (1, 3), (1, 2)),
         (32, (3, 1), (2, 1)),

@@ -1,4 +1,4 @@
-"""SubSpectralNet: a small network for each sub-band of the mel spectrogram, and one that joins what they found.
+"""SubSpectralNet: a small CNN on each sub-band of the mel spectrogram, and dense layers on all their outputs.
 
 Source: Phaye, Benetos, Wang, "SubSpectralNet - Using Sub-Spectrogram based Convolutional Neural Networks for Acoustic Scene
 Classification", ICASSP 2019, arXiv:1810.12642.
@@ -50,22 +50,22 @@ def subspectralnet(
     activation: Activation = "softmax",
     auxiliary: bool = False,
 ) -> keras.Model:
-    """One CNN for each sub-band of the mel spectrogram, joined by dense layers.
+    """SubSpectralNet: a CNN on each sub-band of the mel spectrogram, then dense layers on all of them.
 
     Args:
-        input_shape: ``(bands, frames, channels)``.
-        num_classes: Classes.
-        sub_band_size: Mel bands in a sub-band, at least 10.
-        sub_band_hop: Mel bands from one sub-band to the next.
-        dropout: After each pooling and each dense layer.
-        normalization_axis: "mel" normalises each band, as published; "channel" each filter.
-        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
-        auxiliary: Also return each sub-band's own classification, after the first output:
-            ``fit(x, (y,) * len(model.outputs))``. The paper trains this way and loses 2.7 points without.
+        input_shape: ``(bands, frames, channels)``, at least `sub_band_size` bands and 5 frames.
+        num_classes: Number of classes.
+        sub_band_size: Number of mel bands in a sub-band, at least 10.
+        sub_band_hop: Number of mel bands between the starts of two sub-bands.
+        dropout: Dropout rate after each pooling and each dense layer.
+        normalization_axis: Axis of batch normalisation: "mel" normalises each band, as published, "channel" each filter.
+        normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+        auxiliary: Whether the model has further outputs after the first one, a classification from each sub-band alone:
+            ``fit(x, (y,) * len(model.outputs))``. The paper trains this way; its accuracy is 2.7 points lower without.
 
     Raises:
-        ValueError: The input is too small, or a sub-band has fewer than 10 bands or does not move.
+        ValueError: The input is too small, `sub_band_size` is less than 10, or `sub_band_hop` is less than 1.
     """
     if sub_band_size < 10 or sub_band_hop < 1:
         raise ValueError(f"sub-bands need sub_band_size >= 10 and sub_band_hop >= 1, got {sub_band_size} and {sub_band_hop}")
@@ -81,9 +81,9 @@ def subspectralnet(
 
 
 def _sub_band(x: Any, dropout: float, normalization: dict[str, Any]) -> Any:
-    _, rows, frames, _ = x.shape
-    # Pooled to (about) 10 rows first, and over all that is left of the time last.
-    for filters, pool in ((32, (rows // 10, 5)), (64, (4, frames // 5))):
+    _, bands, frames, _ = x.shape
+    # The first pool leaves about 10 bands, which the 4 of the second divides into 2; the second pool covers all of the time.
+    for filters, pool in ((32, (bands // 10, 5)), (64, (4, frames // 5))):
         x = keras.layers.Conv2D(filters, 7, padding="same", kernel_initializer="he_normal")(x)
         x = keras.layers.BatchNormalization(
             beta_regularizer=keras.regularizers.L2(1e-4), gamma_regularizer=keras.regularizers.L2(1e-4), **normalization
@@ -97,6 +97,7 @@ def _sub_band(x: Any, dropout: float, normalization: dict[str, Any]) -> Any:
 def _joined(bands: list[Any], dropout: float) -> Any:
     x = concatenated(bands)
     widths = list(_halving_widths(32 * len(bands)))
+    # A single sub-band has 32 features, too few for a layer of 64.
     if not widths:
         return keras.layers.Dropout(dropout)(keras.layers.Identity(name="embedding")(x))
     for units in widths:
@@ -106,7 +107,7 @@ def _joined(bands: list[Any], dropout: float) -> Any:
 
 
 def _halving_widths(features: int) -> Iterator[int]:
-    """Yield the widths of the joining layers: the largest power of two within `features`, halved down to 64."""
+    """Yield the widths of the last dense layers: the largest power of two up to `features`, halved down to 64."""
     width = 2 ** (features.bit_length() - 1)
     while width >= 64:
         yield width

@@ -1,8 +1,8 @@
-"""YAMNet: MobileNet v1 on patches of log-mel, trained by Google on the 521 classes of AudioSet.
+"""YAMNet: MobileNet v1 on log-mel patches, which Google trained on the 521 classes of AudioSet.
 
 Source: Plakal, Ellis, "YAMNet", https://github.com/tensorflow/models/tree/master/research/audioset/yamnet, 2020; Howard et al.,
-"MobileNets", arXiv:1704.04861; Gemmeke et al., "Audio Set", ICASSP 2017. The weights and the names of the classes in
-`yamnet_class_map.csv` are Google's, under the Apache-2.0 licence.
+"MobileNets", arXiv:1704.04861; Gemmeke et al., "Audio Set", ICASSP 2017. Google publishes the weights and the
+class names in `yamnet_class_map.csv` under the Apache-2.0 licence.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ _SEPARABLE = (
     (1_024, 2),
     (1_024, 1),
 )
-"""Filters and stride of the layers 2 to 14."""
+"""Filters and stride of layers 2 to 14."""
 
-_EPSILON = 1e-4  # of the normalisations in Google's file
+# Epsilon of batch normalisation in Google's file; folding with another value changes the scores.
+_EPSILON = 1e-4
 
 
 def _class_names() -> tuple[str, ...]:
@@ -52,12 +53,13 @@ _AUDIOSET = PretrainedWeights(
 
 def _load(model: keras.Model, source: PretrainedWeights | Path) -> None:
     path = fetch_weights(source.url, source.sha256, _folded) if isinstance(source, PretrainedWeights) else source
+    # Another number of classes needs a last layer of its own, which keeps its random weights.
     whole = model.output_shape[-1] == len(_AUDIOSET.labels)
     load_weights(model, path, _folded, names={"logits": "classifier"}, skip=() if whole else ("logits",))
 
 
 def _folded(arrays: Arrays) -> Arrays:
-    """Make of the arrays in Google's file those of the network without normalisation."""
+    """Fold the batch normalisation in Google's arrays into the kernels and biases of this network."""
     folded = {}
     for layer in ("layer1/conv", *(f"layer{n}/{kind}_conv" for n in range(2, 15) for kind in ("depthwise", "pointwise"))):
         parts = layer_arrays(arrays, layer, ("kernel", "beta", "moving_mean", "moving_variance"))
@@ -79,19 +81,19 @@ def _folded(arrays: Arrays) -> Arrays:
     load_weights=_load,
 )
 def yamnet(input_shape: tuple[int, ...], num_classes: int, *, activation: Activation = "sigmoid") -> keras.Model:
-    """MobileNet v1 on a second of log-mel, for the 521 classes of AudioSet: YAMNet.
+    """YAMNet: MobileNet v1 on one second of log-mel bands, pretrained on the 521 classes of AudioSet.
 
-    Built without batch normalisation, which the published weights have folded into their kernels. ``weights="audioset"``
-    fetches Google's; a path to their `yamnet.h5`, or to an archive ``.npz`` of the folded arrays, is read as well. With 521
-    classes all are loaded; with another number all but the last layer, which keeps its random ones and is to be trained.
+    The network has no batch normalisation, which loading folds into the kernels. ``weights="audioset"`` downloads Google's
+    weights. The path of their `yamnet.h5`, or of an ``.npz`` archive with the folded arrays, works too. With a number of
+    classes other than 521, the last layer keeps its random weights and needs training.
 
     Args:
         input_shape: ``(bands, frames, channels)``; the published weights take one channel.
-        num_classes: Classes; AudioSet has 521.
-        activation: "sigmoid", as several classes may be heard at once; "softmax" for one of many, or `None` for logits.
+        num_classes: Number of classes; AudioSet has 521.
+        activation: "sigmoid" for multi-label classification, as published, "softmax" for a single label, or `None` for logits.
     """
     inputs = keras.Input(input_shape, name="features")
-    x = keras.layers.Permute((2, 1, 3))(inputs)  # the published kernels take time first
+    x = keras.layers.Permute((2, 1, 3))(inputs)  # The published kernels have time on the first axis.
     filters, stride = _FIRST
     x = _relu_conv(x, filters, 3, stride, "layer1_fused")
     for number, (filters, stride) in enumerate(_SEPARABLE, 2):
@@ -109,7 +111,7 @@ def _relu_conv(x: Any, filters: int, size: int, stride: int, name: str) -> Any:
 
 
 def _relu_depthwise(x: Any, stride: int, name: str) -> Any:
-    # He's deviation for the 9 values that each output sees; Keras would count those of all channels.
+    # He initialisation for the 9 inputs of each output; Keras would count the inputs of all channels.
     he = keras.initializers.TruncatedNormal(stddev=math.sqrt(2 / 9))
     conv = keras.layers.DepthwiseConv2D(
         3, strides=stride, padding="same", activation="relu", depthwise_initializer=he, name=name
