@@ -31,7 +31,7 @@ from audiozoo.datasets import Clip, load_dataset
 from audiozoo.features import LogMel, Scaler, extract
 from audiozoo.training import Examples, Recipe, frontend_for, recipe_for, target_indices, train
 from audiozoo.training.examples import Batches, example_weights
-from audiozoo.training.fit import _optimizer
+from audiozoo.training.optimization import optimizer as optimizer_of
 
 FRONTEND = LogMel(sample_rate=8_000, duration=0.5, n_fft=256, hop_length=128, n_mels=16)
 QUICK = Recipe(epochs=15, batch_size=6, learning_rate=1e-2, validation=0.3)
@@ -279,7 +279,7 @@ def test_class_and_clip_weights(examples):
 
 
 def rates(recipe, steps=10, epochs=20):
-    rate = _optimizer(recipe, steps, epochs)._learning_rate
+    rate = optimizer_of(recipe, steps, epochs)._learning_rate
     return [float(keras.ops.convert_to_numpy(rate(step))) for step in range(0, steps * epochs + 1, steps)]
 
 
@@ -296,7 +296,7 @@ def test_schedules():
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_optimizers(optimizer):
-    made = _optimizer(Recipe(optimizer=optimizer, learning_rate=0.02), 5, 5)
+    made = optimizer_of(Recipe(optimizer=optimizer, learning_rate=0.02), 5, 5)
     assert type(made).__name__.lower() == optimizer
     assert float(made.learning_rate) == pytest.approx(0.02)
 
@@ -349,14 +349,14 @@ def test_bad_clips_stop_training_or_are_named(clips, tmp_path):
     assert "empty.wav" in classifier.about["failures"][0]
     assert classifier.about["training_clips"] == 18
     only = [clip for clip in clips if clip.label != "low"] + spoilt[-1:]
-    with pytest.raises(ValueError, match=r"no clip to learn low from(.|\n)*empty\.wav"):
+    with pytest.raises(ValueError, match=r"no clips of low(.|\n)*empty\.wav"):
         train("feature_mlp", only, Recipe(epochs=1), strict=False)
 
 
 def test_refuses_what_cannot_be_learnt(clips):
     with pytest.raises(ValueError, match="at least two classes"):
         train("feature_mlp", [clip for clip in clips if clip.label == "low"])
-    with pytest.raises(ValueError, match="no clip to learn bark from"):
+    with pytest.raises(ValueError, match="no clips of bark"):
         train("feature_mlp", clips, labels=["low", "high", "noise", "bark"])
     with pytest.raises(ValueError, match="'noise' is none of those trained"):
         train("feature_mlp", clips, labels=["low", "high"])

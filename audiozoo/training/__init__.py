@@ -1,4 +1,4 @@
-"""Recipes, and training by them."""
+"""Training of models on clips, as a recipe describes it."""
 
 from audiozoo.training.examples import Examples, adapted, frontend_for, target_indices
 from audiozoo.training.fit import Progress, pooled_scores, stage_of, train, train_examples

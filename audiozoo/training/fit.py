@@ -1,11 +1,10 @@
-"""The one place that seeds, compiles and fits."""
+"""Training: the only module that seeds, compiles and fits a model."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,11 @@ from audiozoo.features import FeatureCache, Frontend, Scaler, extract
 from audiozoo.layers import keras
 from audiozoo.registry import ModelSpec, build, check_options, model_info
 from audiozoo.training.examples import Batches, Examples, frontend_for, target_indices
+from audiozoo.training.optimization import LOSSES, optimizer, precision, seeded_dropout
 from audiozoo.training.recipe import Recipe, recipe_for
 
 Progress = Callable[[str, int, int, Mapping[str, float]], Any]
-"""Called with what is being done, steps done, steps in all, and the latest figures."""
+"""Callback of long work: stage, steps done, total number of steps, latest metrics by name."""
 
 
 def train(
@@ -44,27 +44,28 @@ def train(
     """Train a model of the zoo on clips.
 
     Args:
-        name: A name from `audiozoo.list_models`.
-        clips: What to learn from; see `audiozoo.load_dataset`.
-        recipe: How; `None` is the model's own, `recipe_for(name)`.
-        labels: The classes in their order; `None` is all that occur, sorted.
-        frontend: What to feed the model; `None` is its own, adapted to the clips (`frontend_for`).
-        weights: What to start from, as for `build`: a name in ``model_info(name).weights`` or a file. Another number of
-            classes than the published one gets a last layer of its own. Published weights expect features as they are:
-            their models' recipes have ``standardize=None``.
+        name: Name from `audiozoo.list_models`.
+        clips: Labelled clips, for example from `audiozoo.load_dataset`.
+        recipe: Hyperparameters; `None` takes those of the model, `recipe_for(name)`.
+        labels: Names of the classes in the order of the outputs; `None` sorts all labels that occur.
+        frontend: Front end that computes the features; `None` takes the model's own, adapted to the clips (`frontend_for`).
+        weights: Initial weights, as for `build`: a name in ``model_info(name).weights`` or a file. With another number of
+            classes than the published one, the last layer starts from random weights. Published weights expect features
+            that are not standardised, so the recipes of their models have ``standardize=None``.
         strict: Raise if a clip cannot be read; otherwise it is left out and named in ``classifier.about["failures"]``.
-        workers: Threads that make augmented batches while the model learns from those before; 0 for none. They change the time
-            that training takes and nothing else.
-        cache: Where features are kept from one run to the next.
-        progress: Called as training goes on.
-        **options: The builder's own. Auxiliary outputs are used where a model has them.
+        workers: Number of threads that prepare augmented batches ahead; 0 prepares them in the training thread. The number
+            changes the time of the training only, not its result.
+        cache: Cache that keeps computed features between runs; `None` for no cache.
+        progress: Callback for progress, see `Progress`.
+        **options: Options of the builder. Models with auxiliary outputs train with them.
 
     Returns:
-        The classifier with the history of its training. Its weights are those of the epoch with the best validation loss or,
-        refitted, those after that many epochs on all clips.
+        The classifier with the history of its training. Its weights are those of the epoch with the lowest validation loss.
+        With ``refit=True``, the model trains once more on all clips, for as many epochs.
 
     Raises:
-        ValueError: Fewer than two classes, a class without clips, clips that cannot be read, an unknown name or option.
+        ValueError: There are fewer than two classes, a class has no clips, a clip cannot be read, or the name or an option is
+            unknown.
     """
     check_options(model_info(name), options)
     frontend = frontend or frontend_for(name, clips)
@@ -101,13 +102,33 @@ def train_examples(
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Classifier:
-    """Train on examples whose features are computed already; see `train`."""
+    """Train on examples with features; `train` computes these first.
+
+    Args:
+        name: Name from `audiozoo.list_models`.
+        examples: Clips with features and targets.
+        classes: Names of the classes in the order of the outputs.
+        recipe: Hyperparameters.
+        frontend: Front end that computed the features.
+        weights: Initial weights, as for `train`.
+        workers: Number of threads that prepare augmented batches ahead.
+        options: Options of the builder.
+        progress: Callback for progress, see `Progress`.
+
+    Returns:
+        The trained classifier.
+
+    Raises:
+        ValueError: There are fewer than two classes, a class has no examples, `workers` is negative, the activation has no
+            loss, or the augmentation names an unknown class.
+    """
     try:
         _check_classes(classes, examples.targets[examples.index])
     except ValueError as error:
+        # A class often has no examples because its clips cannot be read, so the message adds the reasons.
         raise ValueError("\n".join([str(error), *examples.features.failures.values()])) from error
     spec = model_info(name)
-    if (options or {}).get("activation", "softmax") not in _LOSSES:
+    if (options or {}).get("activation", "softmax") not in LOSSES:
         raise ValueError(f"training needs activation='softmax' or 'sigmoid', got {(options or {})['activation']!r}")
     if workers < 0:
         raise ValueError(f"workers must be at least 0, got {workers}")
@@ -124,7 +145,7 @@ def _check_classes(classes: Sequence[str], targets: np.ndarray) -> None:
         raise ValueError(f"a classifier needs at least two classes, got {', '.join(classes) or 'none'}")
     present = set(targets.tolist())
     if missing := [label for number, label in enumerate(classes) if number not in present]:
-        raise ValueError(f"no clip to learn {', '.join(missing)} from: add clips, or leave the class out of the labels")
+        raise ValueError(f"no clips of {', '.join(missing)}: add clips, or leave the class out of the labels")
 
 
 def _auxiliary(spec: ModelSpec) -> dict[str, Any]:
@@ -132,13 +153,13 @@ def _auxiliary(spec: ModelSpec) -> dict[str, Any]:
 
 
 def stage_of(progress: Progress | None, stage: str) -> Callable[[int, int], Any] | None:
-    """Narrow a `Progress` to one stage without figures, as `extract` calls it."""
+    """Make a callback ``(done, total)``, as `extract` calls it, from a `Progress` and the name of a stage."""
     return None if progress is None else lambda done, total: progress(stage, done, total, {})
 
 
 @dataclass(eq=False)
 class _Run:
-    """One training: what is trained, how, and the figures so far."""
+    """One training with all of its settings."""
 
     spec: ModelSpec
     recipe: Recipe
@@ -150,9 +171,10 @@ class _Run:
     progress: Progress | None
 
     def fit(self, examples: Examples) -> Classifier:
-        """Train, choosing the epoch on held-out recordings if the recipe says so."""
+        """Train, and choose the best epoch on held-out recordings if the recipe asks for validation."""
         held_out = self._held_out(examples)
         learnt, validation = examples.subset(~held_out), examples.subset(held_out)
+        # With few clips an epoch has few steps, too few for the optimiser; `min_steps` then adds epochs.
         epochs = max(self.recipe.epochs, math.ceil(self.recipe.min_steps / self._steps(learnt)))
         if not held_out.any():
             return self._fit_once(examples, None, epochs, "training")
@@ -166,6 +188,7 @@ class _Run:
 
     def _held_out(self, examples: Examples) -> np.ndarray:
         clips = [examples.clips[i] for i in examples.index]
+        # A class with a single recording cannot be held out, so at least one class needs two.
         enough = any(len(recordings) > 1 for recordings in recordings_by_label(clips).values())
         if not self.recipe.validation or not enough:
             return np.zeros(len(clips), bool)
@@ -181,7 +204,7 @@ class _Run:
         classifier = Classifier(self.frontend, scaler, KerasScorer(model), self.classes)
         watch = _Watch(model, classifier, validation, self.recipe.patience, epochs, stage, self.progress)
         batches = Batches(examples, self.recipe, scaler, self.frontend, len(self.classes), len(model.outputs))
-        with _seeded_dropout(self.recipe.seed), batches.stream(self.workers) as stream:
+        with seeded_dropout(self.recipe.seed), batches.stream(self.workers) as stream:
             model.fit(
                 stream,
                 steps_per_epoch=steps,
@@ -196,7 +219,7 @@ class _Run:
         return classifier
 
     def _compiled(self, steps: int, epochs: int) -> Any:
-        with _precision(self.recipe.mixed_precision):
+        with precision(self.recipe.mixed_precision):
             model = build(
                 self.spec.name,
                 len(self.classes),
@@ -205,11 +228,12 @@ class _Run:
                 seed=self.recipe.seed,
                 **self.options,
             )
+        # The first output is the classifier; auxiliary outputs follow it and have the same targets.
         auxiliaries = len(model.outputs) - 1
         options = {"activation": "softmax", **self.spec.options, **self.options}
-        loss = _LOSSES[options["activation"]](self.recipe.label_smoothing)
+        loss = LOSSES[options["activation"]](self.recipe.label_smoothing)
         model.compile(
-            optimizer=_optimizer(self.recipe, steps, epochs),
+            optimizer=optimizer(self.recipe, steps, epochs),
             loss=[loss] * (auxiliaries + 1) if auxiliaries else loss,
             loss_weights=[1.0] + [self.recipe.auxiliary_weight] * auxiliaries if auxiliaries else None,
         )
@@ -228,63 +252,8 @@ class _Run:
         }
 
 
-_LOSSES: dict[str, Callable[[float], Any]] = {
-    "softmax": lambda smoothing: keras.losses.CategoricalCrossentropy(label_smoothing=smoothing),
-    "sigmoid": lambda smoothing: keras.losses.BinaryCrossentropy(label_smoothing=smoothing),
-}
-
-
-@contextmanager
-def _seeded_dropout(seed: int) -> Iterator[None]:
-    # On TensorFlow and JAX a dropout layer has a seed of its own; on PyTorch Keras draws from the global generator.
-    if keras.backend.backend() != "torch":
-        yield
-        return
-    import torch
-
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield
-
-
-@contextmanager
-def _precision(mixed: bool) -> Iterator[None]:
-    before = keras.config.dtype_policy()
-    if mixed:
-        keras.config.set_dtype_policy("mixed_float16")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def _optimizer(recipe: Recipe, steps: int, epochs: int) -> Any:
-    rate = _schedule(recipe, steps, epochs)
-    if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
-    if recipe.optimizer == "adam":
-        return keras.optimizers.Adam(rate)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
-
-
-def _schedule(recipe: Recipe, steps: int, epochs: int) -> Any:
-    warmup = min(recipe.warmup, epochs - 1) * steps
-    if recipe.schedule == "constant" and not warmup:
-        return recipe.learning_rate
-    decay = epochs * steps - warmup
-    return keras.optimizers.schedules.CosineDecay(
-        recipe.learning_rate * (0.01 if warmup else 1),
-        decay,
-        alpha=0.0 if recipe.schedule == "cosine" else 1.0,
-        warmup_target=recipe.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-
-
 class _Watch:
-    """Sees each epoch's end: records figures, keeps the best weights, and says when it is enough."""
+    """Callback at the end of each epoch: records metrics, keeps the best weights, and stops early."""
 
     def __init__(
         self,
@@ -305,11 +274,11 @@ class _Watch:
         self._best_weights: list[np.ndarray] | None = None
 
     def epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Record the epoch and judge it on the validation clips, pooled over windows as in use."""
+        """Record the metrics of an epoch, with those of the validation clips pooled over windows as in `predict`."""
         figures = {"loss": float((logs or {})["loss"])}
         if not math.isfinite(figures["loss"]):
             raise ValueError(
-                f"training broke down in epoch {epoch + 1}: the loss is {figures['loss']}. Use a smaller learning_rate"
+                f"training diverged in epoch {epoch + 1}: the loss is {figures['loss']}; use a smaller learning_rate"
             )
         if self.validation is not None:
             figures |= _validation_figures(self.classifier, self.validation)
@@ -320,6 +289,7 @@ class _Watch:
             self.progress(self.stage, epoch + 1, self.epochs, figures)
 
     def _judge(self, epoch: int, figures: dict[str, float]) -> None:
+        # The loss and not the accuracy decides: on a few validation clips, many epochs share one accuracy.
         if self.best is None or figures["val_loss"] < self.best["val_loss"]:
             self.best, self.best_epoch = {key: figures[key] for key in ("val_loss", "val_accuracy")}, epoch
             self._best_weights = self.model.get_weights()
@@ -327,7 +297,7 @@ class _Watch:
             self.model.stop_training = True
 
     def restore_best(self) -> None:
-        """Put the best epoch's weights back."""
+        """Load the weights of the best epoch into the model."""
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)
 
@@ -339,8 +309,9 @@ def _validation_figures(classifier: Classifier, examples: Examples) -> dict[str,
 
 
 def pooled_scores(classifier: Classifier, examples: Examples) -> np.ndarray:
-    """Return each example's probabilities ``(examples, classes)``, pooled over its windows."""
+    """Return the probabilities of each example, pooled over its windows, ``(examples, classes)``."""
     features = examples.features
     scores = classifier.window_scores(features.values, rows=examples.rows)
+    # The windows of an example are consecutive; split at the ends, they give one group for each example.
     ends = np.cumsum(features.counts[examples.index])
     return np.stack([classifier.pool(part) for part in np.split(scores, ends[:-1])])

@@ -1,0 +1,81 @@
+"""What training sets in Keras: losses, optimisers, learning-rate schedules, precision and random seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from audiozoo.layers import keras
+from audiozoo.training.recipe import Recipe
+
+LOSSES: dict[str, Callable[[float], Any]] = {
+    "softmax": lambda smoothing: keras.losses.CategoricalCrossentropy(label_smoothing=smoothing),
+    "sigmoid": lambda smoothing: keras.losses.BinaryCrossentropy(label_smoothing=smoothing),
+}
+"""The loss for each activation of the output, given the label smoothing."""
+
+
+@contextmanager
+def seeded_dropout(seed: int) -> Iterator[None]:
+    """Make the dropout of a training repeatable, and restore the global random state afterwards."""
+    # On TensorFlow and JAX, each dropout layer has a seed of its own. On PyTorch, Keras draws from the global generator.
+    if keras.backend.backend() != "torch":
+        yield
+        return
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def precision(mixed: bool) -> Iterator[None]:
+    """Build layers with mixed precision (float16 with float32 weights) if asked, and restore the global policy afterwards."""
+    before = keras.config.dtype_policy()
+    if mixed:
+        keras.config.set_dtype_policy("mixed_float16")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def optimizer(recipe: Recipe, steps: int, epochs: int) -> Any:
+    """Make the optimiser of a recipe.
+
+    Args:
+        recipe: Recipe with the optimiser, its learning rate and its schedule.
+        steps: Number of steps in an epoch.
+        epochs: Number of epochs, which the schedule needs.
+
+    Returns:
+        The Keras optimiser.
+    """
+    rate = _schedule(recipe, steps, epochs)
+    if recipe.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
+    if recipe.optimizer == "adam":
+        return keras.optimizers.Adam(rate)
+    made = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
+    # As in timm, only kernels decay: biases and normalisation parameters keep their scale.
+    made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return made
+
+
+def _schedule(recipe: Recipe, steps: int, epochs: int) -> Any:
+    # At least one epoch must remain after the warm-up, or the model would never train at its full rate.
+    warmup = min(recipe.warmup, epochs - 1) * steps
+    if recipe.schedule == "constant" and not warmup:
+        return recipe.learning_rate
+    decay = epochs * steps - warmup
+    return keras.optimizers.schedules.CosineDecay(
+        # The warm-up starts at a hundredth of the learning rate, because a first step at a rate of 0 has no effect.
+        recipe.learning_rate * (0.01 if warmup else 1),
+        decay,
+        # With alpha=1, the cosine is flat: a constant rate after the warm-up.
+        alpha=0.0 if recipe.schedule == "cosine" else 1.0,
+        warmup_target=recipe.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
