@@ -1,8 +1,12 @@
-"""What holds for the package as a whole: who may import whom, what is public, what loads when."""
+"""Rules for the whole package: imports, public names, import time, docstrings, and lengths of functions and files."""
 
 import ast
+import io
+import re
+import statistics
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,7 @@ import audiozoo
 PACKAGE = Path(audiozoo.__file__).parent
 
 RANKS = {
-    "files": -1,  # what fetches and saves is written through it
+    "files": -1,  # everything that downloads or saves a file writes through it
     "checks": -1,
     "_version": 0,
     "audio": 0,
@@ -68,7 +72,7 @@ def part_of(path):
 
 
 def imports(path):
-    """Yield the parts of the package that a module imports, wherever in it the import stands."""
+    """Yield the parts of the package that a module imports, at the top or inside a function."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
         if isinstance(node, ast.Import):
@@ -110,3 +114,118 @@ def test_import_is_light():
     loaded = ast.literal_eval(done.stdout)
     assert "audiozoo" in loaded
     assert not [name for name in loaded if name.split(".")[0] in ("numpy", "scipy", "keras", "tensorflow", "librosa", "typer")]
+
+
+EVERY_FILE = pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)).replace("/", ".")
+)
+FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def public_functions(node, name=""):
+    """Yield the name and the node of each public function and method, without those inside functions."""
+    for child in node.body:
+        if isinstance(child, (*FUNCTION, ast.ClassDef)) and not child.name.startswith("_"):
+            if isinstance(child, FUNCTION):
+                yield name + child.name, child
+            else:
+                yield from public_functions(child, f"{name}{child.name}.")
+
+
+def own_nodes(function):
+    """Yield the nodes of a function without those of the functions inside it."""
+    waiting = list(function.body)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, (*FUNCTION, ast.Lambda, ast.ClassDef)):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def parameters(function):
+    names = [given.arg for given in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
+    further = [given.arg for given in (function.args.vararg, function.args.kwarg) if given]
+    return [name for name in names + further if name not in ("self", "cls")]
+
+
+def missing_sections(function):
+    """Name the sections of a docstring that a function with three or more parameters needs and lacks."""
+    text = ast.get_docstring(function) or ""
+    nodes = list(own_nodes(function))
+    returns = any(isinstance(node, ast.Return) and node.value is not None for node in nodes)
+    yields = any(isinstance(node, (ast.Yield, ast.YieldFrom)) for node in nodes)
+    needed = {
+        r"Args": True,
+        r"Returns|Yields": returns or yields,
+        r"Raises": any(isinstance(node, ast.Raise) and node.exc is not None for node in nodes),
+    }
+    return [section for section, is_needed in needed.items() if is_needed and not re.search(rf"^({section}):$", text, re.M)]
+
+
+def is_command(function):
+    """Tell whether typer documents the parameters: the help texts are in the options, and `--help` prints the docstring."""
+    return "typer." in ast.unparse(function.args)
+
+
+@EVERY_FILE
+def test_functions_with_three_parameters_document_them(path):
+    found = public_functions(ast.parse(path.read_text(encoding="utf-8")))
+    missing = {
+        name: sections
+        for name, function in found
+        if len(parameters(function)) >= 3 and not is_command(function) and (sections := missing_sections(function))
+    }
+    assert not missing
+
+
+def comments(source):
+    """Yield comments, those on consecutive lines as one."""
+    last = None
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            follows = last is not None and token.start[0] == last + 1 and token.line.lstrip().startswith("#")
+            if not follows:
+                yield token.start[0], token.string
+            last = token.start[0]
+
+
+def texts(source):
+    """Yield the line and the first words of each paragraph and each argument of a docstring, and of each comment."""
+    for line, comment in comments(source):
+        yield line, comment.lstrip("# ")
+    for node in ast.walk(ast.parse(source)):
+        # Strings that are statements are docstrings, of modules, functions, classes and constants.
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            for start in re.finditer(r"(?:^\s*|\n\s*\n\s*|\n +[*\w, ]+: +)(?=\S)", node.value.value):
+                yield node.lineno + node.value.value.count("\n", 0, start.end()), node.value.value[start.end() :]
+
+
+@EVERY_FILE
+def test_no_text_opens_with_of(path):
+    found = texts(path.read_text(encoding="utf-8"))
+    assert not [(line, text.splitlines()[0]) for line, text in found if re.match(r"of\b", text, re.IGNORECASE)]
+
+
+@pytest.mark.parametrize("text", ["Of all.", "A.\n\n    Args:\n        seed: Of the draws.", "A.\n\n    Of b."])
+def test_such_a_text_is_found(text):
+    source = f'def f(seed):\n    """{text}"""\n    # of the draws\n'
+    assert [words[:3].lower() for _, words in texts(source)].count("of ") == 2
+
+
+def test_functions_are_short():
+    lengths = {}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, FUNCTION):
+                documented = ast.get_docstring(node) is not None
+                docstring = node.body[0].end_lineno - node.body[0].lineno + 1 if documented else 0
+                place = f"{path.relative_to(PACKAGE)}:{node.lineno} {node.name}"
+                lengths[place] = node.end_lineno - node.lineno + 1 - docstring
+    assert statistics.median(lengths.values()) <= 7
+    assert not {place: length for place, length in lengths.items() if length > 45}
+
+
+@EVERY_FILE
+def test_files_are_short(path):
+    length = len(path.read_text(encoding="utf-8").splitlines())
+    assert length <= 350

@@ -56,6 +56,9 @@ def acdnet(
         normalization_momentum: Momentum of batch normalisation.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
+
     Raises:
         ValueError: The input is too small.
     """

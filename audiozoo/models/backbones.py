@@ -97,6 +97,9 @@ def resnet_lstm(
             steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
+
     Raises:
         ValueError: The input is too small, the backbone or the weights are unknown, or the network does not support the
             attention.
@@ -144,6 +147,9 @@ def mobilenet_v2(
         normalization_momentum: Momentum of batch normalisation. The source's 0.999 needs tens of thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
+
     Raises:
         ValueError: The input is too small, or the weights are unknown.
         OSError: Keras cannot download the weights.
@@ -180,6 +186,9 @@ def inception_transfer(
         trainable: Whether training changes the whole network, or only the last layer.
         normalization_momentum: Momentum of batch normalisation. The usual 0.99 settles only after thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
 
     Raises:
         ValueError: The input is too small, or the weights are unknown.

@@ -43,6 +43,9 @@ def cldnn(
             frames and "flatten" keeps them all.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
+
     Raises:
         ValueError: The input is too small, or the network does not support the attention.
     """
@@ -86,6 +89,9 @@ def cldnn_bidirectional(
         normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
+
     Raises:
         ValueError: The input is too small, or the network does not support the attention.
     """
@@ -128,6 +134,9 @@ def cldnn_attention(
         normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
+
     Raises:
         ValueError: The input is too small, or `attention_at` is unknown.
     """
@@ -168,6 +177,9 @@ def cldnn_self_attention(
         attention_at: Place of the attention: "between" the recurrent layers, or "flatten" after them, which keeps all frames.
         normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
 
     Raises:
         ValueError: The input is too small, or `attention_at` is neither "between" nor "flatten".

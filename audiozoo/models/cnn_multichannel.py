@@ -82,6 +82,9 @@ def cnn_single_channel(
         dropout: Dropout rate of the embedding.
         normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
     """
     inputs = keras.Input(input_shape, name="features")
     x = _convolutions(inputs, _SINGLE, normalization_momentum)
@@ -115,6 +118,9 @@ def cnn_multichannel(
         dropout: Dropout rate of the embedding.
         normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
     """
     inputs = keras.Input(input_shape, name="features")
     x = _convolutions(inputs, _MULTI, normalization_momentum)
@@ -147,6 +153,9 @@ def cnn_multichannel_attention(
         dropout: Dropout rate of the embedding.
         normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
     """
     inputs = keras.Input(input_shape, name="features")
     x = _convolutions(inputs, _MULTI, normalization_momentum, attention=True)
@@ -180,6 +189,9 @@ def cnn_multichannel_sharma(
         dropout: Dropout rate after each dense layer.
         normalization_momentum: Momentum of batch normalisation. The usual 0.99 settles only after thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
     """
     inputs = keras.Input(input_shape, name="features")
     x = _convolutions(inputs, _SHARMA, normalization_momentum, pointwise=False)
@@ -213,6 +225,9 @@ def cnn_multichannel_sharma_attention(
         dropout: Dropout rate after each dense layer.
         normalization_momentum: Momentum of batch normalisation. The usual 0.99 settles only after thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
     """
     inputs = keras.Input(input_shape, name="features")
     x = _convolutions(inputs, _SHARMA, normalization_momentum, attention=True)

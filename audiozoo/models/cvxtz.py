@@ -29,6 +29,9 @@ def wave_cnn(
         dropout: Dropout rate after each pooling; twice this rate before the dense layers.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
+
     Raises:
         ValueError: The input is too small.
     """
@@ -79,6 +82,9 @@ def mel_cnn(
         dropout: Dropout rate after each pooling.
         normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
 
     Raises:
         ValueError: The input is too small.

@@ -42,6 +42,9 @@ def dcase2018_baseline(
         normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
+
     Raises:
         ValueError: The input is too small.
     """

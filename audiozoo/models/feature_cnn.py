@@ -45,6 +45,9 @@ def feature_cnn(
         num_classes: Number of classes.
         dropout: Dropout rate after the convolutions and after each dense layer.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
     """
     inputs = x = keras.Input(input_shape, name="features")
     for filters in (64, 128):

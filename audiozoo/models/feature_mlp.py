@@ -33,6 +33,9 @@ def feature_mlp(
         num_classes: Number of classes.
         dropout: Dropout rate of the embedding.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
     """
     inputs = x = keras.Input(input_shape, name="features")
     for units in (256, 256, 128, 128, 64):

@@ -38,6 +38,9 @@ def freesound2018_baseline(
         initial_deviation: Standard deviation of the initial kernels. The published 1e-3 is so small that the loss does not
             move in the first hundred steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
     """
     inputs = x = keras.Input(input_shape, name="features")
     for filters, kernel in ((100, 7), (150, 5), (200, 3)):

@@ -56,6 +56,9 @@ def house_cnn(
         dropout: Dropout rate of the embedding.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
+
     Raises:
         ValueError: The input is too small.
     """

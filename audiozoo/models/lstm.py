@@ -46,6 +46,9 @@ def lstm(
             attention and "flatten" fix the number of frames.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
+
     Raises:
         ValueError: The network does not support the attention.
     """
@@ -82,6 +85,9 @@ def lstm_stacked(
         attention_at: Place of the attention: "between" the last two recurrent layers, or after them, where "sum" adds the
             weighted frames and "flatten" keeps them all.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
 
     Raises:
         ValueError: The network does not support the attention.
@@ -121,6 +127,9 @@ def lstm_time_distributed(
         attention_at: Place of the attention: "between" the recurrent layers, or after them, where "sum" adds the weighted
             frames before the dense layers and "flatten" keeps them all.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
 
     Raises:
         ValueError: The network does not support the attention.

@@ -53,6 +53,9 @@ def piczak_cnn(
         l2: Factor of the L2 penalty on all kernels.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
+
     Raises:
         ValueError: The input is too small.
     """

@@ -52,6 +52,9 @@ def sb_cnn(
         normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
+
     Raises:
         ValueError: The input is too small.
     """
@@ -101,6 +104,9 @@ def a_crnn(
         normalization_axis: Axis of batch normalisation: "mel" normalises each band, as published, "channel" each filter.
         normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
 
     Raises:
         ValueError: The input is too small.

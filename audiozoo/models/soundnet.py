@@ -59,6 +59,9 @@ def soundnet_cnn(
         normalization_momentum: Momentum of batch normalisation.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
+
     Raises:
         ValueError: The input is too small.
     """
@@ -105,6 +108,9 @@ def soundnet_lstm(
         normalize: Whether batch normalisation follows each convolution, as in SoundNet; the figures of music2vec show none.
         normalization_momentum: Momentum of batch normalisation.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
 
     Raises:
         ValueError: The input is too small, `convolutions` is not 1 to 7, the padding is unknown, or the network does not

@@ -59,6 +59,9 @@ def subspectral_cnn(
         auxiliary: Whether the model has further outputs after the first one, a classification from each sub-band alone:
             ``fit(x, (y,) * len(model.outputs))``. The source trains this way.
 
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``, followed by the auxiliary outputs.
+
     Raises:
         ValueError: The input is too small, `sub_band_size` is less than 16, or `sub_band_hop` is less than 1.
     """

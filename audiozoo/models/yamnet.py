@@ -91,6 +91,9 @@ def yamnet(input_shape: tuple[int, ...], num_classes: int, *, activation: Activa
         input_shape: ``(bands, frames, channels)``; the published weights take one channel.
         num_classes: Number of classes; AudioSet has 521.
         activation: "sigmoid" for multi-label classification, as published, "softmax" for a single label, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
     """
     inputs = keras.Input(input_shape, name="features")
     x = keras.layers.Permute((2, 1, 3))(inputs)  # The published kernels have time on the first axis.
