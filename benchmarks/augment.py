@@ -1,13 +1,13 @@
-"""Augmentation beside its peers, in one run; and how good the engines for stretching and shifting are.
+"""Compare the speed of augmentation with audiomentations, and the quality of the engines for stretching and shifting.
 
     python benchmarks/augment.py
 
-Prints Markdown tables: each transform and a chain of five on 5 seconds at 44.1 kHz, one thread, beside audiomentations where
-that is installed; stretching and shifting beside the bare engine; the quality of each engine that works here; how long the
-import takes; and how long a training waits for what is augmented.
+The script prints Markdown tables: the time of each transform and of a chain of five on 5 seconds at 44.1 kHz in one thread,
+beside audiomentations if it is installed; the time of stretching and shifting beside the bare engine; the quality of each
+installed engine; the time of the import; and the time that training waits for augmented batches.
 """
 
-import timing  # isort: skip  first: it keeps NumPy to one thread
+import timing  # isort: skip  must come first: it limits NumPy to one thread
 
 import math
 import shutil
@@ -37,12 +37,12 @@ from audiozoo.augment import (
 )
 
 RATE, SECONDS = 44_100, 5
-SLOW = 9  # calls of what takes long
+SLOW = 9  # calls of slow transforms
 ENGINES = [name for name in ("signalsmith", "rubberband", "librosa") if name != "rubberband" or shutil.which(name)]
 
 
 def peers():
-    """Yield a title, our transform, and audiomentations' with the same settings."""
+    """Yield a title, a transform of audiozoo, and the transform of audiomentations with the same settings."""
     import audiomentations as peer
 
     noise = {"min_snr_db": 5.0, "max_snr_db": 40.0, "p": 1.0}
@@ -55,7 +55,7 @@ def peers():
     chain = [Gain(), AddNoise(), TimeShift(), TimeMask(), PolarityInversion()]
     yield "gain", Gain(), gain
     yield "shift, rolled", TimeShift(), bare_shift
-    yield "shift, rolled (theirs with its default fade)", TimeShift(), shift
+    yield "shift, rolled (audiomentations with its default fade)", TimeShift(), shift
     yield "time mask", TimeMask(), mask
     yield "polarity", PolarityInversion(), polarity
     yield "reverse", Reverse(), peer.Reverse(p=1.0)
@@ -84,7 +84,7 @@ def speed(wave):
                 SLOW if slow else timing.CALLS,
             )
         except ImportError as error:
-            print(f"| {title} | | needs more: {str(error).splitlines()[0]} | |")
+            print(f"| {title} | | not installed: {str(error).splitlines()[0]} | |")
         else:
             print(f"| {title} | {times[0]:.3f} | {times[1]:.3f} | {times[2]:.2f} |", flush=True)
 
@@ -99,7 +99,9 @@ def beside_engine(wave):
         engine.setTransposeSemitones(semitones)
         return engine.process(wave[None])
 
-    print("\n| signalsmith, 5 s at 44.1 kHz | audiozoo, ms | bare engine, ms | times as long |\n| --- | ---: | ---: | ---: |")
+    print(
+        "\n| signalsmith, 5 s at 44.1 kHz | audiozoo, ms | bare engine, ms | audiozoo / engine |\n| --- | ---: | ---: | ---: |"
+    )
     for title, transform, rate, semitones in (
         ("time stretch by 0.9", TimeStretch(rate=(0.9, 0.9)), 0.9, 0.0),
         ("pitch shift by 2 semitones", PitchShift(semitones=(2.0, 2.0)), 1.0, 2.0),
@@ -121,7 +123,7 @@ def middle_of(wave):
 
 
 def loudest_hertz(wave):
-    """Return the frequency at which a tone fits best: the largest bin, and then ever finer steps around it."""
+    """Return the frequency of the tone that fits best: start at the largest bin and refine it in ever smaller steps."""
     middle = middle_of(wave)
     size, step = 2**18, RATE / 2**18
     found = np.abs(np.fft.rfft(middle * np.blackman(len(middle)), size)).argmax() * step
@@ -132,7 +134,7 @@ def loudest_hertz(wave):
 
 
 def residual_db(wave, hertz):
-    """Return how far below a tone everything else lies."""
+    """Return the power of everything but a tone, relative to the tone (dB)."""
     middle = middle_of(wave)
     phases = 2 * np.pi * hertz * np.arange(len(middle)) / RATE
     basis = np.stack([np.sin(phases), np.cos(phases)], axis=1)
@@ -141,7 +143,7 @@ def residual_db(wave, hertz):
 
 
 def onset_errors(engine, rate):
-    """Return by how many milliseconds each click of a train lies from where it should."""
+    """Return the time error of each click in a train of clicks (ms)."""
     wave, places = np.zeros(5 * RATE, np.float32), np.arange(1, 10) * RATE // 2
     for place in places:
         wave[place : place + 64] = 0.9 * np.hanning(64)
@@ -154,7 +156,7 @@ def onset_errors(engine, rate):
 
 
 def judged(engine, rate, semitones):
-    """Return the cells of the table for one change by one engine."""
+    """Yield the cells of the table for one change by one engine."""
     wave, wanted = tone(1_000), 1_000 * 2 ** (semitones / 12)
     change = partial(augment.stretch, sample_rate=RATE, rate=rate, semitones=semitones, engine=engine)
     changed = change(wave)
@@ -170,7 +172,7 @@ def judged(engine, rate, semitones):
 
 
 def wall_seconds(call):
-    # rubberband is a process of its own, whose time no thread's clock knows
+    # rubberband runs in a process of its own, which the clock of this thread does not measure.
     begin = time.perf_counter()
     call()
     return time.perf_counter() - begin
@@ -185,7 +187,7 @@ def quality():
 
 
 def waiting(steps=60):
-    """Print how long training waits for its batches, with and without threads that make them ahead."""
+    """Print how long training waits for its batches, with and without threads that prepare them ahead."""
     import audiozoo
     from audiozoo.features import Scaler, extract
     from audiozoo.training import Examples, frontend_for, recipe_for, target_indices
@@ -214,7 +216,7 @@ def waiting(steps=60):
                     waits.append(time.perf_counter() - begin)
                     model.train_on_batch(*batch)
                     learns.append(time.perf_counter() - begin - waits[-1])
-            half = steps // 2  # the first half reads the sounds, and fills what is ahead
+            half = steps // 2  # the first half reads the sounds and fills the queue
             means = [1e3 * statistics.mean(times[half:]) for times in (waits, learns)]
             print(f"| {kind} | {workers} | {means[0]:.0f} | {means[1]:.0f} |", flush=True)
 
@@ -230,7 +232,7 @@ if __name__ == "__main__":
     try:
         speed(sound)
     except ModuleNotFoundError as error:
-        print(f"audiomentations is left out: {error}")
+        print(f"skipped audiomentations: {error}")
     beside_engine(sound)
     quality()
     waiting()

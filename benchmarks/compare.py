@@ -1,7 +1,7 @@
-"""A comparison of models as `audiozoo benchmark` makes it, its rows kept beside this file.
+"""Run `audiozoo benchmark` on the models of a script, and keep the rows in `results/`.
 
-Every script of a dataset here takes the dataset's folder, then whatever else `audiozoo benchmark` takes; an option given there
-outdoes the script's own.
+Each script of a dataset takes the folder of the dataset and then any options of `audiozoo benchmark`, which override the
+options of the script.
 """
 
 import os
@@ -15,9 +15,9 @@ HERE = Path(__file__).parent
 
 def compare(dataset, models, *, name=None, options=()):
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
-        sys.exit(f"usage: python {sys.argv[0]} FOLDER [OPTION ...], the folder into which {dataset} was unpacked")
+        sys.exit(f"usage: python {sys.argv[0]} FOLDER [OPTION ...], the folder into which you unpacked {dataset}")
     root, *given = sys.argv[1:]
-    # Relative, so that the command which each row keeps says nothing of this machine.
+    # Each row records the command, so the path is relative: it is the same on every machine.
     output = os.path.relpath(HERE / "results" / (name or dataset))
     words = ["--dataset", dataset, "--root", root, "--models", ",".join(models), "--output", output, *options, *given]
     sys.argv = ["audiozoo", "benchmark", *words]

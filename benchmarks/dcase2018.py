@@ -1,8 +1,9 @@
-"""The scene models by the protocol of DCASE 2018 task 1A: fold 1, the epoch chosen on 30 % of its training locations.
+"""Compare models on acoustic scenes by the protocol of DCASE 2018 task 1A.
 
     python benchmarks/dcase2018.py TUT-urban-acoustic-scenes-2018-development/
 
-Published: the baseline 59.7 % macro accuracy, SubSpectralNet 72.18 % with its epoch chosen on the test clips.
+The protocol tests on fold 1 and chooses the epoch on 30 % of the training locations. Published results (macro accuracy): 59.7
+% for the baseline; 72.18 % for SubSpectralNet, which chooses the epoch on the test clips.
 """
 
 from compare import compare

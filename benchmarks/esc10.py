@@ -1,4 +1,4 @@
-"""How good the models are on ESC-10's five official folds: the table of the README.
+"""Compare models on the five official folds of ESC-10.
 
 python benchmarks/esc10.py ESC-50/
 """

@@ -1,9 +1,9 @@
-"""What augmentation does for one model on ESC-10's five folds, each kind with the same budget.
+"""Compare kinds of augmentation for one model on the five folds of ESC-10, each kind with the same number of epochs.
 
     python benchmarks/esc10_augmentation.py ESC-50/ [--folds 1,2]
 
-A row for each kind and fold is kept under results/esc10-augmentation as soon as it is there; the table is made of those. What
-is class-conditional is searched for on each fold's training clips alone.
+The script writes one row for each kind and fold to `results/esc10-augmentation` and makes the table from these rows. The
+class-conditional kind searches for its transforms on the training clips of each fold.
 """
 
 import argparse
@@ -35,8 +35,8 @@ MODEL = "house_cnn"
 RESULTS = Path(__file__).parent / "results" / "esc10-augmentation"
 EPOCHS, SEARCH_EPOCHS = 40, 15
 
-# No gains: this front end takes its decibels from the loudest bin. And none of the engines for stretching, which take ten times
-# as long as all that is here: sounds are played faster and higher, or slower and lower.
+# There is no gain, because the front end computes decibels relative to the loudest bin. There is no time stretch and no pitch
+# shift, because their engines take ten times as long as all other transforms together; `Speed` changes tempo and pitch at once.
 PARTS = {
     "speed": Speed(rate=(0.85, 1.18), p=0.5),
     "reverse": Reverse(p=0.5),
@@ -61,7 +61,7 @@ KINDS = {
 
 
 def searched(job):
-    """Return the recipe with each class's own transform, found on the job's training clips."""
+    """Return a recipe with a transform for each class, which a search on the training clips of the job finds."""
     short = replace(NONE, epochs=SEARCH_EPOCHS)
     key = digest([job.key, short.to_config(), {name: part.to_config() for name, part in PARTS.items()}])
     kept = RESULTS / "search" / f"fold{job.fold}-{key}.json"
@@ -104,8 +104,8 @@ def table(found):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", help="the folder into which ESC-50 was unpacked")
-    parser.add_argument("--folds", default="", help="such as 1,2; all if left out, and only then the table is kept")
+    parser.add_argument("root", help="Folder into which you unpacked ESC-50.")
+    parser.add_argument("--folds", default="", help="Folds, for example 1,2; by default all folds and the table.")
     given = parser.parse_args()
     found = list(rows(load_dataset("esc10", root=given.root), [int(fold) for fold in given.folds.split(",") if fold]))
     text = table(found)

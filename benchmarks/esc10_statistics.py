@@ -1,4 +1,4 @@
-"""What another front end does for the same network: `feature_mlp` on statistics of log-mel bands, on ESC-10.
+"""Compare front ends: `feature_mlp` on statistics of log-mel bands instead of the mean spectrum, on ESC-10.
 
 python benchmarks/esc10_statistics.py ESC-50/
 """

@@ -1,4 +1,4 @@
-"""How good the models are on ESC-50's five official folds.
+"""Compare models on the five official folds of ESC-50.
 
 python benchmarks/esc50.py ESC-50/
 """

@@ -1,4 +1,6 @@
-"""Every model of the registry on ESC-10's first fold by one short recipe: that it learns, not how well it could.
+"""Train every model of the registry on the first fold of ESC-10 with one short recipe.
+
+The results show that each model learns from its front end, not how accurate it can become.
 
 python benchmarks/every_model.py ESC-50/
 """

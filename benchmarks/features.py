@@ -1,12 +1,12 @@
-"""Front ends beside their peers, in one run.
+"""Compare the speed of front ends with librosa and other packages.
 
     python benchmarks/features.py [ESC-50/]
 
-Prints Markdown tables: one thread on an array of 5 seconds; and with a folder of ESC-50 also from files, from the cache, and
-the memory that an hour takes. Peers that are not installed are left out.
+The script prints Markdown tables: times on 5 seconds of noise in one thread; with the folder of ESC-50, also times from files
+and from the cache; and the memory for an hour of sound. It skips packages that are not installed.
 """
 
-from timing import CALLS, compare  # isort: skip  first: it keeps NumPy to one thread
+from timing import CALLS, compare  # isort: skip  must come first: it limits NumPy to one thread
 
 import importlib.util
 import statistics
@@ -37,7 +37,7 @@ WORKERS = 2
 
 
 def settings_of(rate, n_fft, hop, bands):
-    """Yield each front end beside what computes the same with librosa."""
+    """Yield each front end, its input, and a function that computes the same features with librosa."""
     wave = np.random.default_rng(0).normal(0, 0.1, SECONDS * rate).astype(np.float32)
     ours = {"sample_rate": rate, "duration": SECONDS, "n_fft": n_fft, "hop_length": hop}
     theirs = {"y": wave, "sr": rate, "n_fft": n_fft, "hop_length": hop, "n_mels": bands}
@@ -47,7 +47,7 @@ def settings_of(rate, n_fft, hop, bands):
 
 
 def one_thread():
-    """Time each front end beside librosa's."""
+    """Print the times of each front end and of librosa."""
     print("| front end | Hz n_fft/hop/bands | ours, ms | librosa, ms | librosa / ours | largest difference |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for setting in SETTINGS:
@@ -94,7 +94,7 @@ def nnaudio_peer(rate, n_fft, hop, bands):
 
 
 def other_peers():
-    """Time LogMel beside layers of other packages, as whole programs on as many threads as they take."""
+    """Print the times of LogMel and of the layers of other packages, with as many threads as these use."""
     print("\n| Hz n_fft/hop/bands | peer | LogMel, ms | peer, ms | peer / LogMel |\n| --- | --- | ---: | ---: | ---: |")
     for package, make in (("keras", keras_peer), ("torchlibrosa", torchlibrosa_peer), ("nnAudio", nnaudio_peer)):
         if importlib.util.find_spec(package) is None:
@@ -104,7 +104,7 @@ def other_peers():
             wave = np.random.default_rng(0).normal(0, 0.1, SECONDS * rate).astype(np.float32)
             frontend = LogMel(sample_rate=rate, duration=SECONDS, n_fft=n_fft, hop_length=hop, n_mels=bands)
             peer = make(rate, n_fft, hop, bands)
-            peer(wave)  # the first call builds what is kept
+            peer(wave)  # the first call builds filterbanks and compiles
             calls = [lambda f=frontend, w=wave: f(w), lambda p=peer, w=wave: p(w)]
             pairs = [tuple(map(elapsed, calls)) for _ in range(CALLS)]
             here, there = (1e3 * statistics.median(times) for times in zip(*pairs, strict=True))
@@ -118,14 +118,14 @@ def elapsed(call):
 
 
 def from_files(root):
-    """Time all of ESC-50: decoded, turned into log-mel, and once more from the cache."""
+    """Print the times for all of ESC-50: decoding, log-mel features, and features from the cache."""
     clips = audiozoo.load_dataset("esc50", root=root).clips
     frontend = LogMel(sample_rate=44_100, duration=SECONDS, n_fft=2_048, hop_length=1_024, n_mels=128)
 
     def decode(part):
         Parallel(n_jobs=WORKERS, prefer="threads")(delayed(audio.load)(clip.path, sample_rate=44_100) for clip in part)
 
-    # In turns of 200 clips, so that a machine that slows down slows both.
+    # Decoding and features alternate every 200 clips, so that a change in the speed of the machine affects both.
     parts = [clips[start : start + 200] for start in range(0, len(clips), 200)]
     decode(parts[0])
     decoding, computing = zip(
@@ -158,7 +158,7 @@ print(count, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 102
 
 
 def one_hour():
-    """Measure the memory that the windows of an hour of stereo at 44.1 kHz take beyond those of 10 seconds."""
+    """Print the memory for the windows of an hour of stereo at 44.1 kHz beyond the memory for 10 seconds."""
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(Path(folder) / f"{name}.wav") for name in ("short", "hour")]

@@ -1,8 +1,8 @@
-"""The models on FSDKaggle2018's official test set, by MAP@3.
+"""Compare models on the official test set of FSDKaggle2018 by MAP@3.
 
     python benchmarks/freesound2018.py FSDKaggle2018/
 
-Published on the private test clips (add `--option usage=private`): the baseline 0.694, the winner 0.954.
+Published results on the private test clips (option `--option usage=private`): 0.694 for the baseline, 0.954 for the winner.
 """
 
 from compare import compare

@@ -1,8 +1,8 @@
-"""What a classifier adds to its model: `Classifier.predict` on an array at the frontend's rate beside `predict_on_batch`.
+"""Measure what `Classifier.predict` adds to the `predict_on_batch` of its model, on an array at the rate of the front end.
 
     python benchmarks/latency.py [MODEL ...]
 
-Prints a Markdown table: medians of the calls' times and their ratio call by call. The models are not trained.
+The script prints a Markdown table with the median times and the median ratio. The models have random weights.
 """
 
 import statistics

@@ -1,10 +1,10 @@
-"""Every model's size and speed, on the backend at hand.
+"""Measure the size and the speed of every model on the current Keras backend.
 
     python benchmarks/models.py [NAME ...]
 
-Prints a Markdown table: parameters, multiply-adds of one window, milliseconds a window alone and in a batch of 32, windows
-trained in a second (batch of 16, compiled), and the memory that all of it took. Each model runs in a process of its own.
-With `--sub-bands` compares how SubSpectralNet can be built: training windows a second, in turn, in one run.
+The script prints a Markdown table: parameters, multiply-adds for one window, milliseconds for one window alone and in a batch
+of 32, trained windows per second (batch of 16, compiled), and peak memory. Each model runs in a process of its own. With
+`--sub-bands`, the script compares the training speed of several ways to build SubSpectralNet.
 """
 
 import json
@@ -25,12 +25,12 @@ def elapsed(call):
 
 
 def median(call, times):
-    call()  # the first one compiles
+    call()  # the first call compiles
     return statistics.median(elapsed(call) for _ in range(times))
 
 
 def multiply_adds(model):
-    """Count the products of convolutions, dense and recurrent layers for one window."""
+    """Count the multiplications of convolutions, dense and recurrent layers for one window."""
     import keras
     import numpy as np
 
@@ -49,7 +49,7 @@ def multiply_adds(model):
 
 
 def measure(name):
-    """Measure one model; prints a line of JSON."""
+    """Measure one model and print the results as a line of JSON."""
     import numpy as np
 
     import audiozoo
@@ -68,12 +68,12 @@ def measure(name):
 
 
 def training_step(model, x, classes, **options):
-    """Compile a model, and return a call that trains it on one batch."""
+    """Compile a model and return a function that trains it on one batch."""
     import numpy as np
 
     outputs = len(model.outputs)
     hot = np.eye(classes, dtype=np.float32)[np.arange(len(x)) % classes]
-    # Probabilities that need not sum to one are trained by this too: it is the time that counts here.
+    # This loss also works for sigmoid outputs, whose sum is not 1; only the time matters here.
     loss = "categorical_crossentropy"
     model.compile("adam", [loss] * outputs if outputs > 1 else loss, **options)
     return lambda: model.train_on_batch(x, (hot,) * outputs if outputs > 1 else hot)
@@ -82,7 +82,7 @@ def training_step(model, x, classes, **options):
 def table(names):
     import audiozoo
 
-    columns = ("model", "parameters", "multiply-adds", "alone, ms", "in a batch, ms", "trained a second", "memory, MB")
+    columns = ("model", "parameters", "multiply-adds", "alone, ms", "in a batch, ms", "trained per second", "memory, MB")
     print(f"| {' | '.join(columns)} |\n| --- |{' ---: |' * (len(columns) - 1)}")
     for name in names or audiozoo.list_models():
         done = subprocess.run([sys.executable, __file__, "--one", name], capture_output=True, text=True)
@@ -96,11 +96,11 @@ def table(names):
 
 
 def plain_subspectralnet(input_shape, classes, size=20, hop=10, *, together=False, pooled_first=False):
-    """Build SubSpectralNet as one would from the paper: a loop over the sub-bands, of slices and plain layers.
+    """Build SubSpectralNet from plain layers in a loop over the sub-bands, as the paper describes it.
 
-    With `pooled_first`, the ReLU follows the pooling, which computes the same from fewer numbers. With `together`, one
-    first convolution computes all sub-bands' filters on all bands, which is not quite the same: at their edges sub-bands
-    then see their neighbours instead of zeros.
+    With `pooled_first`, the ReLU follows the pooling and gives the same values with less work. With `together`, one first
+    convolution computes the filters of all sub-bands on all bands. Its values differ slightly, because at its edges a sub-band
+    then sees the neighbouring bands instead of zeros.
     """
     import keras
     from keras import layers
@@ -132,7 +132,7 @@ def plain_subspectralnet(input_shape, classes, size=20, hop=10, *, together=Fals
 
 
 def sub_bands(rounds=7):
-    """Compare ways to build and compile SubSpectralNet at 40 x 500 x 2."""
+    """Compare the training speed of ways to build and compile SubSpectralNet at 40 x 500 x 2."""
     import keras
     import numpy as np
 
@@ -153,11 +153,11 @@ def sub_bands(rounds=7):
     for step in steps.values():
         step()
     times = {name: [] for name in steps}
-    for _ in range(rounds):  # in turn, so that a machine that slows down slows all
+    for _ in range(rounds):  # in turn, so that a change in the speed of the machine affects all
         for name, step in steps.items():
             times[name].append(elapsed(step))
     first = next(iter(times.values()))
-    print("| SubSpectralNet 40 x 500 x 2, batch of 16 | trained a second | ratio |\n| --- | ---: | ---: |")
+    print("| SubSpectralNet 40 x 500 x 2, batch of 16 | trained per second | ratio |\n| --- | ---: | ---: |")
     for name, values in times.items():
         ratio = statistics.median(there / here for there, here in zip(first, values, strict=True))
         print(f"| {name} | {BATCH / statistics.median(values):.1f} | {ratio:.2f} |")

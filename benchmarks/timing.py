@@ -1,4 +1,4 @@
-"""Two ways to do the same, timed in turn on one thread."""
+"""Time two functions in turn on one thread."""
 
 import os
 
@@ -12,15 +12,15 @@ CALLS = 60
 
 
 def seconds(call):
-    # The thread's own time: another program that takes the core for a while counts for neither.
+    # The CPU time of this thread does not include the time of other programs on the same core.
     begin = time.thread_time()
     call()
     return time.thread_time() - begin
 
 
 def compare(ours, theirs, calls=CALLS):
-    """Return the median milliseconds of both and the median ratio; in turn, so that a machine that slows down slows both."""
-    ours(), theirs()  # what is loaded or compiled on first use is not measured
+    """Return the median times of both (ms) and the median ratio; in turn, so that a change of speed affects both."""
+    ours(), theirs()  # the first call loads and compiles, so it does not count
     pairs = [(seconds(ours), seconds(theirs)) for _ in range(calls)]
     here, there = (1e3 * statistics.median(times) for times in zip(*pairs, strict=True))
     return here, there, statistics.median(there / here for here, there in pairs)

@@ -1,4 +1,4 @@
-"""How good the models are on UrbanSound8K's ten official folds.
+"""Compare models on the ten official folds of UrbanSound8K.
 
 python benchmarks/urbansound8k.py UrbanSound8K/
 """

@@ -1,4 +1,4 @@
-"""Augmentation by itself, on NumPy arrays: waveforms, features and batches, and what was drawn.
+"""Augment NumPy arrays without a model: waveforms, features and batches, with a record of the parameters drawn.
 
 python examples/augment_with_numpy.py
 """
@@ -18,7 +18,7 @@ def main(copies=3):
     }
     augment = Compose(
         [
-            # Rain backwards is rain, a whistle may be higher or lower; both may be further away, earlier, or in noise.
+            # Each class has its own transform: reversed rain still sounds like rain, and a whistle can have any pitch.
             ByClass({"rain": Reverse(p=0.5), "whistle": PitchShift(semitones=(-3, 3))}),
             Gain(gain_db=(-12, 0)),
             TimeShift(p=0.5),
@@ -41,7 +41,7 @@ def main(copies=3):
     _, soft = BetweenClass()(x, y, rng=7, sample_rate=RATE)
     print("labels of the mixed batch:", soft.round(2).tolist())
 
-    # All of it is data: to be kept beside a result, and made again from there.
+    # Transforms convert to JSON and back, so a result can record the augmentation it was computed with.
     assert Compose.from_config(augment.to_config()) == augment
     print(augment)
 

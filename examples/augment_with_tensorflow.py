@@ -1,4 +1,4 @@
-"""Augmentation in a tf.data pipeline, in parallel and repeatable.
+"""Augment in a tf.data pipeline, in parallel and repeatably.
 
 python examples/augment_with_tensorflow.py
 """
@@ -23,6 +23,7 @@ def main(epochs=2):
         epoch, clip = divmod(int(number), len(waves))
         return augment(wave, sample_rate=RATE, rng=(SEED, epoch, clip))
 
+    # tf.numpy_function loses the shape, which batching needs.
     def mapped(number, example):
         wave, label = example
         wave = tf.ensure_shape(tf.numpy_function(changed, [number, wave], tf.float32), wave.shape)

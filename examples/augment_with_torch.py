@@ -1,4 +1,4 @@
-"""Augmentation in a PyTorch DataLoader: the same samples with any number of workers, other ones in each epoch.
+"""Augment in a PyTorch DataLoader: the samples change in each epoch and do not depend on the number of workers.
 
 python examples/augment_with_torch.py
 """
@@ -25,7 +25,7 @@ class Sounds(torch.utils.data.Dataset):
         return len(self.waves)
 
     def __getitem__(self, clip):
-        # Nothing is drawn from a global state, so workers neither repeat each other nor depend on how many they are.
+        # The random numbers depend on seed, epoch and clip only. With a global generator, every worker would draw the same.
         wave = self.augment(self.waves[clip], sample_rate=RATE, rng=(self.seed, self.epoch, clip))
         return torch.from_numpy(wave), self.labels[clip]
 

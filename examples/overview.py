@@ -1,4 +1,4 @@
-"""Draw a synthetic sound, its log-mel spectrogram and the five highest scores of a classifier: the picture of the README.
+"""Draw a sound, its log-mel spectrogram and the five highest scores of a classifier (the picture in the README).
 
 python examples/overview.py [PICTURE]
 """
@@ -14,7 +14,7 @@ from audiozoo.files import replacing
 
 
 def trained(data, epochs):
-    """Train on all folds but the last; the sound that is drawn comes from the last."""
+    """Train on all folds but the last, which contains the sound in the picture."""
     clips = [clip for clip in data.clips if clip.fold != data.folds[-1]]
     recipe = audiozoo.recipe_for("dcase2018_baseline", epochs=epochs, refit=False)
     return audiozoo.train("dcase2018_baseline", clips, recipe)

@@ -1,9 +1,10 @@
-"""SubSpectralNet as published: 40 mel bands in three overlapping sub-bands, each of them classified too.
+"""Train SubSpectralNet as published: 40 mel bands in three overlapping sub-bands with an auxiliary output each.
 
     python examples/subspectralnet_as_published.py DCASE2018/
 
-The folder is the unpacked TUT Urban Acoustic Scenes 2018, development set. Adam at 1e-3, batches of 16, 200 epochs, as the
-authors; the epoch is chosen on 30 % of the training locations and not, as in the paper, on the test fold.
+The folder contains the unpacked development set of TUT Urban Acoustic Scenes 2018. As in the paper, training takes 200 epochs
+of Adam at 1e-3 with batches of 16. Unlike the paper, which chooses the best epoch on the test fold, the script chooses it on
+30 % of the training locations.
 """
 
 import sys

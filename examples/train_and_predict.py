@@ -1,8 +1,8 @@
-"""From clips to a classifier in one file, and back to an answer.
+"""Train a classifier, save it to one file, load it and predict.
 
     python examples/train_and_predict.py
 
-Uses the synthetic sounds; `load_dataset("folder", root="my-sounds")` does the same with your own.
+The script uses synthetic sounds. For your own, replace the dataset by `load_dataset("folder", root="my-sounds")`.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ def main(epochs=10):
         again = audiozoo.load_classifier(Path(folder) / "sounds.audiozoo")
     for clip in held_out:
         answer = again.predict(clip.path)
-        print(f"{clip.label:12} heard as", ", ".join(f"{label} {score:.0%}" for label, score in answer.top(3)))
+        print(f"{clip.label:12} predicted as", ", ".join(f"{label} {score:.0%}" for label, score in answer.top(3)))
 
 
 if __name__ == "__main__":

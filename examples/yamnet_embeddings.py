@@ -1,8 +1,8 @@
-"""Your own classes on YAMNet's embeddings with scikit-learn: a few clips and a second of training are enough.
+"""Train a scikit-learn classifier for your own classes on YAMNet embeddings; a few clips of each class are enough.
 
     python examples/yamnet_embeddings.py my-sounds/
 
-`my-sounds` holds a folder for each class. The first run fetches Google's weights, 15 MB.
+`my-sounds` contains one folder of sounds for each class. The first run downloads Google's weights (15 MB).
 """
 
 import sys
@@ -19,12 +19,12 @@ def main(folder, weights="audioset"):
     yamnet = audiozoo.pretrained_classifier("yamnet", weights=weights)
     data = audiozoo.load_dataset("folder", root=folder).with_folds(5)
     _, train, test = next(data.splits())
-    embeddings = {clip: yamnet.embed(clip.path) for clip in data.clips}  # 1,024 numbers each, the mean over the clip
+    embeddings = {clip: yamnet.embed(clip.path) for clip in data.clips}  # (1024,), the mean over the clip
 
     mine = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1_000))
     mine.fit(np.stack([embeddings[clip] for clip in train]), [clip.label for clip in train])
     for clip in test:
-        print(f"{clip.label:12} heard as", mine.predict([embeddings[clip]])[0])
+        print(f"{clip.label:12} predicted as", mine.predict([embeddings[clip]])[0])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A model of the zoo in your own Keras training, then a classifier made of it.
+"""Train a model of the zoo with your own Keras code, then make a classifier from it.
 
 python examples/your_own_loop.py
 """

@@ -1,4 +1,4 @@
-"""Your own network in the registry: it then works in every function and, from an installed package, in every command.
+"""Register your own network, so that every function (and, from an installed package, every command) accepts its name.
 
 python examples/your_own_model.py
 """
@@ -16,7 +16,7 @@ from audiozoo.registry import Reference, register
     year=2026,
 )
 def two_convolutions(input_shape, num_classes, *, filters=16, activation="softmax"):
-    """Two convolutions and the mean over what is left."""
+    """Two convolutions and global average pooling."""
     inputs = keras.Input(input_shape, name="features")
     x = keras.layers.Conv2D(filters, 3, strides=2, activation="relu")(inputs)
     x = keras.layers.Conv2D(filters, 3, strides=2, activation="relu")(x)

@@ -42,7 +42,7 @@ def yamnet_weights(tmp_path):
 
 def test_the_example_of_embeddings_runs(yamnet_weights, sound_folder, capsys):
     runpy.run_path(str(ROOT / "examples" / "yamnet_embeddings.py"))["main"](sound_folder, weights=yamnet_weights)
-    answers = [line.split(" heard as ") for line in capsys.readouterr().out.splitlines()]
+    answers = [line.split(" predicted as ") for line in capsys.readouterr().out.splitlines()]
     assert {label.strip() for label, _ in answers} == {"low", "high", "noise"}
     assert {heard for _, heard in answers} <= {"low", "high", "noise"}
 

@@ -1,4 +1,4 @@
-"""Draw one synthesised sound through every front end, and write the page that shows the pictures.
+"""Draw the features that every front end computes from one sound, and write the page of the pictures.
 
 python examples/frontends/draw.py
 """
@@ -46,15 +46,15 @@ FRONTENDS = {
 }
 PAGE = """# Every front end on one sound
 
-One clip of the kind "{kind}" of the synthetic dataset. Each picture is made by `python examples/frontends/draw.py`; your own
-sounds are drawn by `audiozoo plot FILE --frontend NAME`.
+The sound is a clip of the class "{kind}" from the synthetic dataset. `python examples/frontends/draw.py` draws the pictures and
+writes this page; `audiozoo plot FILE --frontend NAME` draws your own sounds.
 
 {pictures}
 """
 
 
 def written(value):
-    """Write a front end as one would type it, without what is left at its default."""
+    """Return the code that makes a front end, without arguments that have their default values."""
     if isinstance(value, tuple):
         return f"({', '.join(map(written, value))})"
     if not isinstance(value, Frontend):
@@ -70,7 +70,7 @@ def main(folder=HERE, names=tuple(FRONTENDS), kind="bell"):
     step = TrimSilence(top_db=20.0)
     sound_picture(clip.path, [FRONTENDS["logmel"]], folder / "cleaning.png", clean=[step], title=kind)
     shown = "\n\n".join(f"## {name}\n\n`{written(FRONTENDS[name])}`\n\n![{name}]({name}.png)" for name in names)
-    page = PAGE.format(kind=kind, pictures=f"{shown}\n\n## before and after cleaning\n\n![cleaning](cleaning.png)")
+    page = PAGE.format(kind=kind, pictures=f"{shown}\n\n## Before and after cleaning\n\n![cleaning](cleaning.png)")
     (folder / "README.md").write_text(page, encoding="utf-8")
 
 
