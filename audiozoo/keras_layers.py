@@ -32,6 +32,7 @@ class FrameAttention(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the weights for ``(batch, frames, features)``."""
+        # The initialisers are those of the source.
         _, frames, features = input_shape
         self.kernel = self.add_weight(shape=(features, 1), initializer="random_normal", name="kernel")
         self.bias = self.add_weight(shape=(frames, 1), initializer="zeros", name="bias")

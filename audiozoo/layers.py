@@ -69,6 +69,7 @@ def require_size(name: str, input_shape: Sequence[int], smallest: Sequence[int])
 def time_first(x: Any) -> Any:
     """Reshape ``(bands, frames, channels)`` to ``(frames, bands * channels)`` for recurrent layers."""
     _, bands, frames, channels = x.shape
+    # A reshape alone would mix bands and frames.
     x = keras.layers.Permute((2, 1, 3))(x)
     return keras.layers.Reshape((frames, bands * channels))(x)
 
@@ -101,6 +102,7 @@ def convolution_block(
     Returns:
         Features ``(bands, frames, filters)`` after the pooling.
     """
+    # The leaky ReLU has the slope 0.01 of the source; the default of Keras is 0.3.
     for size in (kernel, kernel, (1, 1))[: 3 if pointwise else 2]:
         x = keras.layers.Conv2D(filters, size, padding="same", kernel_initializer=kernel_initializer)(x)
         x = keras.layers.LeakyReLU(negative_slope=0.01)(x)

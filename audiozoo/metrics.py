@@ -12,6 +12,7 @@ def _check(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndar
             f"expected scores (clips, classes) and integer targets (clips,), at least one clip; "
             f"got {scores.shape} and {targets.shape}"
         )
+    # Negative indices would silently count from the end.
     if targets.dtype.kind not in "iu" or targets.min() < 0 or targets.max() >= scores.shape[1]:
         raise ValueError(f"targets must be integers from 0 to {scores.shape[1] - 1}, got {targets.dtype} {targets}")
     return scores, targets
@@ -87,6 +88,7 @@ def confusion_matrix(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Count clips by true class (first axis) and predicted class (second axis), ``(classes, classes)``."""
     scores, targets = _check(scores, targets)
     matrix = np.zeros((scores.shape[1],) * 2, dtype=int)
+    # add.at counts a pair as often as it occurs; `matrix[a, b] += 1` would count it once.
     np.add.at(matrix, (targets, scores.argmax(axis=1)), 1)
     return matrix
 
@@ -109,6 +111,7 @@ def mean_and_deviation(values: list[float]) -> tuple[float, float]:
     """
     if not values:
         raise ValueError("the mean needs at least one value, got none")
+    # ddof=1: the folds are a sample of all possible splits.
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 

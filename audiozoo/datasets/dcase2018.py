@@ -34,6 +34,7 @@ def dcase2018(root: str | os.PathLike[str] | None) -> Dataset:
         ValueError: The table lacks a column, or a list names a file that is not in the table.
     """
     base, table = find_table(root, ("meta.csv",), name="DCASE 2018 task 1A", inside=(_ARCHIVE,))
+    # The table of this dataset separates columns by tabs.
     rows = {row["filename"]: row for row in read_table(table, _COLUMNS, name="DCASE 2018 task 1A", delimiter="\t")}
     listed = [clip for name, fold in _LISTS.items() for clip in _clips(base, name, fold, rows)]
     require_sounds(

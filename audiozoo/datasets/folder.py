@@ -51,6 +51,7 @@ def _from_folders(base: Path) -> tuple[list[Clip], tuple[str, ...]]:
     clips, passed = [], []
     for path in sorted(base.rglob("*")):
         inside = path.relative_to(base).parts
+        # Hidden folders are those of version control, of trash and of macOS archives.
         if path.is_dir() or any(part.startswith(".") for part in inside):
             continue
         if audio.is_sound_file(path) and len(inside) > 1:
@@ -112,6 +113,7 @@ def _clip(base: Path, row: dict[str, str], where: str) -> Clip:
             weight=1.0 if weight is None else weight,
         )
     except ValueError as error:
+        # `Clip` knows the rule, the table knows the line.
         raise ValueError(f"{where}: {error}") from error
 
 

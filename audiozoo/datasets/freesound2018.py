@@ -17,6 +17,8 @@ from audiozoo.checks import require_choice
 from audiozoo.datasets.table import Clip, Dataset, register_dataset
 from audiozoo.datasets.unpacked import as_published, find_table, read_table, require_sounds
 
+# Zenodo's archive, its content alone, and Kaggle's layout. The tables from after the competition come first: they also have the
+# licences and the Freesound identifiers.
 _FOLDERS = ("FSDKaggle2018.meta/", "meta/", "")
 _TRAIN = (*(f"{folder}train_post_competition.csv" for folder in _FOLDERS), "train.csv")
 _TEST = tuple(f"{folder}test_post_competition{which}.csv" for which in ("_scoring_clips", "") for folder in _FOLDERS)
@@ -77,6 +79,7 @@ def freesound2018(
 
 
 def _check(verified_only: object, unverified_weight: object, usage: str) -> None:
+    # Options from the command line arrive as JSON values, so their types need a check.
     if not isinstance(verified_only, bool):
         raise ValueError(f"verified_only must be true or false, got {verified_only!r}")
     if not isinstance(unverified_weight, (int, float)) or unverified_weight < 0:

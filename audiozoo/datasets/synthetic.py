@@ -53,6 +53,7 @@ class _Take:
     def coloured(self, gain: _Gain, seconds: float | None = None) -> np.ndarray:
         samples = len(self.time(seconds))
         frequencies = _frequencies(samples, self.rate)
+        # Complex Gaussian bins give Gaussian noise; shaping the spectrum needs no filter with a transient at the start.
         spectrum = self.rng.standard_normal((2, len(frequencies))) * gain(frequencies)
         return _unit(np.fft.irfft(spectrum[0] + 1j * spectrum[1], samples))
 
@@ -306,6 +307,7 @@ def synthetic(
     _check_counts(clips_per_class, folds, seed)
 
     def clip(label: str, number: int) -> Clip:
+        # A generator for each clip: a clip does not depend on how many others there are.
         rng = np.random.default_rng([seed, LABELS.index(label), number])
         wav = _encode(synthesize(label, rng=rng, sample_rate=sample_rate, duration=duration), sample_rate)
         name = f"{label}-{number:02d}"
@@ -330,6 +332,7 @@ def _check_counts(clips_per_class: int, folds: int, seed: int) -> None:
 def _encode(wave: np.ndarray, sample_rate: int) -> bytes:
     import soundfile
 
+    # 16-bit PCM is the format of most datasets, and its quantisation noise is far below the background.
     file = io.BytesIO()
     soundfile.write(file, wave, sample_rate, format="WAV", subtype="PCM_16")
     return file.getvalue()

@@ -124,6 +124,7 @@ class Dataset:
         for fold in self.folds:
             train = [clip for clip in self.clips if clip.fold != fold]
             test = [clip for clip in self.clips if clip.fold == fold]
+            # Clips of one recording share room, device and source; a score across such a split measures how well these are known.
             check_disjoint(train, test, what=f"{self.name}, fold {fold}")
             yield fold, train, test
 
@@ -181,6 +182,7 @@ def deal(clips: Sequence[Clip], parts: int, *, seed: int) -> np.ndarray:
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
+    # scikit-learn sorts the groups, and a dataset in memory may mix paths and bytes, which have no order.
     numbers: dict[str | bytes, int] = {}
     groups = [numbers.setdefault(recording_of(clip), len(numbers)) for clip in clips]
     labels = [clip.label for clip in clips]

@@ -55,6 +55,7 @@ def read_table(table: Path, columns: Iterable[str], *, name: str, delimiter: str
     Raises:
         ValueError: The table lacks a column or has no lines.
     """
+    # utf-8-sig also reads files with a byte order mark.
     with table.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file, delimiter=delimiter))
     if missing := set(columns) - set(rows[0] if rows else ()):

@@ -36,6 +36,7 @@ def urbansound8k(root: str | os.PathLike[str] | None) -> Dataset:
     found = [_clip(base, row) for row in rows]
     require_sounds(found, f"unpack all of UrbanSound8K.tar.gz (https://zenodo.org/record/1203745) into {base.parent}")
     clips, notes = as_published(found)
+    # The order of the official class numbers.
     labels = {int(row["classID"]): row["class"] for row in rows}
     return Dataset(
         name="urbansound8k",

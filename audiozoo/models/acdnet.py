@@ -64,6 +64,7 @@ def acdnet(
     """
     require_size("acdnet", input_shape, (213,))
     inputs = x = keras.Input(input_shape, name="features")
+    # Batch normalisation follows every convolution and would remove a bias.
     kernels = {"use_bias": False, "kernel_initializer": "he_normal", "kernel_regularizer": keras.regularizers.L2(l2)}
     for filters, size in ((8, 9), (64, 5)):
         x = _activated(keras.layers.Conv1D(filters, size, strides=2, **kernels)(x), normalization_momentum)
@@ -77,6 +78,7 @@ def acdnet(
         # A single frame cannot be pooled further; without the minimum, short inputs would be refused.
         x = keras.layers.MaxPooling2D((2, min(2, x.shape[2])))(x)
     x = keras.layers.Dropout(dropout)(x)
+    # As in the paper, a 1x1 convolution reduces the features to one map for each class before the mean.
     x = _activated(keras.layers.Conv2D(num_classes, 1, **kernels)(x), normalization_momentum)
     x = keras.layers.GlobalAveragePooling2D(name="embedding")(x)
     ends = {"kernel_initializer": "lecun_normal", "kernel_regularizer": kernels["kernel_regularizer"]}

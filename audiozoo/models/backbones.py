@@ -106,6 +106,7 @@ def resnet_lstm(
         OSError: Keras cannot download the backbone's weights.
     """
     inputs = keras.Input(input_shape, name="features")
+    # The second axis of the feature map is still time, so its columns are the steps of the sequence.
     x = time_first(_seen(inputs, "resnet_lstm", backbone, weights, normalization_momentum))
     x = recurrent(
         x,
@@ -211,6 +212,7 @@ def _seen(x: Any, model: str, name: str, weights: ImageWeights, momentum: float,
         )
     backbone = _BACKBONES[name]
     require_size(model, x.shape[1:], (backbone.smallest, backbone.smallest))
+    # Random weights adapt to any range and number of channels; ImageNet weights expect three channels in the range of pixels.
     if weights:
         x = _as_picture(x, model)
     # EfficientNetB0 begins with a rescaling layer of its own, which expects pixels from 0 to 255 with any weights.
@@ -221,6 +223,7 @@ def _seen(x: Any, model: str, name: str, weights: ImageWeights, momentum: float,
     for layer in trunk.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = momentum
+    # Batch normalisation in a frozen backbone also keeps its ImageNet statistics, because Keras then runs it in inference mode.
     trunk.trainable = trainable
     return trunk(x)
 

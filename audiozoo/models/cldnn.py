@@ -51,6 +51,7 @@ def cldnn(
     """
     require_size("cldnn", input_shape, (4, 4))
     inputs = x = keras.Input(input_shape, name="features")
+    # Two pools by 4 turn 128x128 into 32x32. The third convolution has no pool, because the article then has 32 steps of 32x64.
     for count, kernel, pool in zip(filters, ((1, 3), (3, 1), (1, 3)), ((1, 4), (4, 1), None), strict=True):
         x = keras.layers.Conv2D(count, kernel, padding="same", activation="relu")(x)
         x = keras.layers.MaxPooling2D(pool)(x) if pool else x
@@ -209,6 +210,7 @@ def _bidirectional(
 ) -> keras.Model:
     require_size(name, input_shape, (4, 4))
     inputs = x = keras.Input(input_shape, name="features")
+    # Time alone, bands alone, both. The source initialises these kernels with a normal distribution of deviation 0.05.
     for filters, kernel, pool in ((32, (1, 3), (1, 2)), (32, (3, 1), (2, 1)), (64, (3, 3), (2, 2))):
         x = convolution_block(x, filters, kernel, pool, momentum=momentum, kernel_initializer="random_normal")
     x = recurrent(

@@ -35,6 +35,7 @@ _MULTI: _Blocks = (
     (128, (3, 5), (2, 4)),
     (256, (3, 5), (2, 4)),
 )
+# Table I of the paper, with its kernels and pools swapped to (bands, frames).
 _SHARMA: _Blocks = (
     (32, (3, 1), (2, 1)),
     (32, (1, 7), (1, 4)),
@@ -235,6 +236,7 @@ def cnn_multichannel_sharma_attention(
 
 
 def _convolutions(x: Any, blocks: _Blocks, momentum: float, *, pointwise: bool = True, attention: bool = False) -> Any:
+    # As in Figure 2 of the paper, the attention branch sees the input of its block, not the output.
     for block in blocks:
         found = convolution_block(x, *block, momentum=momentum, pointwise=pointwise, padding="same")
         x = keras.layers.Multiply()([found, _attention(x, *block, momentum)]) if attention else found
@@ -244,6 +246,7 @@ def _convolutions(x: Any, blocks: _Blocks, momentum: float, *, pointwise: bool =
 def _attention(x: Any, filters: int, kernel: tuple[int, int], pool: tuple[int, int], momentum: float) -> Any:
     """Compute a weight for each value of a block's output: a depthwise and a 1x1 convolution on the block's pooled input."""
     x = keras.layers.MaxPooling2D(pool, padding="same")(x)
+    # Figure 2 of the paper: depthwise kernels of 1x3, 3x1 and 3x3, whatever the length of the block's own kernel.
     x = keras.layers.DepthwiseConv2D(tuple(min(size, 3) for size in kernel), padding="same")(x)
     x = keras.layers.Conv2D(filters, 1)(x)
     # The weights start near 1. With the usual initialisation they are centred on 0 and the ReLU cuts half of them off, so the

@@ -37,6 +37,7 @@ def wave_cnn(
     """
     require_size("wave_cnn", input_shape, (1_616,))
     inputs = x = keras.Input(input_shape, name="features")
+    # The first pool of 16 shortens the 32,000 samples early, so the later layers are cheap.
     for filters, kernel, pool in ((16, 9, 16), (32, 3, 4), (32, 3, 4)):
         x = keras.layers.Conv1D(filters, kernel, activation="relu")(x)
         x = keras.layers.Conv1D(filters, kernel, activation="relu")(x)
@@ -91,6 +92,7 @@ def mel_cnn(
     """
     require_size("mel_cnn", input_shape, (103, 43))
     inputs = keras.Input(input_shape, name="features")
+    # This normalisation learns the level of the recordings, so the recipe does not standardise the features.
     x = keras.layers.BatchNormalization(momentum=normalization_momentum)(inputs)
     for filters, size in ((16, (7, 3)), (32, (3, 3))):
         x = keras.layers.Conv2D(filters, size, activation="relu")(x)

@@ -58,6 +58,7 @@ def dcase2018_baseline(
         x = keras.layers.MaxPooling2D(pool)(x)
         x = keras.layers.Dropout(dropout)(x)
     x = keras.layers.Flatten()(x)
+    # The initialisation is "uniform" in the published configuration, which Keras 3 names random_uniform (-0.05 to 0.05).
     x = keras.layers.Dense(100, activation="relu", kernel_initializer="random_uniform", name="embedding")(x)
     x = keras.layers.Dropout(dropout)(x)
     outputs = classify(x, num_classes, activation=activation, kernel_initializer="random_uniform")

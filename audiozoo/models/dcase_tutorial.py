@@ -49,5 +49,6 @@ def dcase_tutorial_cnn(
         x = keras.layers.ReLU()(x)
         x = keras.layers.MaxPooling2D(pool)(x)
         x = keras.layers.Dropout(dropout)(x)
+    # The maximum and not the mean: a sound that identifies the scene may be short.
     x = keras.layers.GlobalMaxPooling2D(name="embedding")(x)
     return keras.Model(inputs, classify(x, num_classes, activation=activation), name="dcase_tutorial_cnn")

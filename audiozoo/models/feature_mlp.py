@@ -9,6 +9,7 @@ from audiozoo.features import Spectrogram, Statistics
 from audiozoo.layers import Activation, classify, keras
 from audiozoo.registry import Reference, register
 
+# The scale "max" divides by the largest bin, so the level of the recording does not matter.
 _MEAN_SPECTRUM = Statistics(
     of=Spectrogram(sample_rate=44_100, duration=5.0, n_fft=512, hop_length=256, power=1.0),
     reduce=("mean",),

@@ -49,6 +49,7 @@ def freesound2018_baseline(
         # The last convolution is followed by global pooling alone.
         if filters < 200:
             x = keras.layers.MaxPooling2D(3, strides=2, padding="same")(x)
+    # The maximum over bands and time makes the parameters independent of the size of the input.
     x = keras.layers.GlobalMaxPooling2D(name="embedding")(x)
     initial = keras.initializers.TruncatedNormal(stddev=initial_deviation)
     outputs = classify(x, num_classes, activation=activation, kernel_initializer=initial)

@@ -64,6 +64,7 @@ def house_cnn(
     """
     smallest = 2 ** (len(filters) - 1)
     require_size("house_cnn", input_shape, (smallest, smallest))
+    # A 5x5 kernel with a stride of 2 costs a quarter of the same kernel with pooling, at the largest size of the network.
     first, *middle, last = filters
     inputs = keras.Input(input_shape, name="features")
     x = _block(inputs, first, kernel=5, strides=2)
@@ -77,6 +78,7 @@ def house_cnn(
 
 
 def _block(x: Any, filters: int, *, kernel: int = 3, strides: int = 1, pool: bool = False) -> Any:
+    # Batch normalisation would remove a bias.
     x = keras.layers.Conv2D(filters, kernel, strides=strides, padding="same", use_bias=False)(x)
     if pool:
         # Pooling before batch normalisation gives nearly the same function and normalises a quarter of the values.

@@ -67,10 +67,12 @@ def joint_autoencoder(
     x = keras.layers.Dense(rows * columns)(keras.layers.Flatten()(encoded))
     x = keras.layers.LeakyReLU(negative_slope=0.1, name="embedding")(x)
     if reconstruction_weight:
+        # The import loads Keras, so it waits until somebody builds the model.
         from audiozoo.keras_layers import ReconstructionLoss
 
         entry = (rows, columns, _FILTERS[-1] if dense_decoder else 1)
         reconstruction = _decoded(x, entry, input_shape, normalization_momentum)
+        # The decoder is not an output: a pass-through layer adds its error, so `fit` needs the labels only.
         x = ReconstructionLoss(reconstruction_weight, name="reconstruction_loss")([x, inputs, reconstruction])
     # The source has no activation here.
     for units in (64, 32):
@@ -87,6 +89,7 @@ def _encoded(x: Any, momentum: float) -> Any:
 
 def _decoded(x: Any, entry: tuple[int, int, int], output_shape: tuple[int, ...], momentum: float) -> Any:
     rows, columns, depth = entry
+    # With one channel, the embedding has the size of the entry and needs no dense layer.
     x = keras.layers.Dense(rows * columns * depth)(x) if depth > 1 else x
     x = keras.layers.Reshape(entry)(x)
     for filters in reversed(_FILTERS):

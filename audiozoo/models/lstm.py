@@ -139,6 +139,7 @@ def lstm_time_distributed(
     x = keras.layers.Dropout(dropout)(x)
     for units in (64, 32, 16, 8):
         x = keras.layers.Dense(units, activation="relu")(x)
+    # Flattening 8 numbers of each frame fixes the number of frames.
     x = keras.layers.Flatten(name="embedding")(x)
     outputs = classify(x, num_classes, activation=activation, kernel_regularizer=keras.regularizers.L2(0.01))
     return keras.Model(inputs, outputs, name="lstm_time_distributed")
@@ -174,6 +175,7 @@ def recurrent(
             the place "sum".
     """
     _check_attention(attention, attention_at, len(widths))
+    # Attention needs all steps of the layer before it, so that layer must return its sequence.
     at_end = attention is not None and attention_at != "between"
     for index, units in enumerate(widths):
         last = index == len(widths) - 1

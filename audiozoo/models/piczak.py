@@ -63,6 +63,7 @@ def piczak_cnn(
     penalty = keras.regularizers.L2(l2)
     inputs = keras.Input(input_shape, name="features")
     x = keras.layers.Conv2D(80, (input_shape[0] - 3, 6), activation="relu", kernel_regularizer=penalty)(inputs)
+    # A filter that spans nearly all bands is a template of a spectrum; this pool lets it shift by up to three bands in pitch.
     x = keras.layers.MaxPooling2D((4, 3), strides=(1, 3))(x)
     x = keras.layers.Dropout(dropout)(x)
     x = keras.layers.Conv2D(80, (1, 3), activation="relu", kernel_regularizer=penalty)(x)

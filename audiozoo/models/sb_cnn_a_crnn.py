@@ -62,6 +62,7 @@ def sb_cnn(
     inputs = x = keras.Input(input_shape, name="features")
     for filters, pool in ((24, (2, 2)), (48, (2, 4)), (48, (1, 1))):
         x = keras.layers.Conv2D(filters, 5, activation="relu")(x)
+        # The library builds no pooling layer after the third convolution.
         if pool != (1, 1):
             x = keras.layers.MaxPooling2D(pool)(x)
         x = keras.layers.BatchNormalization(momentum=normalization_momentum)(x)
@@ -113,6 +114,7 @@ def a_crnn(
     """
     require_size("a_crnn", input_shape, (20, 1))
     inputs = x = keras.Input(input_shape, name="features")
+    # Pooling over bands only keeps the time resolution for the GRU layers.
     for pool in (5, 2, 2):
         x = keras.layers.Conv2D(128, 3, padding="same")(x)
         x = keras.layers.BatchNormalization(axis=axis_of(normalization_axis), momentum=normalization_momentum)(x)

@@ -121,6 +121,7 @@ def soundnet_lstm(
     if pool_padding not in ("valid", "same"):
         raise ValueError(f"pool_padding must be 'valid' or 'same', got {pool_padding!r}")
     layers = _layers(4)[:convolutions]
+    # Pools that pad take an input of any size.
     if pool_padding == "valid":
         require_size("soundnet_lstm", input_shape, (_smallest(layers),))
     inputs = keras.Input(input_shape, name="features")

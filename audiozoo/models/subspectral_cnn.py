@@ -90,5 +90,6 @@ def _sub_band(x: Any, momentum: float) -> Any:
         (128, (5, 5), (4, 4)),
     ):
         x = convolution_block(x, filters, kernel, pool, momentum=momentum)
+    # Flattening 128 maps of 8x8 gives this layer most of the parameters; the source penalises it.
     x = keras.layers.Dense(512, kernel_regularizer=keras.regularizers.L2(0.01))(keras.layers.Flatten()(x))
     return keras.layers.LeakyReLU(negative_slope=0.01)(x)

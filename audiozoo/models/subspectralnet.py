@@ -78,6 +78,7 @@ def subspectralnet(
     bands = [_sub_band(band, dropout, normalization) for band in sub_bands(inputs, size=sub_band_size, step=sub_band_hop)]
     outputs = [classify(_joined(bands, dropout), num_classes, activation=activation)]
     if auxiliary:
+        # As published, the auxiliary outputs have a dropout of their own, apart from that of the joint layers.
         dropped = [keras.layers.Dropout(dropout)(band) for band in bands]
         outputs += sub_band_outputs(dropped, num_classes, activation=activation)
     return keras.Model(inputs, outputs if auxiliary else outputs[0], name="subspectralnet")
@@ -88,6 +89,7 @@ def _sub_band(x: Any, dropout: float, normalization: dict[str, Any]) -> Any:
     # The first pool leaves about 10 bands, which the 4 of the second divides into 2; the second pool covers all of the time.
     for filters, pool in ((32, (bands // 10, 5)), (64, (4, frames // 5))):
         x = keras.layers.Conv2D(filters, 7, padding="same", kernel_initializer="he_normal")(x)
+        # The authors penalise the scale and the offset of the normalisation and no kernel.
         x = keras.layers.BatchNormalization(
             beta_regularizer=keras.regularizers.L2(1e-4), gamma_regularizer=keras.regularizers.L2(1e-4), **normalization
         )(x)

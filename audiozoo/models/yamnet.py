@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from audiozoo.weights import Arrays
 
 _FIRST = (32, 2)
+"""Filters and stride of layer 1."""
 _SEPARABLE = (
     (64, 1),
     (128, 2),
@@ -61,6 +62,7 @@ def _load(model: keras.Model, source: PretrainedWeights | Path) -> None:
 def _folded(arrays: Arrays) -> Arrays:
     """Fold the batch normalisation in Google's arrays into the kernels and biases of this network."""
     folded = {}
+    # Without normalisation, inference is faster and no statistics can drift in fine-tuning.
     for layer in ("layer1/conv", *(f"layer{n}/{kind}_conv" for n in range(2, 15) for kind in ("depthwise", "pointwise"))):
         parts = layer_arrays(arrays, layer, ("kernel", "beta", "moving_mean", "moving_variance"))
         name = "layer1_fused" if layer == "layer1/conv" else layer.replace("/", "_")

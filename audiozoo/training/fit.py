@@ -135,6 +135,7 @@ def train_examples(
     for change in filter(None, (recipe.augment_wave, recipe.augment_features)):
         for part in change.parts():
             refuse_unknown("class in ByClass", part.transforms if isinstance(part, ByClass) else (), classes)
+    # The options of the caller come last, so they can switch the auxiliary outputs off.
     used = {**_auxiliary(spec), **(options or {})}
     run = _Run(spec, recipe, frontend, tuple(classes), used, weights=weights, workers=workers, progress=progress)
     return run.fit(examples)
@@ -181,6 +182,7 @@ class _Run:
         chosen = self._fit_once(learnt, validation, epochs, "training")
         if not self.recipe.refit:
             return chosen
+        # The refit has no validation clips, so it must know beforehand how many epochs to train.
         refitted = self._fit_once(examples, None, chosen.about["best_epoch"], "refitting")
         refitted.history = {**chosen.history, **{f"refit_{key}": value for key, value in refitted.history.items()}}
         refitted.about["validation"] = chosen.about["validation"]
@@ -204,6 +206,7 @@ class _Run:
         classifier = Classifier(self.frontend, scaler, KerasScorer(model), self.classes)
         watch = _Watch(model, classifier, validation, self.recipe.patience, epochs, stage, self.progress)
         batches = Batches(examples, self.recipe, scaler, self.frontend, len(self.classes), len(model.outputs))
+        # Batches have a weight for each example and an order of their own, so Keras must not shuffle them again.
         with seeded_dropout(self.recipe.seed), batches.stream(self.workers) as stream:
             model.fit(
                 stream,
@@ -276,6 +279,7 @@ class _Watch:
     def epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Record the metrics of an epoch, with those of the validation clips pooled over windows as in `predict`."""
         figures = {"loss": float((logs or {})["loss"])}
+        # A loss that is not finite never recovers; further epochs would only waste time.
         if not math.isfinite(figures["loss"]):
             raise ValueError(
                 f"training diverged in epoch {epoch + 1}: the loss is {figures['loss']}; use a smaller learning_rate"
@@ -292,6 +296,7 @@ class _Watch:
         # The loss and not the accuracy decides: on a few validation clips, many epochs share one accuracy.
         if self.best is None or figures["val_loss"] < self.best["val_loss"]:
             self.best, self.best_epoch = {key: figures[key] for key in ("val_loss", "val_accuracy")}, epoch
+            # In memory and not in a file: the largest model takes 140 MB, and no temporary file can remain.
             self._best_weights = self.model.get_weights()
         elif self.patience is not None and epoch - self.best_epoch >= self.patience:
             self.model.stop_training = True
