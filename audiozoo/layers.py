@@ -110,7 +110,7 @@ def convolution_block(
     return keras.layers.MaxPooling2D(pool, padding=padding)(x)
 
 
-def sub_bands(x: Any, *, size: int, step: int) -> list[Any]:
+def sub_bands(x: Any, size: int, step: int) -> list[Any]:
     """Cut a spectrogram into overlapping groups of bands.
 
     Args:

@@ -11,7 +11,7 @@ def clips(count, labels=("a", "b"), **facts):
     return tuple(Clip(f"{label}{i}.wav", (label,), **facts) for label in labels for i in range(count))
 
 
-def test_names_are_found():
+def test_datasets_are_found_by_name():
     assert {"dcase2018", "esc10", "esc50", "folder", "freesound2018", "synthetic", "urbansound8k"} <= set(list_datasets())
     with pytest.raises(ValueError, match="did you mean 'esc"):
         load_dataset("esc5")
@@ -68,7 +68,7 @@ def test_esc_layouts(miniature_esc50, suffix, below):
     assert {clip.end for clip in data.clips} == {5.0}
 
 
-def test_esc_refuses_what_is_not_there(miniature_esc50, tmp_path):
+def test_missing_esc_files_raise(miniature_esc50, tmp_path):
     root = miniature_esc50()
     with pytest.raises(ValueError, match="root="):
         load_dataset("esc50")
@@ -92,7 +92,7 @@ def test_folder_of_classes(write_sound, tmp_path):
     assert "skipped 2 file(s)" in data.notes[0]
 
 
-def test_folder_without_sounds(tmp_path):
+def test_a_folder_without_sounds_raises(tmp_path):
     with pytest.raises(ValueError, match="no sounds in folders"):
         load_dataset("folder", root=tmp_path)
     with pytest.raises(FileNotFoundError, match="no such folder"):
@@ -134,26 +134,26 @@ def test_table_errors_name_the_line(tmp_path, header, row, reason):
         load_dataset("folder", **make_table(tmp_path, header, row))
 
 
-def test_a_table_that_is_not_utf8_is_named(tmp_path):
+def test_a_table_that_is_not_utf8_raises(tmp_path):
     where = make_table(tmp_path, "file,label", "a.wav,dog")
     where["table"].write_bytes("file,label\na.wav,b\xe4r\n".encode("latin-1"))
     with pytest.raises(ValueError, match=r"table\.csv: not UTF-8"):
         load_dataset("folder", **where)
 
 
-def test_another_table_than_esc50s_is_named(miniature_esc50):
+def test_a_table_of_another_dataset_raises(miniature_esc50):
     root = miniature_esc50()
     (root / "meta" / "esc50.csv").write_text("filename,fold\n1.wav,1\n")
     with pytest.raises(ValueError, match="it lacks category, esc10"):
         load_dataset("esc10", root=root)
 
 
-def test_missing_table(tmp_path):
+def test_a_missing_table_raises(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such table"):
         load_dataset("folder", root=tmp_path, table=tmp_path / "gone.csv")
 
 
-def test_folds_are_dealt_by_recording():
+def test_with_folds_keeps_recordings_together():
     facts = [Clip(f"{label}{i}.wav", (label,), group=f"{label}{i // 2}") for label in "ab" for i in range(20)]
     data = Dataset("mine", tuple(facts), ("a", "b")).with_folds(5)
     assert data.folds == [1, 2, 3, 4, 5]
@@ -163,7 +163,7 @@ def test_folds_are_dealt_by_recording():
     assert data.clips == Dataset("mine", tuple(facts), ("a", "b")).with_folds(5).clips
 
 
-def test_a_class_with_too_few_recordings_for_folds():
+def test_a_class_with_too_few_recordings_for_folds_raises():
     data = Dataset("mine", (*clips(5, ("a",)), Clip("b.wav", ("b",))), ("a", "b"))
     with pytest.raises(ValueError, match=r"class 'b' has 1 recording\(s\), too few for 5 folds"):
         data.with_folds(5)
@@ -173,7 +173,7 @@ def test_a_class_with_too_few_recordings_for_folds():
         list(data.splits())
 
 
-def test_clips_of_no_fold_are_only_learnt_from():
+def test_clips_without_a_fold_are_always_for_training():
     learnt, first, second = (Clip(f"{fold}.wav", ("a",), fold) for fold in (None, 1, 2))
     single = Dataset("mine", (learnt, first), ("a",))
     assert list(single.splits()) == [(1, [learnt], [first])]
@@ -185,7 +185,7 @@ def test_clips_of_no_fold_are_only_learnt_from():
         list(Dataset("mine", (first,), ("a",)).splits())
 
 
-def test_a_recording_on_both_sides_is_refused():
+def test_a_recording_on_both_sides_of_a_split_raises():
     both = (Clip("1.wav", ("a",), 1, "street"), Clip("2.wav", ("a",), 2, "street"))
     with pytest.raises(ValueError, match=r"1 recording\(s\) are on both sides, for example 'street'"):
         list(Dataset("mine", both, ("a",)).splits())
@@ -193,7 +193,7 @@ def test_a_recording_on_both_sides_is_refused():
         check_disjoint([Clip("1.wav", ("a",), end=1.0)], [Clip("1.wav", ("a",), start=1.0)])
 
 
-def test_a_dataset_knows_its_labels():
+def test_a_dataset_without_clips_or_with_unknown_labels_raises():
     with pytest.raises(ValueError, match="labelled"):
         Dataset("mine", clips(1), ("a",))
     with pytest.raises(ValueError, match="no clips"):
@@ -201,7 +201,7 @@ def test_a_dataset_knows_its_labels():
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_hold_out_leaves_every_class_something_to_learn_from(seed):
+def test_hold_out_leaves_clips_of_every_class_for_training(seed):
     shared = [Clip("cat.wav", ("cat",), group="g0"), Clip("dog.wav", ("dog",), group="g0")]
     clips = [*shared, *(Clip(f"{i}.wav", ("dog",), group=f"g{i}") for i in range(1, 4))]
     chosen = hold_out(clips, 0.5, seed=seed)
@@ -212,12 +212,12 @@ def test_hold_out_leaves_every_class_something_to_learn_from(seed):
 @pytest.mark.parametrize(
     "facts", [{"labels": ()}, {"start": -1.0}, {"start": 2.0, "end": 1.0}, {"end": float("nan")}, {"weight": -1.0}]
 )
-def test_a_clip_refuses_what_it_cannot_be(facts):
+def test_an_invalid_clip_raises(facts):
     with pytest.raises(ValueError, match="a clip needs"):
         Clip(**{"path": "a.wav", "labels": ("a",), **facts})
 
 
-def test_hold_out_takes_whole_recordings_of_every_class():
+def test_hold_out_chooses_whole_recordings_of_every_class():
     facts = [Clip(f"{label}{i}.wav", (label,), group=f"{label}{i // 3}") for label in "ab" for i in range(30)]
     facts.append(Clip("only.wav", ("c",)))
     chosen = hold_out(facts, 0.2, seed=0)

@@ -1,4 +1,4 @@
-"""Our own Keras layers against the formulas, and in a saved model."""
+"""The Keras layers of the package agree with their formulas and load in a saved model."""
 
 import sys
 
@@ -26,14 +26,14 @@ def softmax(x, axis):
 
 
 @pytest.mark.parametrize("return_sequences", [True, False])
-def test_frame_attention_weighs_each_frame(return_sequences, rng):
+def test_frame_attention_equals_its_formula(return_sequences, rng):
     layer, (kernel, bias) = with_random_weights(FrameAttention(return_sequences=return_sequences), (5, 3), rng)
     x = rng.normal(0, 1, (2, 5, 3)).astype(np.float32)
     weighed = x * softmax(np.tanh(x @ kernel + bias), axis=1)
     assert np.allclose(number(layer(x)), weighed if return_sequences else weighed.sum(axis=1), atol=1e-6)
 
 
-def test_self_attention_mixes_all_frames(rng):
+def test_self_attention_equals_its_formula(rng):
     layer, (query, key, bias, energy, offset) = with_random_weights(SelfAttention(4), (5, 3), rng)
     x = rng.normal(0, 1, (2, 5, 3)).astype(np.float32)
     expected = np.empty_like(x)
@@ -45,7 +45,7 @@ def test_self_attention_mixes_all_frames(rng):
     assert np.allclose(number(layer(x)), expected, atol=1e-6)
 
 
-def test_the_reconstruction_loss_passes_its_first_input_and_adds_the_mean_square(rng):
+def test_the_reconstruction_loss_adds_the_mean_squared_error(rng):
     layer = ReconstructionLoss(0.5)
     passed, original, reconstruction = (rng.normal(0, 1, shape).astype(np.float32) for shape in ((2, 3), (2, 4), (2, 4)))
     assert np.array_equal(number(layer([passed, original, reconstruction])), passed)
@@ -63,7 +63,7 @@ def test_the_reconstruction_loss_passes_its_first_input_and_adds_the_mean_square
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_says_the_shape_it_gives_and_what_it_was_made_with(layer, inputs):
+def test_output_shape_and_config_are_right(layer, inputs):
     shapes = inputs if isinstance(inputs, list) else [inputs]
     zeros = [np.zeros((2, *shape[1:]), np.float32) for shape in shapes]
     given = layer(zeros if isinstance(inputs, list) else zeros[0])
@@ -73,14 +73,14 @@ def test_says_the_shape_it_gives_and_what_it_was_made_with(layer, inputs):
     assert again.compute_output_shape(inputs) == layer.compute_output_shape(inputs)
 
 
-def test_half_precision_does_not_lose_a_small_error():
+def test_a_small_error_does_not_underflow_in_half_precision():
     layer = ReconstructionLoss(dtype="mixed_float16")
     original = np.zeros((1, 4), np.float16)
     layer([original, original, original + np.float16(1e-4)])
     assert float(number(layer.losses[0])) == pytest.approx(1e-8, rel=0.01)
 
 
-def test_a_saved_model_with_them_loads_where_nobody_has_imported_them(rng, monkeypatch):
+def test_a_saved_model_loads_before_anybody_imports_the_layers(rng, monkeypatch):
     inputs = keras.Input((5, 3))
     x = FrameAttention(return_sequences=False, name="embedding")(SelfAttention(4)(inputs))
     model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(x))

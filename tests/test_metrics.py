@@ -10,7 +10,7 @@ def answers(rng):
     return rng.dirichlet(np.ones(6), 200), rng.integers(0, 6, 200)
 
 
-def test_agree_with_scikit_learn(answers):
+def test_metrics_agree_with_scikit_learn(answers):
     scores, targets = answers
     best = scores.argmax(axis=1)
     assert metrics.accuracy(scores, targets) == pytest.approx(oracle.accuracy_score(targets, best))
@@ -49,11 +49,11 @@ def test_mean_and_deviation_of_folds():
         (np.zeros((0, 2)), np.zeros(0, int)),
     ],
 )
-def test_refuse_what_does_not_fit(scores, targets):
+def test_invalid_shapes_and_targets_raise(scores, targets):
     with pytest.raises(ValueError, match="targets"):
         metrics.accuracy(scores, targets)
 
 
-def test_map_needs_a_rank():
+def test_map_at_k_needs_a_positive_k():
     with pytest.raises(ValueError, match="at least 1"):
         metrics.map_at_k(np.eye(2), np.array([0, 1]), k=0)

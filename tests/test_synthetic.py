@@ -1,4 +1,4 @@
-"""The synthetic sounds: the same everywhere, varied, within range, and the same in memory as on disk."""
+"""The synthetic sounds are reproducible, varied and within range, in memory and on disk."""
 
 import os
 import time
@@ -34,7 +34,7 @@ def test_ten_labels_in_alphabetical_order():
 
 @pytest.mark.parametrize("rate", [8_000, 22_050, 48_000])
 @pytest.mark.parametrize("label", LABELS)
-def test_every_sound_is_a_wave_within_range(label, rate):
+def test_every_sound_is_a_float32_waveform_within_its_range(label, rate):
     for seed in range(2):
         wave = synthesize(label, rng=seed, sample_rate=rate, duration=0.7)
         assert wave.dtype == np.float32
@@ -45,7 +45,7 @@ def test_every_sound_is_a_wave_within_range(label, rate):
 
 @pytest.mark.parametrize("label", LABELS)
 @pytest.mark.parametrize("samples", [1, 2, 441])
-def test_very_short_sounds_are_sounds(label, samples):
+def test_very_short_sounds_are_not_silent(label, samples):
     wave = synthesize(label, rng=0, duration=samples / 22_050)
     assert wave.shape == (samples,)
     assert np.isfinite(wave).all()
@@ -53,7 +53,7 @@ def test_very_short_sounds_are_sounds(label, samples):
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_a_seed_and_its_generator_give_one_sound_and_other_seeds_others(label):
+def test_only_the_same_seed_gives_the_same_sound(label):
     first, again, other = (synthesize(label, rng=rng, duration=0.5) for rng in (3, np.random.default_rng(3), 4))
     np.testing.assert_array_equal(first, again)
     assert abs(np.corrcoef(first, other)[0, 1]) < 0.5
@@ -75,7 +75,7 @@ def test_a_tone_keeps_its_pitch_at_any_rate():
     assert len(set(low)) == 4
 
 
-def test_clips_name_their_class_fold_and_recording():
+def test_clips_have_their_class_fold_and_recording():
     clips = small(clips_per_class=7, folds=3).clips
     assert [clip.labels for clip in clips] == [(label,) for label in LABELS for _ in range(7)]
     assert [clip.fold for clip in clips[:7]] == [1, 2, 3, 1, 2, 3, 1]
@@ -103,13 +103,13 @@ def test_a_clip_depends_on_its_seed_class_and_number_only():
     assert not {clip.path for clip in few.clips} & {clip.path for clip in other.clips}
 
 
-def test_a_clip_is_what_synthesize_makes_from_its_generator():
+def test_a_clip_equals_synthesize_with_the_same_generator():
     clip = small(seed=5).clips[3]
     wave = synthesize(LABELS[1], rng=np.random.default_rng([5, 1, 1]), sample_rate=8_000, duration=0.25)
     np.testing.assert_allclose(audio.read(clip.path)[0], wave, atol=1 / 32_768)
 
 
-def test_files_decode_to_what_memory_holds(tmp_path):
+def test_files_contain_the_same_sounds_as_memory(tmp_path):
     written, held = small(tmp_path), small()
     for on_disk, in_memory in zip(written.clips, held.clips, strict=True):
         label, group = on_disk.label, on_disk.group
@@ -119,7 +119,7 @@ def test_files_decode_to_what_memory_holds(tmp_path):
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 20
 
 
-def test_a_file_that_is_right_is_left_alone_and_a_wrong_one_replaced(tmp_path):
+def test_only_files_with_wrong_content_are_written_again(tmp_path):
     kept, broken, *_ = (clip.path for clip in small(tmp_path).clips)
     os.utime(kept, (1, 1))
     with open(broken, "wb") as file:
@@ -143,7 +143,7 @@ def test_a_file_that_is_right_is_left_alone_and_a_wrong_one_replaced(tmp_path):
         ({"seed": -1}, "seed must not be negative, got -1; use 0"),
     ],
 )
-def test_bad_options_name_rule_value_and_way_out(changes, message, tmp_path):
+def test_invalid_options_raise_with_rule_value_and_way_out(changes, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         small(tmp_path, **changes)
     assert not list(tmp_path.iterdir())

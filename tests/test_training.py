@@ -62,7 +62,7 @@ def trained(clips):
     return train("house_cnn", clips, QUICK, frontend=FRONTEND, filters=(8, 16))
 
 
-def test_learns_to_tell_three_sounds_apart(trained, clips):
+def test_training_separates_three_sounds(trained, clips):
     assert trained.history["loss"][-1] < trained.history["loss"][0] / 2
     assert np.mean([trained.predict(clip.path).label == clip.label for clip in clips]) > 0.8
     assert trained.labels == ("high", "low", "noise")
@@ -98,7 +98,7 @@ def test_training_starts_from_weights(trained, clips, tmp_path):
         train("house_cnn", clips, gently, frontend=FRONTEND, weights="audioset")
 
 
-def test_few_clips_get_more_epochs(clips):
+def test_min_steps_adds_epochs(clips):
     classifier = train("feature_mlp", clips, Recipe(epochs=2, min_steps=10, batch_size=8, validation=0))
     assert len(classifier.history["loss"]) == 4
 
@@ -125,7 +125,7 @@ def test_without_validation_the_last_epoch_is_kept(clips):
     assert "val_loss" not in classifier.history
 
 
-def test_deep_supervision_is_used_and_only_the_first_output_answers(clips):
+def test_training_uses_auxiliary_outputs_and_prediction_the_first_output(clips):
     frontend = LogMel(sample_rate=8_000, duration=0.5, n_fft=256, hop_length=64, n_mels=20)
     before = audiozoo.build("subspectralnet", 3, input_shape=frontend.shape, auxiliary=True, seed=0)
     classifier = train(
@@ -138,7 +138,7 @@ def test_deep_supervision_is_used_and_only_the_first_output_answers(clips):
     assert classifier.about["options"] == {"auxiliary": True, "sub_band_size": 10}
 
 
-def test_a_sigmoid_is_trained_as_such_and_logits_are_refused(clips):
+def test_a_sigmoid_trains_with_binary_crossentropy_and_logits_raise(clips):
     recipe = Recipe(epochs=1, batch_size=6, validation=0)
     classifier = train("feature_mlp", clips, recipe, activation="sigmoid")
     sums = [classifier.predict(clip.path).scores.sum() for clip in clips]
@@ -148,7 +148,7 @@ def test_a_sigmoid_is_trained_as_such_and_logits_are_refused(clips):
         train("feature_mlp", clips, recipe, activation=None)
 
 
-def test_a_model_whose_default_is_a_sigmoid_is_trained_as_such(clips, monkeypatch):
+def test_a_model_with_a_default_sigmoid_trains_with_binary_crossentropy(clips, monkeypatch):
     spec = audiozoo.model_info("feature_mlp")
     several = replace(spec, name="several", builder=partial(spec.builder, activation="sigmoid"))
     monkeypatch.setitem(registry._SPECS, "several", several)
@@ -164,7 +164,7 @@ def test_every_clip_gives_one_window_an_epoch(examples):
     assert sorted(seen.sum(axis=(1, 2, 3))) == pytest.approx(sorted(examples.features.values.sum(axis=(1, 2, 3))))
 
 
-def test_windows_and_augmentation_depend_on_epoch_and_clip_alone(examples):
+def test_windows_and_augmentation_depend_on_epoch_and_clip_only(examples):
     recipe = Recipe(batch_size=18, augment_features=Compose(transforms=(TimeRoll(), FilterAugment())))
     whole = next(batches(examples, recipe))
     part = next(batches(examples.subset(np.arange(7)), recipe))
@@ -202,14 +202,15 @@ def test_waveforms_are_mixed_before_the_frontend(examples):
     assert not np.allclose(mixed, plain, atol=1)
 
 
-def test_augmentation_that_changes_the_length_is_fitted_again(examples):
+def test_augmented_waves_of_another_length_fit_the_window_again(examples):
     shorter = Recipe(batch_size=18, augment_wave=Speed(rate=(1.5, 1.5), keep_length=False))
     assert next(batches(examples, shorter))[0].shape == next(batches(examples, Recipe(batch_size=18)))[0].shape
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_batches_are_the_same_with_any_number_of_workers(examples, workers, monkeypatch):
-    monkeypatch.setattr("audiozoo.training.examples._WAVES_KEPT", 40_000)  # some are read again
+    # Too few bytes for all waveforms, so that training reads some again.
+    monkeypatch.setattr("audiozoo.training.examples._WAVES_KEPT", 40_000)
     chain = Compose([AddNoise(), TimeStretch(), TimeShift(p=0.5)])
     made = batches_of(examples, Recipe(batch_size=4, augment_wave=chain, mix=Mixup()))
     with made.stream(0) as alone, made.stream(workers) as stream:
@@ -220,7 +221,7 @@ def test_batches_are_the_same_with_any_number_of_workers(examples, workers, monk
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_error_in_augmentation_is_raised_as_it_is_whenever_it_comes(clips, workers, tmp_path):
+def test_an_error_in_augmentation_stops_training_with_its_own_message(clips, workers, tmp_path):
     (tmp_path / "noises").mkdir()
     write = partial(soundfile.write, samplerate=8_000)
     for number in range(9):
@@ -246,13 +247,13 @@ def test_training_can_be_stopped_while_batches_are_made(clips):
         train("feature_mlp", clips, slow, progress=progress, workers=2)
 
 
-def test_classes_that_there_are_not_are_refused(clips):
+def test_an_unknown_class_in_by_class_raises(clips):
     recipe = Recipe(epochs=1, validation=0, augment_wave=ByClass({"lwo": Gain()}))
     with pytest.raises(ValueError, match="unknown class in ByClass 'lwo'; did you mean 'low'"):
         train("feature_mlp", clips, recipe)
 
 
-def test_waves_keep_their_channels(clips):
+def test_augmentation_that_drops_channels_raises(clips):
     stereo = replace(FRONTEND, channels=2)
     examples = Examples(clips, extract(clips, stereo), target_indices(clips, ["high", "low", "noise"]), np.arange(len(clips)))
     recipe = Recipe(augment_wave=Downmix(keep_channels=False))
@@ -261,7 +262,7 @@ def test_waves_keep_their_channels(clips):
         next(stream)
 
 
-def test_mixed_labels_come_out_soft_and_once_for_each_output(examples):
+def test_mixed_labels_are_soft_and_the_same_for_each_output(examples):
     _, y, weights = next(batches(examples, Recipe(batch_size=18, mix=Mixup(alpha=1.0)), outputs=3))
     assert isinstance(y, tuple)
     assert len(y) == 3
@@ -319,7 +320,7 @@ def test_optimizers(optimizer):
         ({"standardize": "row"}, "standardize"),
     ],
 )
-def test_a_recipe_refuses(values, reason):
+def test_an_invalid_recipe_raises(values, reason):
     with pytest.raises(ValueError, match=reason):
         Recipe(**values)
 
@@ -340,7 +341,7 @@ def test_a_frontend_fits_the_clips(write_sound, clips, tmp_path):
     assert frontend_for("subspectralnet", [Clip("gone.wav", ("low",))]) == audiozoo.model_info("subspectralnet").frontend
 
 
-def test_bad_clips_stop_training_or_are_named(clips, tmp_path):
+def test_unreadable_clips_raise_or_are_recorded(clips, tmp_path):
     (tmp_path / "empty.wav").touch()
     spoilt = [*clips, Clip(str(tmp_path / "empty.wav"), ("low",))]
     with pytest.raises(ValueError, match=r"empty\.wav"):
@@ -353,7 +354,7 @@ def test_bad_clips_stop_training_or_are_named(clips, tmp_path):
         train("feature_mlp", only, Recipe(epochs=1), strict=False)
 
 
-def test_refuses_what_cannot_be_learnt(clips):
+def test_invalid_training_data_raise(clips):
     with pytest.raises(ValueError, match="at least two classes"):
         train("feature_mlp", [clip for clip in clips if clip.label == "low"])
     with pytest.raises(ValueError, match="no clips of bark"):
@@ -367,18 +368,18 @@ def test_refuses_what_cannot_be_learnt(clips):
         train("feature_mlp", several)
 
 
-def test_a_class_with_one_clip_is_learnt_but_not_validated(clips):
+def test_a_class_with_one_clip_is_for_training_only(clips):
     single = [clip for clip in clips if clip.label != "low"] + [clip for clip in clips if clip.label == "low"][:1]
     classifier = train("feature_mlp", single, Recipe(epochs=1, validation=0.3))
     assert classifier.about["training_clips"] == 4 + 4 + 1
 
 
-def test_a_loss_that_is_no_number_is_an_error(clips):
+def test_a_loss_that_is_not_finite_raises(clips):
     with pytest.raises(ValueError, match="smaller learning_rate"):
         train("feature_mlp", clips, Recipe(epochs=3, learning_rate=1e30, optimizer="sgd", validation=0))
 
 
-def test_progress_is_told(clips):
+def test_progress_is_reported(clips):
     seen = []
     train("feature_mlp", clips, Recipe(epochs=2, validation=0.3), progress=lambda *step: seen.append(step))
     assert [step[:3] for step in seen if step[0] == "training"] == [("training", 1, 2), ("training", 2, 2)]

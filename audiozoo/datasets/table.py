@@ -124,7 +124,7 @@ class Dataset:
         for fold in self.folds:
             train = [clip for clip in self.clips if clip.fold != fold]
             test = [clip for clip in self.clips if clip.fold == fold]
-            # Clips of one recording share room, device and source; a score across such a split measures how well these are known.
+            # Clips of one recording share room and device: a model recognises the recording, and its score is too high.
             check_disjoint(train, test, what=f"{self.name}, fold {fold}")
             yield fold, train, test
 
