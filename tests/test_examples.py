@@ -10,9 +10,9 @@ import pytest
 from conftest import SHARED
 
 import audiozoo
-from audiozoo import registry
 from audiozoo.cli.list_ import models_table
 from audiozoo.features import Frontend
+from audiozoo.registry import table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.mark.parametrize("name", ["train_and_predict", "your_own_loop", "your_own_model"])
 def test_examples_run(name, capsys, monkeypatch):
     audiozoo.list_models()
-    monkeypatch.setattr(registry, "_SPECS", dict(registry._SPECS))
+    monkeypatch.setattr(table, "_SPECS", dict(table._SPECS))
     runpy.run_path(str(ROOT / "examples" / f"{name}.py"))["main"](epochs=1)
     assert any(label in capsys.readouterr().out for label in audiozoo.load_dataset("synthetic").labels)
 
@@ -41,7 +41,7 @@ def yamnet_weights(tmp_path):
 
 
 def test_the_example_of_embeddings_runs(yamnet_weights, sound_folder, capsys):
-    runpy.run_path(str(ROOT / "examples" / "yamnet_embeddings.py"))["main"](sound_folder, weights=yamnet_weights)
+    runpy.run_path(str(ROOT / "examples" / "yamnet_embeddings.py"))["main"](sound_folder, weights_file=yamnet_weights)
     answers = [line.split(" heard as ") for line in capsys.readouterr().out.splitlines()]
     assert {label.strip() for label, _ in answers} == {"low", "high", "noise"}
     assert {heard for _, heard in answers} <= {"low", "high", "noise"}
@@ -89,7 +89,7 @@ def test_every_example_is_run():
 
 def test_the_model_of_the_contributing_page_works(monkeypatch):
     audiozoo.list_models()
-    monkeypatch.setattr(registry, "_SPECS", dict(registry._SPECS))
+    monkeypatch.setattr(table, "_SPECS", dict(table._SPECS))
     [code] = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL)
     exec(compile(code, "CONTRIBUTING.md", "exec", dont_inherit=True), {"__name__": "contributed"})
     spec = audiozoo.model_info("mean_model")

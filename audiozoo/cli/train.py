@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,13 +12,13 @@ from audiozoo.cli.console import (
     DatasetOptions,
     FrontendName,
     FrontendSettings,
+    changed_recipe,
     chosen_frontend,
     feature_cache,
     open_dataset,
     out,
     progress_bar,
     quiet_backend,
-    recipe_changes,
     report_failures,
 )
 from audiozoo.files import check_target
@@ -37,8 +37,10 @@ def run(
     dataset: Annotated[str, typer.Option(help="How the folder is laid out: folder, esc10, urbansound8k, ...")] = "folder",
     options: DatasetOptions = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the clips.")] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Published weights to start from, see `audiozoo info`, or a file of them.")
+    weights: Annotated[str | None, typer.Option(help="Name of published weights to start from, see `audiozoo info`.")] = None,
+    weights_file: Annotated[Path | None, typer.Option(help="File of weights of the whole model to start from.")] = None,
+    backbone_weights: Annotated[
+        str | None, typer.Option(help="Weights of the backbone to start from: imagenet; for models with that option.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Makes the training repeatable.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A JSON file of training options.")] = None,
@@ -52,14 +54,14 @@ def run(
 
     other = chosen_frontend(frontend, settings or ()) if frontend else None
     check_target(output)
-    changes = recipe_changes(recipe, epochs=epochs, seed=seed)
-    chosen = recipe_for(model, **changes)
+    chosen = changed_recipe(recipe_for(model), recipe, epochs=epochs, seed=seed)
     data = open_dataset(dataset, folder, table, options)
     clips = data.training_clips
     out.print(f"{len(clips)} clips of {len(data.labels)} classes: {', '.join(data.labels)}", soft_wrap=True)
     if len(clips) < len(data):
         out.print(f"the official test set, {len(data) - len(clips)} clips, is left out")
     kept = feature_cache(cache)
+    builder_options: dict[str, Any] = {"backbone_weights": backbone_weights} if backbone_weights else {}
     quiet_backend()
     with progress_bar(model) as show:
         classifier = train(
@@ -69,9 +71,11 @@ def run(
             labels=data.labels,
             frontend=adapted(other, clips) if other else None,
             weights=weights,
+            weights_file=weights_file,
             strict=strict,
             cache=kept,
             progress=show,
+            **builder_options,
         )
     classifier.save(output)
     out.print(_summary(classifier, output), soft_wrap=True)

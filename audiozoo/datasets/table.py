@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 
 from audiozoo.checks import unknown_name
+from audiozoo.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,22 @@ class Clip:
 
 
 Split = tuple[int, list[Clip], list[Clip]]
+Protocol = Callable[[Recipe], Recipe]
+
+
+def own_recipe(recipe: Recipe) -> Recipe:
+    """Return the recipe unchanged: the protocol of a dataset whose publishers prescribe no training."""
+    return recipe
+
+
+def _former_protocol(fields: Mapping[str, Any]) -> Protocol:
+    warnings.warn(
+        "Dataset(protocol={...}) is deprecated: pass a function from a recipe to a recipe, such as "
+        "lambda recipe: dataclasses.replace(recipe, epochs=200)",
+        DeprecationWarning,
+        stacklevel=4,
+    )
+    return partial(replace, **fields)
 
 
 @dataclass(frozen=True)
@@ -65,7 +84,8 @@ class Dataset:
         metric: A name from `audiozoo.metrics.METRICS`.
         licence: Of the sounds, or "".
         notes: What the loader has to say, for example about files it passed over.
-        protocol: Fields of a `Recipe` as those prescribe who published the dataset; comparisons on it keep to them.
+        protocol: Function that turns a model's recipe into the one that the dataset's publishers prescribe, for example with
+            `dataclasses.replace`. Comparisons on the dataset train by it.
 
     Raises:
         ValueError: No clips, or a clip with a label that is not among the labels.
@@ -77,9 +97,11 @@ class Dataset:
     metric: str = "accuracy"
     licence: str = ""
     notes: tuple[str, ...] = ()
-    protocol: Mapping[str, Any] = field(default_factory=dict)
+    protocol: Protocol = own_recipe
 
     def __post_init__(self) -> None:
+        if isinstance(self.protocol, Mapping):
+            object.__setattr__(self, "protocol", _former_protocol(self.protocol))
         if not self.clips:
             raise ValueError(f"the dataset {self.name!r} has no clips")
         known = set(self.labels)

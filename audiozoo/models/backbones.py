@@ -17,6 +17,7 @@ from audiozoo.features import LogMel, Stack
 from audiozoo.features.presets import MEL_POWER_128X128
 from audiozoo.layers import Activation, classify, keras, require_size, time_first
 from audiozoo.models.lstm import Attention, AttentionAt, recurrent
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, register
 
 BackboneName = Literal["ResNet50", "VGG16", "InceptionV3", "DenseNet121", "MobileNetV2", "EfficientNetB0"]
@@ -51,14 +52,14 @@ _BACKBONES: dict[str, _Backbone] = {
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
     aliases=["resnet_ldnn"],
-    recipe={"epochs": 60, "batch_size": 32, "learning_rate": 1e-4, "patience": 20, "refit": True},
+    recipe=Recipe(epochs=60, batch_size=32, learning_rate=1e-4, patience=20, refit=True),
 )
 def resnet_lstm(
     input_shape: tuple[int, ...],
     num_classes: int,
     *,
     backbone: BackboneName = "ResNet50",
-    weights: ImageWeights = None,
+    backbone_weights: ImageWeights = None,
     bidirectional: bool = False,
     attention: Attention = None,
     attention_at: AttentionAt = "between",
@@ -73,7 +74,7 @@ def resnet_lstm(
         input_shape: ``(bands, frames, channels)``, at least 32 by 32, for InceptionV3 75 by 75.
         num_classes: Classes.
         backbone: "ResNet50", "VGG16", "InceptionV3", "DenseNet121", "MobileNetV2" or "EfficientNetB0".
-        weights: "imagenet" starts the backbone from what it learnt on images (Keras downloads it once); one channel is
+        backbone_weights: "imagenet" starts the backbone from what it learnt on images (Keras downloads it once); one channel is
             repeated to its three, and standardised features are brought to the range that it was fed.
         bidirectional: Whether the recurrent layers also run backwards.
         attention: "additive" or "self" attention over the columns; `None` for none, as published.
@@ -90,7 +91,7 @@ def resnet_lstm(
         OSError: The backbone's weights could not be downloaded.
     """
     inputs = keras.Input(input_shape, name="features")
-    x = time_first(_seen(inputs, "resnet_lstm", backbone, weights, normalization_momentum))
+    x = time_first(_seen(inputs, "resnet_lstm", backbone, backbone_weights, normalization_momentum))
     x = recurrent(
         x,
         (64, 64),
@@ -111,13 +112,13 @@ def resnet_lstm(
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
     aliases=["mobilenet_v2"],
-    recipe={"epochs": 60, "batch_size": 32, "learning_rate": 1e-4, "patience": 20, "refit": True},
+    recipe=Recipe(epochs=60, batch_size=32, learning_rate=1e-4, patience=20, refit=True),
 )
 def mobilenet(
     input_shape: tuple[int, ...],
     num_classes: int,
     *,
-    weights: ImageWeights = None,
+    backbone_weights: ImageWeights = None,
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
@@ -126,7 +127,7 @@ def mobilenet(
     Args:
         input_shape: ``(bands, frames, channels)``, at least 32 by 32.
         num_classes: Classes.
-        weights: As for `resnet_lstm`.
+        backbone_weights: As for `resnet_lstm`.
         normalization_momentum: Of the moving averages. The original's 0.999 needs many thousand steps to settle.
         activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
 
@@ -135,7 +136,7 @@ def mobilenet(
         OSError: The weights could not be downloaded.
     """
     inputs = keras.Input(input_shape, name="features")
-    x = _seen(inputs, "mobilenet", "MobileNetV2", weights, normalization_momentum)
+    x = _seen(inputs, "mobilenet", "MobileNetV2", backbone_weights, normalization_momentum)
     x = keras.layers.GlobalAveragePooling2D(name="embedding")(x)
     return keras.Model(inputs, classify(x, num_classes, activation=activation), name="mobilenet")
 
@@ -145,13 +146,13 @@ def mobilenet(
     reference=Reference((128, 128, 3), num_classes=50, parameters=21_905_234),
     paper="article on classifying everyday sounds",
     year=2020,
-    recipe={"epochs": 60, "batch_size": 32, "learning_rate": 1e-4, "patience": 20, "refit": True},
+    recipe=Recipe(epochs=60, batch_size=32, learning_rate=1e-4, patience=20, refit=True),
 )
 def inception_transfer(
     input_shape: tuple[int, ...],
     num_classes: int,
     *,
-    weights: ImageWeights = None,
+    backbone_weights: ImageWeights = None,
     trainable: bool = True,
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
@@ -161,8 +162,8 @@ def inception_transfer(
     Args:
         input_shape: ``(bands, frames, channels)``, at least 75 by 75.
         num_classes: Classes.
-        weights: "imagenet" starts from what the network learnt on images (Keras downloads it once): one channel is repeated to
-            its three, and standardised features are brought to the range that it was fed.
+        backbone_weights: "imagenet" starts from what the network learnt on images (Keras downloads it once): one channel is
+            repeated to its three, and standardised features are brought to the range that it was fed.
         trainable: Whether the network learns too, or the last layer alone.
         normalization_momentum: Of the moving averages. The usual 0.99 needs some thousand steps to settle.
         activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
@@ -172,7 +173,7 @@ def inception_transfer(
         OSError: The weights could not be downloaded.
     """
     inputs = keras.Input(input_shape, name="features")
-    x = _seen(inputs, "inception_transfer", "InceptionV3", weights, normalization_momentum, trainable=trainable)
+    x = _seen(inputs, "inception_transfer", "InceptionV3", backbone_weights, normalization_momentum, trainable=trainable)
     x = keras.layers.GlobalAveragePooling2D(name="embedding")(x)
     return keras.Model(inputs, classify(x, num_classes, activation=activation), name="inception_transfer")
 
@@ -183,8 +184,8 @@ def _seen(x: Any, model: str, name: str, weights: ImageWeights, momentum: float,
         raise unknown_name("backbone", name, _BACKBONES)
     if weights not in ("imagenet", None):
         raise ValueError(
-            f"the weights that {model} can start from are 'imagenet' or None, got {weights!r}: "
-            "or give the path of a file with the weights of the whole model"
+            f"backbone_weights of {model} must be 'imagenet' or None, got {weights!r}; "
+            "pass a file with the weights of the whole model as weights_file="
         )
     backbone = _BACKBONES[name]
     require_size(model, x.shape[1:], (backbone.smallest, backbone.smallest))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from audiozoo.features.presets import MEL_POWER_128X128, MUSIC2VEC
 from audiozoo.layers import Activation, classify, convolution_block, keras, require_size, time_first
 from audiozoo.models.lstm import RECURRENT_RECIPE, Attention, AttentionAt, recurrent
-from audiozoo.registry import Reference, register
+from audiozoo.registry import Reference, register, register_variant
 
 
 @register(
@@ -89,116 +89,10 @@ def cldnn_bidirectional(
     Raises:
         ValueError: The input is too small, or an attention that the network cannot have.
     """
-    return _bidirectional(
-        "cldnn_bidirectional",
-        input_shape,
-        num_classes,
-        dropout=dropout,
-        attention=attention,
-        attention_at=attention_at,
-        momentum=normalization_momentum,
-        activation=activation,
-    )
-
-
-@register(
-    frontend=MEL_POWER_128X128,
-    reference=Reference(input_shape=(128, 128, 1), num_classes=6, parameters=2_712_262),
-    paper="wubinbai/Audio-Classification-Models",
-    year=2020,
-    recipe=RECURRENT_RECIPE,
-)
-def cldnn_attention(
-    input_shape: tuple[int, ...],
-    num_classes: int,
-    *,
-    dropout: float = 0.25,
-    attention_at: AttentionAt = "between",
-    normalization_momentum: float = 0.9,
-    activation: Activation = "softmax",
-) -> keras.Model:
-    """`cldnn_bidirectional` with additive attention over the frames.
-
-    Args:
-        input_shape: ``(bands, frames, channels)``, at least 4 bands and 4 frames; made for that many frames.
-        num_classes: Classes.
-        dropout: Of what the recurrent layers take in.
-        attention_at: "between" the recurrent layers; after them, "sum" adds the weighed frames up and "flatten" classifies
-            all of them (3,220,166 parameters).
-        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
-
-    Raises:
-        ValueError: The input is too small, or an unknown place.
-    """
-    return _bidirectional(
-        "cldnn_attention",
-        input_shape,
-        num_classes,
-        dropout=dropout,
-        attention="additive",
-        attention_at=attention_at,
-        momentum=normalization_momentum,
-        activation=activation,
-    )
-
-
-@register(
-    frontend=MEL_POWER_128X128,
-    reference=Reference(input_shape=(128, 128, 1), num_classes=6, parameters=2_728_423),
-    paper="wubinbai/Audio-Classification-Models",
-    year=2020,
-    recipe=RECURRENT_RECIPE,
-)
-def cldnn_self_attention(
-    input_shape: tuple[int, ...],
-    num_classes: int,
-    *,
-    dropout: float = 0.25,
-    attention_at: AttentionAt = "between",
-    normalization_momentum: float = 0.9,
-    activation: Activation = "softmax",
-) -> keras.Model:
-    """`cldnn_bidirectional` with additive self-attention of the frames.
-
-    Args:
-        input_shape: ``(bands, frames, channels)``, at least 4 bands and 4 frames.
-        num_classes: Classes.
-        dropout: Of what the recurrent layers take in.
-        attention_at: "between" the recurrent layers; after them, "flatten" classifies all frames. There is no "sum".
-        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
-
-    Raises:
-        ValueError: The input is too small, or another place.
-    """
-    return _bidirectional(
-        "cldnn_self_attention",
-        input_shape,
-        num_classes,
-        dropout=dropout,
-        attention="self",
-        attention_at=attention_at,
-        momentum=normalization_momentum,
-        activation=activation,
-    )
-
-
-def _bidirectional(
-    name: str,
-    input_shape: tuple[int, ...],
-    num_classes: int,
-    *,
-    dropout: float,
-    attention: Attention,
-    attention_at: AttentionAt,
-    momentum: float,
-    activation: Activation,
-) -> keras.Model:
-    require_size(name, input_shape, (4, 4))
+    require_size("cldnn_bidirectional", input_shape, (4, 4))
     inputs = x = keras.Input(input_shape, name="features")
     for filters, kernel, pool in ((32, (1, 3), (1, 2)), (32, (3, 1), (2, 1)), (64, (3, 3), (2, 2))):
-        x = convolution_block(x, filters, kernel, pool, momentum=momentum, kernel_initializer="random_normal")
+        x = convolution_block(x, filters, kernel, pool, momentum=normalization_momentum, kernel_initializer="random_normal")
     x = recurrent(
         time_first(x),
         (128, 128),
@@ -210,4 +104,8 @@ def _bidirectional(
     # Linear in the source.
     x = keras.layers.Dense(64, name="embedding")(x)
     outputs = classify(x, num_classes, activation=activation, kernel_regularizer=keras.regularizers.L2(1e-4))
-    return keras.Model(inputs, outputs, name=name)
+    return keras.Model(inputs, outputs, name="cldnn_bidirectional")
+
+
+register_variant("cldnn_attention", cldnn_bidirectional, options={"attention": "additive"}, parameters=2_712_262)
+register_variant("cldnn_self_attention", cldnn_bidirectional, options={"attention": "self"}, parameters=2_728_423)

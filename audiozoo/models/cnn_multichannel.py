@@ -14,7 +14,8 @@ from typing import Any
 
 from audiozoo.features.presets import AUDIO_CLASSIFICATION_MODELS, MEL_POWER_128X128, SHARMA
 from audiozoo.layers import Activation, classify, convolution_block, keras
-from audiozoo.registry import Reference, Score, register
+from audiozoo.recipe import Recipe
+from audiozoo.registry import Reference, Score, register, register_variant
 
 _Blocks = tuple[tuple[int, tuple[int, int], tuple[int, int]], ...]
 
@@ -45,7 +46,7 @@ _SHARMA: _Blocks = (
     (512, (3, 7), (2, 4)),
 )
 
-_RECIPE = {"epochs": 100, "batch_size": 32, "learning_rate": 1e-4, "patience": 30, "refit": True}
+_RECIPE = Recipe(epochs=100, batch_size=32, learning_rate=1e-4, patience=30, refit=True)
 """The source's optimiser and learning rate; it leaves the number of epochs open."""
 
 _SHARMA_SCORES = [
@@ -99,6 +100,7 @@ def cnn_multichannel(
     input_shape: tuple[int, ...],
     num_classes: int,
     *,
+    attention: bool = False,
     dropout: float = 0.5,
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
@@ -111,45 +113,25 @@ def cnn_multichannel(
     Args:
         input_shape: ``(bands, frames, channels)``, of any size; the dense layer grows with it.
         num_classes: Classes.
+        attention: Whether each block is multiplied by a small branch that attends to its input, as in the paper's Figure 2. The
+            paper gives the layers of the branch; here its weights start near 1, so that training starts from the network
+            without attention, and end at 6, so that loud input does not overflow.
         dropout: Share of the embedding that is dropped in training.
         normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
         activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
     """
     inputs = keras.Input(input_shape, name="features")
-    x = _convolutions(inputs, _MULTI, normalization_momentum)
+    x = _convolutions(inputs, _MULTI, normalization_momentum, attention=attention)
     return _classified("cnn_multichannel", inputs, x, num_classes, (512,), dropout, activation)
 
 
-@register(
-    frontend=AUDIO_CLASSIFICATION_MODELS,
-    reference=Reference((128, 256, 4), num_classes=6, parameters=3_118_230),
+register_variant(
+    "cnn_multichannel_attention",
+    cnn_multichannel,
+    options={"attention": True},
+    parameters=3_118_230,
     paper="wubinbai/Audio-Classification-Models, arXiv:1908.11219",
-    year=2020,
-    recipe=_RECIPE,
 )
-def cnn_multichannel_attention(
-    input_shape: tuple[int, ...],
-    num_classes: int,
-    *,
-    dropout: float = 0.5,
-    normalization_momentum: float = 0.9,
-    activation: Activation = "softmax",
-) -> keras.Model:
-    """The convolutions of cnn_multichannel, each block multiplied by a small branch that attends to its input.
-
-    Of the branch the paper gives the layers. Here its weights are near 1 to begin with, so that training starts from the
-    network without attention, and end at 6, so that loud input does not overflow.
-
-    Args:
-        input_shape: ``(bands, frames, channels)``, of any size; the dense layer grows with it.
-        num_classes: Classes.
-        dropout: Share of the embedding that is dropped in training.
-        normalization_momentum: Of the moving averages. The original's 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
-    """
-    inputs = keras.Input(input_shape, name="features")
-    x = _convolutions(inputs, _MULTI, normalization_momentum, attention=True)
-    return _classified("cnn_multichannel_attention", inputs, x, num_classes, (512,), dropout, activation)
 
 
 @register(
@@ -163,6 +145,7 @@ def cnn_multichannel_sharma(
     input_shape: tuple[int, ...],
     num_classes: int,
     *,
+    attention: bool = False,
     dropout: float = 0.5,
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
@@ -176,46 +159,24 @@ def cnn_multichannel_sharma(
     Args:
         input_shape: ``(bands, frames, channels)``, of any size; the dense layers grow with it.
         num_classes: Classes.
+        attention: Whether each block has a 1x1 convolution too and is multiplied by a branch that attends to its input, see
+            `cnn_multichannel`.
         dropout: After each dense layer.
         normalization_momentum: Of the moving averages. The usual 0.99 needs some thousand steps to settle.
         activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
     """
     inputs = keras.Input(input_shape, name="features")
-    x = _convolutions(inputs, _SHARMA, normalization_momentum, pointwise=False)
+    x = _convolutions(inputs, _SHARMA, normalization_momentum, pointwise=attention, attention=attention)
     return _classified("cnn_multichannel_sharma", inputs, x, num_classes, (1_024, 1_024), dropout, activation)
 
 
-@register(
-    frontend=SHARMA,
-    reference=Reference((128, 256, 4), num_classes=50, parameters=14_503_746),
-    paper="arXiv:1908.11219",
-    year=2020,
+register_variant(
+    "cnn_multichannel_sharma_attention",
+    cnn_multichannel_sharma,
+    options={"attention": True},
+    parameters=14_503_746,
     scores=_SHARMA_SCORES,
-    recipe=_RECIPE,
 )
-def cnn_multichannel_sharma_attention(
-    input_shape: tuple[int, ...],
-    num_classes: int,
-    *,
-    dropout: float = 0.5,
-    normalization_momentum: float = 0.9,
-    activation: Activation = "softmax",
-) -> keras.Model:
-    """The convolutions of cnn_multichannel_sharma with 1x1 ones, each block multiplied by a branch that attends to its input.
-
-    Of the branch the paper gives the layers. Here its weights are near 1 to begin with, so that training starts from the
-    network without attention, and end at 6, so that loud input does not overflow.
-
-    Args:
-        input_shape: ``(bands, frames, channels)``, of any size; the dense layers grow with it.
-        num_classes: Classes.
-        dropout: After each dense layer.
-        normalization_momentum: Of the moving averages. The usual 0.99 needs some thousand steps to settle.
-        activation: "softmax", "sigmoid" for several labels at once, or `None` for logits.
-    """
-    inputs = keras.Input(input_shape, name="features")
-    x = _convolutions(inputs, _SHARMA, normalization_momentum, attention=True)
-    return _classified("cnn_multichannel_sharma_attention", inputs, x, num_classes, (1_024, 1_024), dropout, activation)
 
 
 def _convolutions(x: Any, blocks: _Blocks, momentum: float, *, pointwise: bool = True, attention: bool = False) -> Any:

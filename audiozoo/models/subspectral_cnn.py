@@ -18,6 +18,7 @@ from audiozoo.layers import (
     sub_band_outputs,
     sub_bands,
 )
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, register
 
 _MAGNITUDE = Spectrogram(sample_rate=16_000, duration=4.096, frames=128, n_fft=1_024, hop_length=512, power=1.0, first_bin=1)
@@ -33,7 +34,7 @@ It leaves the hop open; half a frame is what it has for its other networks.
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
     aliases=["ssnet"],
-    recipe={"epochs": 60, "batch_size": 16, "learning_rate": 3e-4, "patience": 20, "refit": True},
+    recipe=Recipe(epochs=60, batch_size=16, learning_rate=3e-4, patience=20, refit=True),
 )
 def subspectral_cnn(
     input_shape: tuple[int, ...],

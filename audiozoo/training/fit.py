@@ -19,9 +19,9 @@ from audiozoo.classifier import Classifier, KerasScorer
 from audiozoo.datasets import Clip, hold_out, recordings_by_label
 from audiozoo.features import FeatureCache, Frontend, Scaler, extract
 from audiozoo.layers import keras
-from audiozoo.registry import ModelSpec, build, check_options, model_info
+from audiozoo.recipe import Recipe
+from audiozoo.registry import ModelSpec, build, check_options, model_info, recipe_for, split_weights
 from audiozoo.training.examples import Batches, Examples, frontend_for, target_indices
-from audiozoo.training.recipe import Recipe, recipe_for
 
 Progress = Callable[[str, int, int, Mapping[str, float]], Any]
 """Called with what is being done, steps done, steps in all, and the latest figures."""
@@ -34,7 +34,8 @@ def train(
     *,
     labels: Sequence[str] | None = None,
     frontend: Frontend | None = None,
-    weights: str | os.PathLike[str] | None = None,
+    weights: str | None = None,
+    weights_file: str | os.PathLike[str] | None = None,
     strict: bool = True,
     workers: int = 2,
     cache: FeatureCache | None = None,
@@ -49,9 +50,8 @@ def train(
         recipe: How; `None` is the model's own, `recipe_for(name)`.
         labels: The classes in their order; `None` is all that occur, sorted.
         frontend: What to feed the model; `None` is its own, adapted to the clips (`frontend_for`).
-        weights: What to start from, as for `build`: a name in ``model_info(name).weights`` or a file. Another number of
-            classes than the published one gets a last layer of its own. Published weights expect features as they are:
-            their models' recipes have ``standardize=None``.
+        weights: Name of published weights to start from. They expect ``standardize=None``, as their model's recipe has.
+        weights_file: Path of a file of weights to start from, as for `build`.
         strict: Raise if a clip cannot be read; otherwise it is left out and named in ``classifier.about["failures"]``.
         workers: Threads that make augmented batches while the model learns from those before; 0 for none. They change the time
             that training takes and nothing else.
@@ -67,6 +67,7 @@ def train(
         ValueError: Fewer than two classes, a class without clips, clips that cannot be read, an unknown name or option.
     """
     check_options(model_info(name), options)
+    weights, weights_file = split_weights(weights, weights_file, model_info(name).weights)
     frontend = frontend or frontend_for(name, clips)
     classes = tuple(sorted({clip.label for clip in clips})) if labels is None else tuple(labels)
     targets = target_indices(clips, classes)
@@ -81,6 +82,7 @@ def train(
         recipe or recipe_for(name),
         frontend,
         weights=weights,
+        weights_file=weights_file,
         workers=workers,
         options=options,
         progress=progress,
@@ -96,7 +98,8 @@ def train_examples(
     recipe: Recipe,
     frontend: Frontend,
     *,
-    weights: str | os.PathLike[str] | None = None,
+    weights: str | None = None,
+    weights_file: str | os.PathLike[str] | None = None,
     workers: int = 2,
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -115,8 +118,7 @@ def train_examples(
         for part in change.parts():
             refuse_unknown("class in ByClass", part.transforms if isinstance(part, ByClass) else (), classes)
     used = {**_auxiliary(spec), **(options or {})}
-    run = _Run(spec, recipe, frontend, tuple(classes), used, weights=weights, workers=workers, progress=progress)
-    return run.fit(examples)
+    return _Run(spec, recipe, frontend, tuple(classes), used, weights, weights_file, workers, progress).fit(examples)
 
 
 def _check_classes(classes: Sequence[str], targets: np.ndarray) -> None:
@@ -145,7 +147,8 @@ class _Run:
     frontend: Frontend
     classes: tuple[str, ...]
     options: dict[str, Any]
-    weights: str | os.PathLike[str] | None
+    weights: str | None
+    weights_file: str | os.PathLike[str] | None
     workers: int
     progress: Progress | None
 
@@ -202,6 +205,7 @@ class _Run:
                 len(self.classes),
                 input_shape=self.frontend.shape,
                 weights=self.weights,
+                weights_file=self.weights_file,
                 seed=self.recipe.seed,
                 **self.options,
             )
@@ -218,7 +222,7 @@ class _Run:
     def _about(self, clips: int, watch: _Watch) -> dict[str, Any]:
         return {
             "model": self.spec.name,
-            "weights": None if self.weights is None else Path(self.weights).name,
+            "weights": self.weights if self.weights_file is None else Path(self.weights_file).name,
             "options": self.options,
             "parameters": watch.model.count_params(),
             "recipe": self.recipe.to_config(),
