@@ -10,8 +10,6 @@ import pytest
 from conftest import SHARED
 
 import audiozoo
-from audiozoo.cli.list_ import models_table
-from audiozoo.features import Frontend
 from audiozoo.registry import table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,20 +94,3 @@ def test_the_model_of_the_contributing_page_works(monkeypatch):
     model = audiozoo.build("mean_model", spec.reference.num_classes)
     assert spec.frontend.shape == spec.reference.input_shape
     assert model.count_params() == spec.reference.parameters
-
-
-def test_every_front_end_has_a_picture(tmp_path):
-    names = runpy.run_path(str(ROOT / "examples" / "frontends" / "draw.py"))
-    ours = {name for name, kind in Frontend.names().items() if hasattr(audiozoo.features, kind)}
-    assert {type(frontend).__name__.lower() for frontend in names["FRONTENDS"].values()} == ours
-    page = (ROOT / "examples" / "frontends" / "README.md").read_text(encoding="utf-8")
-    for name, frontend in names["FRONTENDS"].items():
-        assert f"![{name}]({name}.png)" in page
-        assert f"`{names['written'](frontend)}`" in page
-        assert (ROOT / "examples" / "frontends" / f"{name}.png").is_file()
-    names["main"](tmp_path, names=["logmel"])
-    assert (tmp_path / "logmel.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_readmes_table_of_models_is_the_registrys():
-    assert models_table(audiozoo.list_models()) in (ROOT / "README.md").read_text(encoding="utf-8")
