@@ -1,4 +1,4 @@
-"""``audiozoo info``: shows one model."""
+"""``audiozoo info``: what is known of one model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXAMPLE = "audiozoo info subspectralnet"
 
 def run(
     name: Annotated[str, typer.Argument(help="A name from `audiozoo list`.")],
-    layers: Annotated[bool, typer.Option("--layers", help="Build the published configuration and list its layers.")] = False,
+    layers: Annotated[bool, typer.Option("--layers", help="Build the reference and show its layers.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a model's card: paper, front end, options, recipe, published weights and scores."""

@@ -1,4 +1,4 @@
-"""``audiozoo list``: lists the models."""
+"""``audiozoo list``: which models there are."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ EXAMPLE = "audiozoo list '*cnn*'"
 
 
 def run(
-    patterns: Annotated[list[str] | None, typer.Argument(help="Globs; a name must match at least one.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="Glob of names to leave out; may be repeated.")] = None,
-    input: Annotated[str | None, typer.Option(help="Kind of input: waveform, spectral or vector.")] = None,
+    patterns: Annotated[list[str] | None, typer.Argument(help="Globs, any of which a name must match.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="A glob that no name may match; may be repeated.")] = None,
+    input: Annotated[str | None, typer.Option(help="Only models that eat: waveform, spectral or vector.")] = None,
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Only models with published weights.")] = False,
-    min_parameters: Annotated[int, typer.Option(help="Smallest number of parameters.")] = 0,
-    max_parameters: Annotated[float, typer.Option(help="Largest number of parameters, such as 1e6.")] = math.inf,
+    min_parameters: Annotated[int, typer.Option(help="Only models with at least so many parameters.")] = 0,
+    max_parameters: Annotated[float, typer.Option(help="Only models with at most so many, such as 1e6.")] = math.inf,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -55,7 +55,7 @@ def run(
 
 
 def models_table(names: Sequence[str]) -> str:
-    """Return a Markdown table of models: the table of the README."""
+    """Write what is known of models as a Markdown table: the one of the README."""
     lines = ["| name | input | parameters | classes | year | source |", "| --- | --- | ---: | ---: | ---: | --- |"]
     for name in names:
         spec = model_info(name)
