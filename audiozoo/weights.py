@@ -1,7 +1,6 @@
-"""Published weights: reading the authors' files, converting them, and putting them into a model.
+"""Published weights: read from the files that their authors gave out, converted, put into a model.
 
-While they are converted, weights are a dictionary of arrays by the layer's name, a slash and the weight's name:
-``"logits/kernel"``.
+Weights on their way are a dictionary of arrays, each under its layer's name, a slash and its own: ``"logits/kernel"``.
 """
 
 from __future__ import annotations
@@ -36,15 +35,15 @@ def load_weights(
     """Fill a model with the weights in a file.
 
     Args:
-        model: Model to fill. The file must have every weight of its layers, in the same shape.
-        path: NumPy archive ``.npz`` of converted arrays, or an HDF5 file that Keras wrote.
-        convert: Function from the arrays of an HDF5 file, by their full names in it, to those that the model takes.
-        names: Names of layers in the file by their names in the model, where the two differ.
-        skip: Layers of the model that keep their weights.
+        model: Every weight of its layers must be in the file, in the same shape.
+        path: A NumPy archive ``.npz``, which is taken as it is, or an HDF5 file that Keras wrote.
+        convert: Makes of an HDF5 file's arrays, under their full names in it, those that the model takes.
+        names: Names of layers in the file that differ from the model's, by the latter.
+        skip: The model's layers that stay as they are.
 
     Raises:
-        FileNotFoundError: The file does not exist.
-        ValueError: The file is of neither kind, or has other arrays than the model needs. The model is unchanged then.
+        FileNotFoundError: There is no such file.
+        ValueError: It is neither kind of file, or holds other arrays than it should; the model is as it was then.
     """
     layers = {names.get(layer.name, layer.name): layer for layer in model.layers if layer.name not in skip}
     wanted = {f"{name}/{weight.name}": weight for name, layer in layers.items() for weight in layer.weights}
@@ -60,22 +59,14 @@ def load_weights(
 
 
 def fetch_weights(url: str, sha256: str, convert: Convert) -> Path:
-    """Download a file of weights and convert it, unless the cache has the result.
-
-    Args:
-        url: Address of the file.
-        sha256: Checksum of the file, hexadecimal.
-        convert: Function from the arrays of the file, by their full names in it, to those that the model takes.
-
-    Returns:
-        Path of a NumPy archive of the converted arrays.
+    """Fetch a file of weights once, convert it once, and return the path of the result, a NumPy archive.
 
     Raises:
-        OSError: The file cannot be fetched, or has another checksum; see `audiozoo.download.fetch`.
-        ValueError: The file has other arrays than `convert` needs.
+        OSError: It cannot be fetched; see `audiozoo.download.fetch`.
+        ValueError: It holds other arrays than it should.
     """
     source = fetch(url, sha256=sha256)
-    # The name has the source's checksum, so that another source is converted again.
+    # Named by what it was made of: a source that is exchanged is converted anew.
     converted = cache_folder() / f"{source.stem}-{checksum(source)[:16]}.npz"
     if not converted.is_file():
         with _blaming(source):
@@ -90,7 +81,7 @@ def _blaming(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path}: no such file of weights; check the path") from error
+        raise FileNotFoundError(f"{path}: no such file of weights") from error
     except (ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: no weights for this model: {error}") from error
 
@@ -117,21 +108,17 @@ def _read_hdf5(path: Path) -> Arrays:
 
 
 def layer_arrays(arrays: Arrays, layer: str, names: Sequence[str]) -> list[np.ndarray]:
-    """Return the arrays of one layer in an HDF5 file.
+    """Pick a layer's arrays out of those of an HDF5 file.
 
-    In Keras' old format, the kernel of the layer ``a/b`` is at ``a/b/a/b/kernel:0``, and the arrays of a layer ``a/b/c`` are
-    below ``a/b``.
+    In Keras' old format the kernel of the layer ``a/b`` lies at ``a/b/a/b/kernel:0``, and that of a layer ``a/b/c`` below it.
 
     Args:
-        arrays: Arrays of the file by their full names.
-        layer: Name of the layer. Arrays of layers whose names continue it count as its own.
-        names: Endings of the arrays' names: "kernel" also finds ``depthwise_kernel``.
-
-    Returns:
-        The arrays in the order of `names`.
+        arrays: The file's, under their full names.
+        layer: The layer's name; arrays of layers whose names continue it are its own too.
+        names: How the arrays' names end, in the order wanted: "kernel" also finds ``depthwise_kernel``.
 
     Raises:
-        ValueError: The layer does not have exactly these arrays.
+        ValueError: The layer has not exactly these.
     """
     own = {name: array for name, array in arrays.items() if f"/{layer}/" in f"/{name}"}
     found = [[array for name, array in own.items() if name.removesuffix(":0").endswith(end)] for end in names]
@@ -153,18 +140,16 @@ def fold_normalization(
     """Fold a batch normalisation without scale into the convolution before it.
 
     Args:
-        kernel: Kernel ``(height, width, channels, filters)``; for a depthwise convolution ``(height, width, channels, 1)``.
-        beta: Offset of the normalisation ``(outputs,)``.
-        mean: Moving mean of the normalisation ``(outputs,)``.
-        variance: Moving variance of the normalisation ``(outputs,)``.
-        epsilon: Number that the normalisation adds to the variance.
-        depthwise: Whether the convolution is depthwise, with one output for each channel.
+        kernel: ``(height, width, channels, filters)``, or ``(height, width, channels, 1)`` of a depthwise convolution.
+        beta, mean, variance: Of the normalisation, one value for each of the convolution's outputs.
+        epsilon: Of the normalisation, added to the variance.
+        depthwise: The convolution has an output for each channel.
 
     Returns:
-        Kernel and bias of the one convolution that computes both.
+        Kernel and bias of the one convolution that does both.
 
     Raises:
-        ValueError: The number of values differs from the number of outputs.
+        ValueError: There are not as many values as outputs.
     """
     outputs = kernel.shape[-2:-1] if depthwise else kernel.shape[-1:]
     if {beta.shape, mean.shape, variance.shape} != {outputs}:

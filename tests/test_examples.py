@@ -10,7 +10,7 @@ import pytest
 from conftest import SHARED
 
 import audiozoo
-from audiozoo.registry import table
+from audiozoo import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.mark.parametrize("name", ["train_and_predict", "your_own_loop", "your_own_model"])
 def test_examples_run(name, capsys, monkeypatch):
     audiozoo.list_models()
-    monkeypatch.setattr(table, "_SPECS", dict(table._SPECS))
+    monkeypatch.setattr(registry.table, "_SPECS", dict(registry.table._SPECS))
     runpy.run_path(str(ROOT / "examples" / f"{name}.py"))["main"](epochs=1)
     assert any(label in capsys.readouterr().out for label in audiozoo.load_dataset("synthetic").labels)
 
@@ -87,7 +87,7 @@ def test_every_example_is_run():
 
 def test_the_model_of_the_contributing_page_works(monkeypatch):
     audiozoo.list_models()
-    monkeypatch.setattr(table, "_SPECS", dict(table._SPECS))
+    monkeypatch.setattr(registry.table, "_SPECS", dict(registry.table._SPECS))
     [code] = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL)
     exec(compile(code, "CONTRIBUTING.md", "exec", dont_inherit=True), {"__name__": "contributed"})
     spec = audiozoo.model_info("mean_model")

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import audiozoo
+from audiozoo import registry
 from audiozoo.features import LogMel
 from audiozoo.recipe import Recipe
-from audiozoo.registry import Reference, register, register_variant, table
+from audiozoo.registry import Reference, register, register_variant
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -69,8 +70,8 @@ def test_weights_come_from_a_file(tmp_path):
 @pytest.fixture
 def clean_register(monkeypatch):
     audiozoo.list_models()
-    monkeypatch.setattr(table, "_SPECS", dict(table._SPECS))
-    monkeypatch.setattr(table, "_ALIASES", dict(table._ALIASES))
+    for names in ("_SPECS", "_ALIASES", "_FORMER_NAMES"):
+        monkeypatch.setattr(registry.table, names, dict(getattr(registry.table, names)))
 
 
 FACTS = {"frontend": LogMel(), "reference": Reference((64, 216, 1), 2, 130), "paper": "none", "year": 2026}
@@ -218,6 +219,16 @@ def test_a_variant_needs_a_registered_builder_and_its_options(clean_register):
         register_variant("house_cnn", two_layers, options={"depth": 3}, parameters=58)
 
 
+def test_a_variant_was_once_named_otherwise(clean_register):
+    register(**FACTS)(two_layers)
+    register_variant("deep", two_layers, options={"depth": 3}, parameters=58, formerly=["dense_3"])
+    with pytest.warns(DeprecationWarning, match="'dense_3' is now named 'deep'"):
+        assert audiozoo.model_info("dense_3") is audiozoo.model_info("deep")
+    assert registry.current_name("dense_3") == "deep"
+    with pytest.raises(ValueError, match="'dense_3' is registered already"):
+        register_variant("dense_3", two_layers, options={"depth": 3}, parameters=58)
+
+
 def test_a_dictionary_as_a_recipe_is_deprecated(clean_register):
     with pytest.warns(DeprecationWarning, match="recipe=audiozoo.Recipe") as caught:
         register(**FACTS, recipe={"epochs": 7})(two_layers)
@@ -249,7 +260,7 @@ def test_weights_of_a_backbone_were_called_weights(name, monkeypatch):
     assert audiozoo.model_info(name).options["backbone_weights"] is None
     seen = []
     spec = replace(audiozoo.model_info(name), builder=functools.wraps(builder)(lambda *shape, **options: seen.append(options)))
-    monkeypatch.setitem(table._SPECS, name, spec)
+    monkeypatch.setitem(registry.table._SPECS, name, spec)
     with pytest.warns(DeprecationWarning, match="pass backbone_weights='imagenet' to") as caught:
         audiozoo.build(name, 3, weights="imagenet")
     assert caught[0].filename == __file__

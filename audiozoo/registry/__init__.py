@@ -2,7 +2,7 @@
 
 from audiozoo.registry.building import build, check_options, split_weights
 from audiozoo.registry.spec import Builder, InputKind, ModelSpec, PretrainedWeights, Reference, Score, WeightsLoader
-from audiozoo.registry.table import list_models, model_info, recipe_for, register, register_variant
+from audiozoo.registry.table import current_name, list_models, model_info, recipe_for, register, register_variant
 
 __all__ = [
     "Builder",
@@ -14,6 +14,7 @@ __all__ = [
     "WeightsLoader",
     "build",
     "check_options",
+    "current_name",
     "list_models",
     "model_info",
     "recipe_for",

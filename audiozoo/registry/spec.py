@@ -89,6 +89,7 @@ class ModelSpec:
         year: Year of publication.
         scores: Published results.
         aliases: Other names.
+        formerly: Names that the model had in an earlier version; they still work, with a DeprecationWarning.
         recipe: Training settings.
         weights: Published weights by the name that `build` takes.
         load_weights: Function that puts published weights, or those in a file of the same format, into a model.
@@ -103,6 +104,7 @@ class ModelSpec:
     year: int
     scores: tuple[Score, ...] = ()
     aliases: tuple[str, ...] = ()
+    formerly: tuple[str, ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
     weights: Mapping[str, PretrainedWeights] = field(default_factory=dict)
     load_weights: WeightsLoader | None = None

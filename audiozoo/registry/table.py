@@ -20,6 +20,7 @@ from audiozoo.registry.spec import KINDS, Builder, InputKind, ModelSpec, Pretrai
 
 _SPECS: dict[str, ModelSpec] = {}
 _ALIASES: dict[str, str] = {}
+_FORMER_NAMES: dict[str, str] = {}
 
 
 def register(
@@ -30,6 +31,7 @@ def register(
     year: int,
     scores: Sequence[Score] = (),
     aliases: Sequence[str] = (),
+    formerly: Sequence[str] = (),
     recipe: Recipe | None = None,
     weights: Mapping[str, PretrainedWeights] | None = None,
     load_weights: WeightsLoader | None = None,
@@ -50,6 +52,7 @@ def register(
         year: Year of publication.
         scores: Published results.
         aliases: Other names of the model.
+        formerly: Names that the model had in an earlier version; they still work, with a DeprecationWarning.
         recipe: Training settings; `None` means ``Recipe()``.
         weights: Published weights by name.
         load_weights: Function that puts published weights, or those in a file of the same format, into a model. `None` means
@@ -64,9 +67,9 @@ def register(
 
     def add(builder: Builder) -> Builder:
         name = builder.__name__
-        for taken in (name, *aliases):
-            if taken in _SPECS or taken in _ALIASES:
-                raise ValueError(f"a model named {taken!r} is registered already: {_SPECS[_ALIASES.get(taken, taken)]}")
+        for taken in (name, *aliases, *formerly):
+            if (known := _ALIASES.get(taken, _FORMER_NAMES.get(taken, taken))) in _SPECS:
+                raise ValueError(f"a model named {taken!r} is registered already, choose another name: {_SPECS[known]}")
         if not builder.__doc__:
             raise ValueError(f"the builder {name} needs a docstring; its first line is the model's description")
         _SPECS[name] = ModelSpec(
@@ -79,11 +82,13 @@ def register(
             year=year,
             scores=tuple(scores),
             aliases=tuple(aliases),
+            formerly=tuple(formerly),
             recipe=_typed(recipe),
             weights=dict(weights or {}),
             load_weights=load_weights,
         )
         _ALIASES.update(dict.fromkeys(aliases, name))
+        _FORMER_NAMES.update(dict.fromkeys(formerly, name))
         return builder
 
     return add
@@ -112,7 +117,7 @@ def register_variant(
         num_classes: Number of classes in the published configuration; `None` means as for the other model.
         description: Description in one line; "" means the other model's name and the fixed options.
         **facts: Arguments of `register` that differ from the other model: `frontend`, `paper`, `year`, `scores`, `aliases`,
-            `recipe`, `weights` or `load_weights`.
+            `formerly`, `recipe`, `weights` or `load_weights`.
 
     Returns:
         The builder of the variant.
@@ -238,6 +243,12 @@ def _globs(patterns: str | Sequence[str]) -> Sequence[str]:
     return [patterns] if isinstance(patterns, str) else patterns
 
 
+def current_name(name: str) -> str:
+    """Return today's name of a model for that name, an alias or a former name, as old files have it; other names stay."""
+    _specs()
+    return _ALIASES.get(name, _FORMER_NAMES.get(name, name))
+
+
 def model_info(name: str) -> ModelSpec:
     """Return what is known about a model, by its name or an alias, without building it.
 
@@ -245,7 +256,10 @@ def model_info(name: str) -> ModelSpec:
         ValueError: An unknown name; the message proposes the nearest names.
     """
     specs = _specs()
-    name = _ALIASES.get(name, name)
+    if name in _FORMER_NAMES:
+        message = f"the model {name!r} is now named {_FORMER_NAMES[name]!r}; the next version will not know the old name"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+    name = current_name(name)
     if name not in specs:
         raise unknown_name("model", name, [*specs, *_ALIASES])
     return specs[name]
