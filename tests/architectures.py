@@ -62,17 +62,18 @@ def _number(line, key):
 
 
 def find_small_shape(name):
-    """Choose a small input: of usual size, or the smallest that the network's error message asks for.
+    """Choose a small input: the published one if it is small, else one of usual size, or what the network's error asks for.
 
     A recurrent network gets few time steps, which cost time, but more than one: a single step would not reach all weights.
     """
     spec = audiozoo.model_info(name)
     if spec.input == "vector":
         return (30,)
-    channels = min(2, spec.frontend.shape[-1])
+    *published, channels = spec.reference.input_shape
+    channels = channels if channels <= 3 else 2
     large = spec.reference.parameters > 2e6
     usual, few = ((4_000,), (4_000,)) if spec.input == "waveform" else ((32, 16) if large else (40, 50), (16, 8))
-    usual = tuple(map(min, usual, spec.reference.input_shape))  # feature_cnn has 5 frames
+    usual = tuple(published) if max(published) <= 64 else usual
     smallest = _smallest(name, channels)
     axes = usual if all(map(int.__le__, smallest, usual)) else smallest
     model = small(name, input_shape=(*axes, channels))
@@ -122,7 +123,8 @@ def _told(value):
 
 def layer_lines(model, count):
     """Write each layer with its settings and its number of parameters, counted by a function of the layer."""
-    return [_line(layer, count) for layer in model.layers if type(layer).__name__ not in ("InputLayer", "GetItem")]
+    # Among the operations are those that are no layers, such as the mean over an axis.
+    return [_line(layer, count) for layer in model.operations if type(layer).__name__ not in ("InputLayer", "GetItem")]
 
 
 def _line(layer, count):
@@ -133,7 +135,7 @@ def _line(layer, count):
         # The settings of a bidirectional layer are those of the layer that it runs both ways.
         config = {**config.get("layer", {}).get("config", {}), **config} if kind == "Bidirectional" else config
         facts = [f"{key}={_told(config[key])}" for key in _TOLD if key in config]
-    parameters = count(layer)
+    parameters = count(layer) if isinstance(layer, keras.Layer) else 0
     return " ".join([kind, *facts, *([f"parameters={parameters}"] if parameters else [])])
 
 
