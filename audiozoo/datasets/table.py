@@ -55,7 +55,7 @@ class Clip:
 
 
 Split = tuple[int, list[Clip], list[Clip]]
-Protocol = Callable[[Recipe], Recipe]
+TrainingProtocol = Callable[[Recipe], Recipe]
 
 
 def own_recipe(recipe: Recipe) -> Recipe:
@@ -63,7 +63,7 @@ def own_recipe(recipe: Recipe) -> Recipe:
     return recipe
 
 
-def _former_protocol(fields: Mapping[str, Any]) -> Protocol:
+def _former_protocol(fields: Mapping[str, Any]) -> TrainingProtocol:
     warnings.warn(
         "Dataset(protocol={...}) is deprecated: pass a function from a recipe to a recipe, such as "
         "lambda recipe: dataclasses.replace(recipe, epochs=200)",
@@ -97,7 +97,7 @@ class Dataset:
     metric: str = "accuracy"
     licence: str = ""
     notes: tuple[str, ...] = ()
-    protocol: Protocol = own_recipe
+    protocol: TrainingProtocol = own_recipe
 
     def __post_init__(self) -> None:
         if isinstance(self.protocol, Mapping):
