@@ -25,6 +25,11 @@ from audiozoo.files import check_target
 
 if TYPE_CHECKING:
     from audiozoo.classifier import Classifier
+    from audiozoo.datasets import Dataset
+
+WeightsName = Annotated[str | None, typer.Option(help="Name of published weights to start from, see `audiozoo info`.")]
+WeightsFile = Annotated[Path | None, typer.Option(help="File with weights of the whole model to start from.")]
+BackboneWeights = Annotated[str | None, typer.Option(help="Weights of the model's backbone to start from: imagenet.")]
 
 EXAMPLE = "audiozoo train sounds/ -o my.audiozoo"
 
@@ -37,11 +42,9 @@ def run(
     dataset: Annotated[str, typer.Option(help="How the folder is laid out: folder, esc10, urbansound8k, ...")] = "folder",
     options: DatasetOptions = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the clips.")] = None,
-    weights: Annotated[str | None, typer.Option(help="Name of published weights to start from, see `audiozoo info`.")] = None,
-    weights_file: Annotated[Path | None, typer.Option(help="File of weights of the whole model to start from.")] = None,
-    backbone_weights: Annotated[
-        str | None, typer.Option(help="Weights of the backbone to start from: imagenet; for models with that option.")
-    ] = None,
+    weights: WeightsName = None,
+    weights_file: WeightsFile = None,
+    backbone_weights: BackboneWeights = None,
     seed: Annotated[int | None, typer.Option(help="Makes the training repeatable.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A JSON file of training options.")] = None,
     frontend: FrontendName = None,
@@ -57,10 +60,7 @@ def run(
     chosen = changed_recipe(recipe_for(model), recipe, epochs=epochs, seed=seed)
     data = open_dataset(dataset, folder, table, options)
     clips = data.training_clips
-    out.print(f"{len(clips)} clips of {len(data.labels)} classes: {', '.join(data.labels)}", soft_wrap=True)
-    if len(clips) < len(data):
-        out.print(f"the official test set, {len(data) - len(clips)} clips, is left out")
-    kept = feature_cache(cache)
+    _describe(data)
     builder_options: dict[str, Any] = {"backbone_weights": backbone_weights} if backbone_weights else {}
     quiet_backend()
     with progress_bar(model) as show:
@@ -73,13 +73,20 @@ def run(
             weights=weights,
             weights_file=weights_file,
             strict=strict,
-            cache=kept,
+            cache=feature_cache(cache),
             progress=show,
             **builder_options,
         )
     classifier.save(output)
     out.print(_summary(classifier, output), soft_wrap=True)
     report_failures(classifier.about["failures"], used=classifier.about["training_clips"])
+
+
+def _describe(data: Dataset) -> None:
+    clips = data.training_clips
+    out.print(f"{len(clips)} clips of {len(data.labels)} classes: {', '.join(data.labels)}", soft_wrap=True)
+    if len(clips) < len(data):
+        out.print(f"the official test set, {len(data) - len(clips)} clips, is left out")
 
 
 def _summary(classifier: Classifier, output: Path) -> str:
