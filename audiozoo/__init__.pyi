@@ -13,10 +13,11 @@ from .classifier import Prediction as Prediction
 from .classifier import load_classifier as load_classifier
 from .classifier import pretrained_classifier as pretrained_classifier
 from .datasets import load_dataset as load_dataset
+from .recipe import Recipe as Recipe
 from .registry import build as build
 from .registry import list_models as list_models
 from .registry import model_info as model_info
+from .registry import recipe_for as recipe_for
 from .registry import register as register
-from .training import Recipe as Recipe
-from .training import recipe_for as recipe_for
+from .registry import register_variant as register_variant
 from .training import train as train

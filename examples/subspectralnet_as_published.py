@@ -8,6 +8,7 @@ of Adam at 1e-3 with batches of 16. Unlike the paper, which chooses the best epo
 """
 
 import sys
+from dataclasses import replace
 
 import audiozoo
 from audiozoo.crossval import fold_jobs, run_fold
@@ -19,7 +20,7 @@ def main(root, epochs=200):
     model = audiozoo.build("subspectralnet", 10, input_shape=spec.frontend.shape, auxiliary=True)
     print(f"{model.count_params():,} parameters, {len(model.outputs)} outputs, input {spec.frontend.shape}")
 
-    recipe = audiozoo.recipe_for("subspectralnet", **{**data.protocol, "epochs": epochs, "min_steps": 0, "patience": None})
+    recipe = replace(data.protocol(audiozoo.recipe_for("subspectralnet")), epochs=epochs, min_steps=0, patience=None)
     [job] = fold_jobs(data, "subspectralnet", recipe=recipe, auxiliary=True)
     row, classifier = run_fold(job)
     print(f"macro accuracy {100 * row['macro_accuracy']:.1f} % on {row['test_clips']} clips of fold 1")

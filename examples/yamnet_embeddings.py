@@ -15,8 +15,8 @@ from sklearn.preprocessing import StandardScaler
 import audiozoo
 
 
-def main(folder, weights="audioset"):
-    yamnet = audiozoo.pretrained_classifier("yamnet", weights=weights)
+def main(folder, weights_file=None):
+    yamnet = audiozoo.pretrained_classifier("yamnet", weights_file=weights_file)
     data = audiozoo.load_dataset("folder", root=folder).with_folds(5)
     _, train, test = next(data.splits())
     embeddings = {clip: yamnet.embed(clip.path) for clip in data.clips}  # (1024,), the mean over the clip

@@ -88,6 +88,7 @@ def test_info(audiozoo):
     card = json.loads(audiozoo("info", "house_cnn", "--json")[1])
     assert card["reference"]["parameters"] > 0
     assert card["weights"] == []
+    assert (card["recipe"]["epochs"], card["recipe"]["augment_features"]["class"]) == (100, "Compose")
     assert "audioset: 521 classes, licence Apache-2.0, https://" in audiozoo("info", "yamnet")[1]
     assert json.loads(audiozoo("info", "yamnet", "--json")[1])["weights"][0]["licence"] == "Apache-2.0"
     status, out, _ = audiozoo("info", "joint_autoencoder", "--layers")
@@ -306,6 +307,14 @@ def test_training_starts_from_a_file_of_weights(audiozoo, sound_folder, tmp_path
     words = (sound_folder, "-o", tmp_path / "a.audiozoo", "--model", "feature_mlp", "--epochs", 1)
     status, _, err = audiozoo("train", *words, "--weights", "imagenet")
     assert (status, "unknown weights of feature_mlp 'imagenet'" in err) == (2, True)
+    status, _, err = audiozoo("train", *words, "--backbone-weights", "imagenet")
+    assert (status, "unknown option of feature_mlp 'backbone_weights'" in err) == (2, True)
+    status, _, err = audiozoo("train", *words, "--weights-file", tmp_path / "gone.weights.h5")
+    assert (status, "gone.weights.h5" in err) == (2, True)
+    assert audiozoo("train", *words)[0] == 0
+    load_classifier(tmp_path / "a.audiozoo").scorer.model.save_weights(tmp_path / "start.weights.h5")
+    assert audiozoo("train", *words, "--weights-file", tmp_path / "start.weights.h5")[0] == 0
+    assert load_classifier(tmp_path / "a.audiozoo").about["weights"] == "start.weights.h5"
 
 
 def test_a_sound_beside_class_folders_does_not_hide_them(audiozoo, sound_folder, tmp_path):

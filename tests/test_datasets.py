@@ -1,10 +1,12 @@
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import tone
 
 from audiozoo.datasets import Clip, Dataset, check_disjoint, hold_out, list_datasets, load_dataset, register_dataset
+from audiozoo.recipe import Recipe
 
 
 def clips(count, labels=("a", "b"), **facts):
@@ -228,3 +230,16 @@ def test_hold_out_chooses_whole_recordings_of_every_class():
     assert not np.array_equal(chosen, hold_out(facts, 0.2, seed=1))
     with pytest.raises(ValueError, match="between 0 and 1"):
         hold_out(facts, 1.0, seed=0)
+
+
+def test_a_protocol_turns_a_models_recipe_into_the_prescribed_one():
+    clips = (Clip("a.wav", ("a",)),)
+    recipe = Recipe(epochs=7)
+    assert Dataset(name="free", clips=clips, labels=("a",)).protocol(recipe) == recipe
+    fixed = Dataset(name="fixed", clips=clips, labels=("a",), protocol=lambda recipe: replace(recipe, validation=0.5))
+    assert fixed.protocol(recipe) == Recipe(epochs=7, validation=0.5)
+    with pytest.warns(DeprecationWarning, match="pass a function from a recipe to a recipe") as caught:
+        former = Dataset(name="former", clips=clips, labels=("a",), protocol={"validation": 0.5})
+    assert caught[0].filename == __file__
+    assert former.protocol(recipe) == fixed.protocol(recipe)
+    assert replace(former, name="copied").protocol(recipe) == fixed.protocol(recipe)

@@ -11,8 +11,6 @@ from conftest import SHARED
 
 import audiozoo
 from audiozoo import registry
-from audiozoo.cli.list_ import models_table
-from audiozoo.features import Frontend
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.mark.parametrize("name", ["train_and_predict", "your_own_loop", "your_own_model"])
 def test_examples_run(name, capsys, monkeypatch):
     audiozoo.list_models()
-    monkeypatch.setattr(registry, "_SPECS", dict(registry._SPECS))
+    monkeypatch.setattr(registry.table, "_SPECS", dict(registry.table._SPECS))
     runpy.run_path(str(ROOT / "examples" / f"{name}.py"))["main"](epochs=1)
     assert any(label in capsys.readouterr().out for label in audiozoo.load_dataset("synthetic").labels)
 
@@ -41,7 +39,7 @@ def yamnet_weights(tmp_path):
 
 
 def test_the_example_of_embeddings_runs(yamnet_weights, sound_folder, capsys):
-    runpy.run_path(str(ROOT / "examples" / "yamnet_embeddings.py"))["main"](sound_folder, weights=yamnet_weights)
+    runpy.run_path(str(ROOT / "examples" / "yamnet_embeddings.py"))["main"](sound_folder, weights_file=yamnet_weights)
     answers = [line.split(" predicted as ") for line in capsys.readouterr().out.splitlines()]
     assert {label.strip() for label, _ in answers} == {"low", "high", "noise"}
     assert {heard for _, heard in answers} <= {"low", "high", "noise"}
@@ -89,27 +87,10 @@ def test_every_example_is_run():
 
 def test_the_model_of_the_contributing_page_works(monkeypatch):
     audiozoo.list_models()
-    monkeypatch.setattr(registry, "_SPECS", dict(registry._SPECS))
+    monkeypatch.setattr(registry.table, "_SPECS", dict(registry.table._SPECS))
     [code] = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL)
     exec(compile(code, "CONTRIBUTING.md", "exec", dont_inherit=True), {"__name__": "contributed"})
     spec = audiozoo.model_info("mean_model")
     model = audiozoo.build("mean_model", spec.reference.num_classes)
     assert spec.frontend.shape == spec.reference.input_shape
     assert model.count_params() == spec.reference.parameters
-
-
-def test_every_front_end_has_a_picture(tmp_path):
-    names = runpy.run_path(str(ROOT / "examples" / "frontends" / "draw.py"))
-    ours = {name for name, kind in Frontend.names().items() if hasattr(audiozoo.features, kind)}
-    assert {type(frontend).__name__.lower() for frontend in names["FRONTENDS"].values()} == ours
-    page = (ROOT / "examples" / "frontends" / "README.md").read_text(encoding="utf-8")
-    for name, frontend in names["FRONTENDS"].items():
-        assert f"![{name}]({name}.png)" in page
-        assert f"`{names['written'](frontend)}`" in page
-        assert (ROOT / "examples" / "frontends" / f"{name}.png").is_file()
-    names["main"](tmp_path, names=["logmel"])
-    assert (tmp_path / "logmel.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_readmes_table_of_models_is_the_registrys():
-    assert models_table(audiozoo.list_models()) in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -6,11 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from architectures import REGENERATE, expected_parameters, is_heavy, known, layer_lines, shared, small, small_shape
 
 import audiozoo
 
@@ -19,64 +19,14 @@ EACH = pytest.mark.parametrize("name", NAMES)
 
 # Quicker than compiling for a few calls, but on JAX, which then compiles each operation by itself.
 EAGERLY = keras.backend.backend() != "jax"
-SMALL = {"vector": (30,), "waveform": (4_000, 1), "spectral": (40, 50, 1)}
-# Smaller still where a step over time costs time, and the least where the network asks for more than the above.
-SMALL_FOR = {
-    **dict.fromkeys((name for name in NAMES if "lstm" in name or "cldnn" in name), (16, 8, 1)),
-    **dict.fromkeys((name for name in NAMES if "multichannel" in name), (16, 16, 2)),
-    "acdnet": (6_000, 1),
-    "a_crnn": (64, 12, 1),
-    "cnn_single_channel": (16, 16, 1),
-    "inception_transfer": (75, 75, 1),
-    "mel_cnn": (103, 43, 1),
-    "mobilenet_v2": (32, 32, 1),
-    "piczak_cnn": (60, 20, 1),
-    "resnet_lstm": (64, 64, 1),
-    "sb_cnn": (32, 52, 1),
-    "soundnet_cnn": (7_097, 1),
-    "soundnet_lstm": (6_000, 1),
-    "subspectral_cnn": (32, 16, 1),
-}
-SMALL_OPTIONS = {
-    # Its published initialisation is so small that a step changes the loss by less than a float can tell.
-    "freesound2018_baseline": {"initial_deviation": 0.1},
-    "subspectral_cnn": {"sub_band_size": 16, "sub_band_hop": 16},
-}
-
-
-# Many layers or many weights at any size: what takes seconds for these is left to the slow tests.
-HEAVY = {
-    "cnn_multichannel_sharma",
-    "cnn_multichannel_sharma_attention",
-    "inception_transfer",
-    "mobilenet_v2",
-    "piczak_cnn",
-    "resnet_lstm",
-}
+# What takes seconds for networks that are large at any size is left to the slow tests.
 EACH_IN_TIME = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in HEAVY else ()) for name in NAMES]
+    "name", [pytest.param(name, marks=pytest.mark.slow if is_heavy(name) else ()) for name in NAMES]
 )
 
 
 # So small an initial deviation that the first gradients are below the least number of single precision, where they are cut.
 LEARNABLE = {"freesound2018_baseline": {"initial_deviation": 0.05}}
-
-
-def small_shape(name):
-    return SMALL_FOR.get(name) or SMALL[audiozoo.model_info(name).input]
-
-
-def small(name, **options):
-    """Build a small model, with deep supervision where it has any."""
-    supervised = {"auxiliary": True} if "auxiliary" in audiozoo.model_info(name).options else {}
-    options = {**SMALL_OPTIONS.get(name, {}), **supervised, **options}
-    return audiozoo.build(name, 3, input_shape=small_shape(name), seed=0, **options)
-
-
-@functools.cache
-def shared(name):
-    """Build a model once for all tests that only look at it."""
-    return small(name)
 
 
 def windows(name, count=4):
@@ -146,44 +96,38 @@ def _calm(config):
 def test_has_the_published_number_of_parameters(name):
     reference = audiozoo.model_info(name).reference
     model = audiozoo.build(name, reference.num_classes, input_shape=reference.input_shape, **reference.options)
-    assert model.count_params() == reference.parameters
-
-
-TOLD = (
-    *("filters", "units", "kernel_size", "strides", "padding", "pool_size", "size", "dims", "axis", "merge_mode"),
-    *("rate", "dropout", "recurrent_dropout", "return_sequences", "reset_after", "negative_slope", "max_value", "momentum"),
-    *("activation", "recurrent_activation", "use_bias", "kernel_initializer", "kernel_regularizer", "bias_regularizer"),
-    *("beta_initializer", "gamma_initializer", "beta_regularizer", "gamma_regularizer", "scale", "offset", "weight"),
-)
-
-
-def told(value):
-    if isinstance(value, dict):
-        known = (*TOLD, "l1", "l2", "value", "mean", "stddev")
-        values = [f"{key}={told(item)}" for key, item in sorted(value.get("config", {}).items()) if key in known]
-        return f"{value['class_name']}({', '.join(values)})" if "class_name" in value else str(value)
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def layer_lines(model):
-    """Write each layer with all that its number of parameters does not tell."""
-    lines = []
-    for layer in model.get_config()["layers"]:
-        if layer["class_name"] in ("InputLayer", "Functional", "GetItem"):
-            continue
-        config = layer["config"]
-        config = {**config.get("layer", {}).get("config", {}), **config} if layer["class_name"] == "Bidirectional" else config
-        lines.append(f"{layer['class_name']} " + " ".join(f"{key}={told(config[key])}" for key in TOLD if key in config))
-    return [line.strip() for line in lines]
-
-
-ARCHITECTURES = Path(__file__).with_name("architectures.json")
+    assert model.count_params() == reference.parameters == known()[name]["parameters"]
 
 
 @EACH
 def test_every_layer_is_as_compared_with_its_source(name):
-    """What the file holds was compared with the sources once; `python tests/test_models.py` writes it anew for another look."""
-    assert layer_lines(shared(name)) == json.loads(ARCHITECTURES.read_text(encoding="utf-8"))[name]
+    """The settings in the file were compared with the sources once; the numbers of parameters in it come from formulas."""
+    lines = layer_lines(shared(name), lambda layer: layer.count_params())
+    assert lines == known()[name]["layers"], REGENERATE
+
+
+def test_the_formulas_see_every_setting():
+    inputs = keras.Input((12, 10, 4))
+    layers = [
+        keras.layers.Conv2D(6, (3, 5), groups=2, use_bias=False),
+        keras.layers.DepthwiseConv2D(3, depth_multiplier=2),
+        keras.layers.BatchNormalization(axis=1, scale=False),
+        keras.layers.Dense(5, use_bias=False),
+    ]
+    x = inputs
+    for layer in layers:
+        x = layer(x)
+    x = keras.layers.Reshape((-1, 5))(x)
+    layers += [keras.layers.GRU(3, return_sequences=True), keras.layers.Bidirectional(keras.layers.LSTM(3, use_bias=False))]
+    for layer in layers[-2:]:
+        x = layer(x)
+    by_hand = [3 * 5 * 2 * 6, 3 * 3 * 12 + 12, 3 * 8, 12 * 5, 3 * (5 * 3 + 3 * 3 + 2 * 3), 2 * 4 * (3 * 3 + 3 * 3)]
+    assert [expected_parameters(layer) for layer in layers] == by_hand == [layer.count_params() for layer in layers]
+
+
+@EACH
+def test_the_small_input_is_small(name):
+    assert np.prod(small_shape(name)) <= np.prod(audiozoo.model_info(name).reference.input_shape)
 
 
 @EACH
@@ -543,7 +487,3 @@ def test_without_a_reconstruction_weight_there_is_no_decoder():
     x, y = examples("joint_autoencoder", model)
     expected = array(keras.losses.sparse_categorical_crossentropy(y, answers(model, x))).mean()
     assert evaluated(model, x, y) == pytest.approx(expected, rel=1e-5)
-
-
-if __name__ == "__main__":
-    ARCHITECTURES.write_text(json.dumps({name: layer_lines(shared(name)) for name in NAMES}, indent=1) + "\n", encoding="utf-8")

@@ -181,7 +181,7 @@ def without_download(monkeypatch):
 
 
 def test_one_channel_becomes_a_picture_for_imagenet_weights(without_download):
-    model = audiozoo.build("resnet_lstm", 3, input_shape=(32, 32, 1), backbone="MobileNetV2", weights="imagenet")
+    model = audiozoo.build("resnet_lstm", 3, input_shape=(32, 32, 1), backbone="MobileNetV2", backbone_weights="imagenet")
     assert [(options["weights"], options["input_shape"]) for options in without_download] == [("imagenet", (32, 32, 3))]
     (scaling,) = [layer for layer in model.layers if isinstance(layer, keras.layers.Rescaling)]
     values = np.full((1, 32, 32, 1), 2.0, np.float32)
@@ -190,9 +190,9 @@ def test_one_channel_becomes_a_picture_for_imagenet_weights(without_download):
 
 
 def test_imagenet_weights_take_one_channel_or_three(without_download):
-    assert audiozoo.build("mobilenet_v2", 3, input_shape=(32, 32, 3), weights="imagenet").output_shape == (None, 3)
+    assert audiozoo.build("mobilenet_v2", 3, input_shape=(32, 32, 3), backbone_weights="imagenet").output_shape == (None, 3)
     with pytest.raises(ValueError, match="takes 3 channels, or 1, which it repeats; got 2"):
-        audiozoo.build("mobilenet_v2", 3, input_shape=(32, 32, 2), weights="imagenet")
+        audiozoo.build("mobilenet_v2", 3, input_shape=(32, 32, 2), backbone_weights="imagenet")
 
 
 def test_a_failed_download_names_the_file_and_its_folder(monkeypatch, tmp_path):
@@ -205,7 +205,7 @@ def test_a_failed_download_names_the_file_and_its_folder(monkeypatch, tmp_path):
     monkeypatch.setattr(keras.applications, "InceptionV3", unreachable)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     with pytest.raises(OSError, match=r"inception_v3_notop\.h5 from https://weights\.example/v3 .* into ") as caught:
-        audiozoo.build("inception_transfer", 3, weights="imagenet")
+        audiozoo.build("inception_transfer", 3, backbone_weights="imagenet")
     assert str(tmp_path / "models") in str(caught.value)
     assert asked == ["imagenet"]
 
@@ -224,8 +224,8 @@ def test_another_failure_of_a_backbone_is_left_as_it_is(monkeypatch):
     [
         ("resnet_lstm", {"backbone": "MobilNetV2"}, "did you mean 'MobileNetV2'"),
         ("resnet_lstm", {"backbone": "InceptionV3", "input_shape": (74, 75, 1)}, "at least .75, 75."),
-        ("resnet_lstm", {"weights": "audioset"}, "'imagenet' or None, got 'audioset'"),
-        ("inception_transfer", {"weights": "imagenett"}, "'imagenet' or None, got 'imagenett'"),
+        ("resnet_lstm", {"backbone_weights": "audioset"}, "'imagenet' or None, got 'audioset'"),
+        ("inception_transfer", {"backbone_weights": "imagenett"}, "'imagenet' or None, got 'imagenett'"),
         ("a_crnn", {"normalization_axis": "time"}, "normalization_axis"),
     ],
 )

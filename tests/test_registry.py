@@ -1,7 +1,9 @@
+import functools
 import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ import pytest
 import audiozoo
 from audiozoo import registry
 from audiozoo.features import LogMel
-from audiozoo.registry import Reference, register
+from audiozoo.recipe import Recipe
+from audiozoo.registry import Reference, register, register_variant
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -78,15 +81,15 @@ def test_a_seed_repeats_the_weights_and_leaves_no_trace():
 def test_weights_come_from_a_file(tmp_path):
     model = audiozoo.build("feature_mlp", 3, input_shape=(20,))
     model.save_weights(tmp_path / "a.weights.h5")
-    again = audiozoo.build("feature_mlp", 3, input_shape=(20,), weights=str(tmp_path / "a.weights.h5"))
+    again = audiozoo.build("feature_mlp", 3, input_shape=(20,), weights_file=str(tmp_path / "a.weights.h5"))
     assert np.array_equal(again.get_weights()[0], model.get_weights()[0])
 
 
 @pytest.fixture
 def clean_register(monkeypatch):
     audiozoo.list_models()
-    monkeypatch.setattr(registry, "_SPECS", dict(registry._SPECS))
-    monkeypatch.setattr(registry, "_ALIASES", dict(registry._ALIASES))
+    for names in ("_SPECS", "_ALIASES", "_FORMER_NAMES"):
+        monkeypatch.setattr(registry.table, names, dict(getattr(registry.table, names)))
 
 
 FACTS = {"frontend": LogMel(), "reference": Reference((64, 216, 1), 2, 130), "paper": "none", "year": 2026}
@@ -180,3 +183,104 @@ def test_lists_by_parameters():
     assert sorted([*small, *large]) == sorted(audiozoo.list_models())
     assert "house_cnn" in small
     assert "resnet_lstm" in large
+
+
+def two_layers(input_shape, num_classes, *, width=4, depth=1, activation="softmax"):
+    """Dense layers on the mean of the bands.
+
+    Args:
+        width: Units of each layer.
+        depth: Number of layers.
+    """
+    import keras
+
+    inputs = keras.Input(input_shape)
+    x = keras.layers.GlobalAveragePooling2D()(inputs)
+    for _ in range(depth):
+        x = keras.layers.Dense(width)(x)
+    x = keras.layers.Dense(num_classes, name="logits")(keras.layers.Identity(name="embedding")(x))
+    return keras.Model(inputs, keras.layers.Activation(activation, name="probabilities")(x), name="two_layers")
+
+
+def test_a_variant_is_a_model_with_some_options_fixed(clean_register):
+    register(**FACTS, recipe=Recipe(epochs=7), scores=["of the base alone"])(two_layers)
+    register_variant("deep", two_layers, options={"depth": 3}, parameters=58, aliases=["deeper"], year=2027)
+    spec, base = audiozoo.model_info("deeper"), audiozoo.model_info("two_layers")
+    assert (spec.name, spec.year, spec.paper, spec.frontend) == ("deep", 2027, base.paper, base.frontend)
+    assert (spec.recipe, spec.scores, spec.description) == (Recipe(epochs=7), (), "`two_layers` with depth=3.")
+    assert spec.options == {"width": 4, "activation": "softmax"}
+    model = audiozoo.build("deep", 2)
+    assert (model.name, model.count_params()) == ("deep", spec.reference.parameters)
+    same = audiozoo.build("two_layers", 2, depth=3, width=5, seed=1)
+    assert same.count_params() == audiozoo.build("deep", 2, width=5).count_params()
+    pairs = zip(same.get_weights(), audiozoo.build("deep", 2, width=5, seed=1).get_weights(), strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)
+    with pytest.raises(ValueError, match="unknown option of deep 'depth'"):
+        audiozoo.build("deep", 2, depth=2)
+
+
+def test_a_variant_may_have_its_own_frontend_and_number_of_classes(clean_register):
+    register(**FACTS)(two_layers)
+    wide = LogMel(n_mels=128)
+    register_variant("wide", two_layers, options={"width": 8}, parameters=1, frontend=wide, num_classes=5, description="Wide.")
+    spec = audiozoo.model_info("wide")
+    assert (spec.reference.input_shape, spec.reference.num_classes, spec.description) == (wide.shape, 5, "Wide.")
+
+
+def test_a_variant_needs_a_registered_builder_and_its_options(clean_register):
+    with pytest.raises(ValueError, match="builder of a registered model, got 'two_layers'"):
+        register_variant("deep", two_layers, options={"depth": 3}, parameters=58)
+    register(**FACTS)(two_layers)
+    with pytest.raises(ValueError, match="unknown option of two_layers 'dept'; did you mean 'depth'"):
+        register_variant("deep", two_layers, options={"dept": 3}, parameters=58)
+    with pytest.raises(ValueError, match="registered already"):
+        register_variant("house_cnn", two_layers, options={"depth": 3}, parameters=58)
+
+
+def test_a_variant_was_once_named_otherwise(clean_register):
+    register(**FACTS)(two_layers)
+    register_variant("deep", two_layers, options={"depth": 3}, parameters=58, formerly=["dense_3"])
+    with pytest.warns(DeprecationWarning, match="'dense_3' is now named 'deep'"):
+        assert audiozoo.model_info("dense_3") is audiozoo.model_info("deep")
+    assert registry.current_name("dense_3") == "deep"
+    with pytest.raises(ValueError, match="'dense_3' is registered already"):
+        register_variant("dense_3", two_layers, options={"depth": 3}, parameters=58)
+
+
+def test_a_dictionary_as_a_recipe_is_deprecated(clean_register):
+    with pytest.warns(DeprecationWarning, match="recipe=audiozoo.Recipe") as caught:
+        register(**FACTS, recipe={"epochs": 7})(two_layers)
+    assert caught[0].filename == __file__
+    assert audiozoo.model_info("two_layers").recipe == Recipe(epochs=7)
+
+
+def test_weights_are_a_name_and_a_file_is_said_to_be_one(tmp_path):
+    path = tmp_path / "a.weights.h5"
+    model = audiozoo.build("feature_mlp", 3, input_shape=(20,))
+    model.save_weights(path)
+    for weights in (path, str(path)):
+        with pytest.warns(DeprecationWarning, match="pass the path of a file as weights_file=") as caught:
+            again = audiozoo.build("feature_mlp", 3, input_shape=(20,), weights=weights)
+        assert caught[0].filename == __file__
+        assert np.array_equal(again.get_weights()[0], model.get_weights()[0])
+    with pytest.raises(ValueError, match=r"unknown weights of yamnet 'audioste'; did you mean 'audioset'.*weights_file="):
+        audiozoo.build("yamnet", 3, weights="audioste")
+    with pytest.raises(ValueError, match=r"pass one of them, got weights='audioset' and weights_file='.*a\.weights\.h5'"):
+        audiozoo.build("yamnet", 3, weights="audioset", weights_file=path)
+    # A file is a file whatever its name is.
+    with pytest.raises((OSError, ValueError), match="no_suffix"):
+        audiozoo.build("yamnet", 3, weights_file=tmp_path / "no_suffix")
+
+
+@pytest.mark.parametrize("name", ["resnet_lstm", "mobilenet_v2", "inception_transfer"])
+def test_weights_of_a_backbone_were_called_weights(name, monkeypatch):
+    builder = audiozoo.model_info(name).builder
+    assert audiozoo.model_info(name).options["backbone_weights"] is None
+    seen = []
+    spec = replace(audiozoo.model_info(name), builder=functools.wraps(builder)(lambda *shape, **options: seen.append(options)))
+    monkeypatch.setitem(registry.table._SPECS, name, spec)
+    with pytest.warns(DeprecationWarning, match="pass backbone_weights='imagenet' to") as caught:
+        audiozoo.build(name, 3, weights="imagenet")
+    assert caught[0].filename == __file__
+    audiozoo.build(name, 3, backbone_weights="imagenet")
+    assert seen == [{"backbone_weights": "imagenet"}] * 2

@@ -111,7 +111,7 @@ def scores(model, batch):
 
 def test_folded_equals_unfolded(original, published, rng):
     batch = rng.normal(0, 1, (3, 64, 96, 1)).astype(np.float32)
-    model = audiozoo.build("yamnet", 521, weights=published)
+    model = audiozoo.build("yamnet", 521, weights_file=published)
     expected = scores(original, batch.swapaxes(1, 2))
     assert np.ptp(expected) > 0.1
     assert np.allclose(scores(model, batch), expected, atol=1e-4)
@@ -126,7 +126,7 @@ def test_the_cache_keeps_what_was_converted(cache, put, published, arrays, rng, 
     made = folded.stat().st_mtime_ns
     again = audiozoo.build("yamnet", 521, weights="audioset")
     assert folded.stat().st_mtime_ns == made
-    by_hand = audiozoo.build("yamnet", 521, weights=folded)
+    by_hand = audiozoo.build("yamnet", 521, weights_file=folded)
     assert np.array_equal(scores(first, batch), scores(again, batch))
     assert np.array_equal(scores(first, batch), scores(by_hand, batch))
     changed = {**arrays, "logits/logits/bias:0": arrays["logits/logits/bias:0"] + 1}
@@ -145,8 +145,8 @@ def test_a_file_with_another_checksum_is_never_used(cache, published, monkeypatc
 
 
 def test_other_classes_keep_a_random_last_layer(published):
-    whole = audiozoo.build("yamnet", 521, weights=published)
-    mine, random = (audiozoo.build("yamnet", 4, weights=weights, seed=1) for weights in (published, None))
+    whole = audiozoo.build("yamnet", 521, weights_file=published)
+    mine, random = (audiozoo.build("yamnet", 4, weights_file=file, seed=1) for file in (published, None))
     for layer in [layer for layer in mine.layers if layer.weights]:
         same = random if layer.name == "logits" else whole
         pairs = zip(layer.get_weights(), same.get_layer(layer.name).get_weights(), strict=True)
@@ -178,21 +178,21 @@ def without(arrays, end):
 def test_another_structure_is_refused(arrays, tmp_path, change, reason):
     path = written(tmp_path / "other.h5", change(arrays))
     with pytest.raises(ValueError, match=rf"other\.h5: no weights for this model: .*{reason}"):
-        audiozoo.build("yamnet", 521, weights=path)
+        audiozoo.build("yamnet", 521, weights_file=path)
 
 
 def test_what_is_no_file_of_weights_is_refused(tmp_path, published):
     for name in ("bad.h5", "bad.npz"):
         (tmp_path / name).write_bytes(b"garbage")
         with pytest.raises(ValueError, match=f"{name}: no weights for this model"):
-            audiozoo.build("yamnet", 521, weights=tmp_path / name)
+            audiozoo.build("yamnet", 521, weights_file=tmp_path / name)
     np.savez(tmp_path / "empty.npz")
     with pytest.raises(ValueError, match=r"layer1_fused/kernel.* missing; there is nothing"):
-        audiozoo.build("yamnet", 521, weights=tmp_path / "empty.npz")
+        audiozoo.build("yamnet", 521, weights_file=tmp_path / "empty.npz")
     with pytest.raises(FileNotFoundError, match=r"gone\.h5"):
-        audiozoo.build("yamnet", 521, weights=tmp_path / "gone.h5")
+        audiozoo.build("yamnet", 521, weights_file=tmp_path / "gone.h5")
     with pytest.raises(ValueError, match=r"layer1_fused/kernel is \(3, 3, 1, 32\), the model needs \(3, 3, 2, 32\)"):
-        audiozoo.build("yamnet", 521, input_shape=(64, 96, 2), weights=published)
+        audiozoo.build("yamnet", 521, input_shape=(64, 96, 2), weights_file=published)
 
 
 def test_names_of_weights():
@@ -213,7 +213,7 @@ def test_without_network_the_message_says_what_to_do(cache, monkeypatch):
 def test_kerass_own_files_are_read_as_of_any_model(tmp_path):
     model = audiozoo.build("yamnet", 3, seed=1)
     model.save_weights(tmp_path / "mine.weights.h5")
-    again = audiozoo.build("yamnet", 3, seed=2, weights=tmp_path / "mine.weights.h5")
+    again = audiozoo.build("yamnet", 3, seed=2, weights_file=tmp_path / "mine.weights.h5")
     assert np.array_equal(model.get_weights()[-2], again.get_weights()[-2])
 
 
@@ -224,7 +224,7 @@ def test_the_classes_have_names():
 
 
 def test_a_classifier_of_published_weights(published, tmp_path):
-    classifier = audiozoo.pretrained_classifier("yamnet", weights=published)
+    classifier = audiozoo.pretrained_classifier("yamnet", weights_file=published)
     wave = tone(440, 2.0, 16_000)
     answer = classifier.predict(wave, sample_rate=16_000)
     assert answer.scores.shape == (521,)
@@ -241,6 +241,17 @@ def test_a_classifier_of_published_weights(published, tmp_path):
     again = audiozoo.load_classifier(tmp_path / "a.audiozoo")
     assert again.labels == classifier.labels
     assert np.allclose(again.predict(wave, sample_rate=16_000).scores, answer.scores, atol=1e-5)
+
+
+def test_a_classifier_of_a_copy_of_the_published_file(published):
+    classifier = audiozoo.pretrained_classifier("yamnet", weights="audioset", weights_file=published)
+    assert classifier.about["weights"] == "audioset"
+    with pytest.warns(DeprecationWarning, match="weights_file="):
+        former = audiozoo.pretrained_classifier("yamnet", weights=published)
+    pairs = zip(classifier.scorer.model.get_weights(), former.scorer.model.get_weights(), strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)
+    with pytest.raises(ValueError, match="unknown weights of yamnet 'audioste'; did you mean 'audioset'"):
+        audiozoo.pretrained_classifier("yamnet", weights="audioste", weights_file=published)
 
 
 def test_a_model_with_published_weights_is_loaded_by_name(cache, put, published, monkeypatch):
@@ -279,7 +290,7 @@ def audioset():
     path = SHARED / "weights" / "yamnet" / "yamnet.npz"
     if not path.is_file():
         pytest.skip(f"YAMNet's weights are not at {path}; set AUDIOZOO_SHARED to the folder that has weights/yamnet")
-    return audiozoo.pretrained_classifier("yamnet", weights=path)
+    return audiozoo.pretrained_classifier("yamnet", weights_file=path)
 
 
 ESC10_IN_AUDIOSET = {

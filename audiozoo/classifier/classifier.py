@@ -22,7 +22,7 @@ from audiozoo.classifier.scorers import BATCH, SCORERS, KerasScorer, Scorer, bat
 from audiozoo.features import Frontend, Scaler
 from audiozoo.files import replacing
 from audiozoo.layers import keras
-from audiozoo.registry import build, list_models, model_info
+from audiozoo.registry import build, list_models, model_info, split_weights
 
 SCHEMA = 2
 """Version of the saved form; older ones load. In the first the class of a value stood under "kind"."""
@@ -311,28 +311,33 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier:
         raise ValueError(f"{path}: not a classifier that this version reads: {error}") from error
 
 
-def pretrained_classifier(name: str, *, weights: str | os.PathLike[str] | None = None) -> Classifier:
-    """Make a classifier of weights that somebody published, nothing to be trained.
+def pretrained_classifier(
+    name: str, *, weights: str | None = None, weights_file: str | os.PathLike[str] | None = None
+) -> Classifier:
+    """Return a classifier with published weights, ready to use without training.
 
     Args:
         name: A name from ``list_models(pretrained=True)``.
-        weights: A name in ``model_info(name).weights``, the first by default, or the path of a copy of its file.
+        weights: Name of published weights from ``model_info(name).weights``; `None` means the first.
+        weights_file: Path of a copy of the published file; `None` downloads it once.
 
     Returns:
-        It answers with the classes that the weights were trained on: those of YAMNet may be heard at once, each has a score
-        of its own.
+        A classifier of the classes that the weights were trained on.
 
     Raises:
-        ValueError: An unknown name, a model without published weights, or a file of others.
-        OSError: The weights cannot be fetched; the message says where to put a copy.
+        ValueError: An unknown name, a model without published weights, or a file with the weights of another model.
+        OSError: The file is missing, or the weights cannot be fetched; the message says where to put a copy.
     """
     spec = model_info(name)
     if not spec.weights:
         raise ValueError(f"{spec.name} has no published weights; those have: {', '.join(list_models(pretrained=True))}")
-    first = next(iter(spec.weights))
-    chosen = first if weights is None else str(weights)
-    published = spec.weights.get(chosen, spec.weights[first])
-    model = build(spec.name, len(published.labels), weights=chosen)
+    weights, weights_file = split_weights(weights, weights_file, spec.weights)
+    chosen = next(iter(spec.weights)) if weights is None else weights
+    if chosen not in spec.weights:
+        raise unknown_name(f"weights of {spec.name}", chosen, spec.weights)
+    published = spec.weights[chosen]
+    source = {"weights": chosen} if weights_file is None else {"weights_file": weights_file}
+    model = build(spec.name, len(published.labels), **source)
     about = {"model": spec.name, "weights": chosen, "licence": published.licence}
     return Classifier.from_keras(model, spec.frontend, published.labels, about=about)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from audiozoo.cli.console import (
     DatasetOptions,
     FrontendName,
     FrontendSettings,
+    changed_recipe,
     chosen_frontend,
     err,
     feature_cache,
@@ -22,20 +24,17 @@ from audiozoo.cli.console import (
     out,
     progress_bar,
     quiet_backend,
-    recipe_changes,
 )
 
 if TYPE_CHECKING:
     from audiozoo.crossval import FoldJob, LeaderboardEntry, Row
     from audiozoo.datasets import Dataset
     from audiozoo.features import FeatureCache
+    from audiozoo.recipe import Recipe
 
 EXAMPLE = "audiozoo benchmark --dataset esc10 --root ESC-50/ --models 'feature_mlp,*cnn*'"
 
 _THREE = "feature_mlp,dcase2018_baseline,house_cnn"
-# The synthetic sounds are there to try things out, all folds of three models in some two minutes: too few steps for
-# augmentation to pay.
-_QUICK = {"epochs": 30, "min_steps": 0, "refit": False, "augment_features": None, "mix": None}
 
 
 def run(
@@ -67,13 +66,13 @@ def run(
 
     data = open_dataset(dataset, root, table, options)
     data = data if data.folds else data.with_folds(5, seed=seed)
-    protocol = _QUICK if dataset == "synthetic" else data.protocol
-    changes = {**protocol, **recipe_changes(recipe, epochs=epochs, seed=seed)}
+    protocol = _quick if dataset == "synthetic" else data.protocol
     chosen = _fold_numbers(folds)
     other = chosen_frontend(frontend, settings or ()) if frontend else None
     jobs: list[FoldJob] = []
     for model in _chosen_models(models):
-        jobs += fold_jobs(data, model, folds=chosen, recipe=recipe_for(model, **changes), frontend=other)
+        how = changed_recipe(protocol(recipe_for(model)), recipe, epochs=epochs, seed=seed)
+        jobs += fold_jobs(data, model, folds=chosen, recipe=how, frontend=other)
     names = list(dict.fromkeys(job.model for job in jobs))
     out.print(f"{data.name}: {len(data)} clips, {len(data.labels)} classes; {', '.join(names)} on {len(jobs)} fold(s) in all")
     kept = feature_cache(cache)
@@ -84,6 +83,12 @@ def run(
         err.print("interrupted; finished folds are kept, and the same command goes on from them", style="yellow")
         raise
     _finish(leaderboard(rows), data, output)
+
+
+def _quick(recipe: Recipe) -> Recipe:
+    # The synthetic sounds are for trying things out: all folds of three models in about two minutes, which are too few steps
+    # for augmentation to pay.
+    return replace(recipe, epochs=30, min_steps=0, refit=False, augment_features=None, mix=None)
 
 
 def _fold_numbers(text: str) -> list[int]:

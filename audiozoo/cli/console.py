@@ -21,6 +21,7 @@ from audiozoo.config import revive
 if TYPE_CHECKING:
     from audiozoo.datasets import Dataset
     from audiozoo.features import FeatureCache, Frontend
+    from audiozoo.recipe import Recipe
     from audiozoo.training import Progress
 
 EXAMPLE_STYLE = "bold"
@@ -81,18 +82,28 @@ def quiet_backend() -> None:
         os.dup2(nowhere.fileno(), 2)
 
 
-def recipe_changes(file: Path | None, **given: Any) -> dict[str, Any]:
-    """Collect what the user wants different from a model's own recipe: a JSON file's fields, then the options given.
+def changed_recipe(recipe: Recipe, file: Path | None, *, epochs: int | None, seed: int | None) -> Recipe:
+    """Change a recipe as the user asks: first the fields in a JSON file, then the options of the command line.
+
+    Args:
+        recipe: Recipe of the model, or of the dataset's protocol for it.
+        file: JSON file with fields of a recipe; `None` changes nothing.
+        epochs: Exact number of epochs; `None` changes nothing.
+        seed: Random seed; `None` changes nothing.
+
+    Returns:
+        The changed recipe.
 
     Raises:
-        ValueError: The file is no JSON object.
-        OSError: It cannot be read.
+        ValueError: The file has no JSON object, an unknown field (the message proposes the nearest), or a value out of range.
+        OSError: The file cannot be read.
     """
     changes = _read_object(file, "recipe", '{"epochs": 40}') if file else {}
-    changes = {name: revive(value) for name, value in changes.items() if name != "class"}
-    if given.get("epochs") is not None:
-        changes["min_steps"] = 0  # so many epochs, said on the command line, are exactly so many
-    return changes | {name: value for name, value in given.items() if value is not None}
+    if epochs is not None:
+        changes |= {"epochs": epochs, "min_steps": 0}  # --epochs is exact: min_steps must not add any
+    if seed is not None:
+        changes["seed"] = seed
+    return recipe.from_config({**recipe.to_config(), **changes})
 
 
 def chosen_frontend(name: str, settings: Sequence[str] = ()) -> Frontend:

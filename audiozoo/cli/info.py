@@ -55,7 +55,7 @@ def _card(spec: ModelSpec) -> dict[str, Any]:
             "parameters": reference.parameters,
             "options": dict(reference.options),
         },
-        "recipe": {key: getattr(value, "to_config", lambda value=value: value)() for key, value in spec.recipe.items()},
+        "recipe": {field: value for field, value in spec.recipe.to_config().items() if field != "class"},
         "weights": [_weights(name, weights) for name, weights in spec.weights.items()],
         "published": [asdict(score) for score in spec.scores],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,19 +12,24 @@ from audiozoo.cli.console import (
     DatasetOptions,
     FrontendName,
     FrontendSettings,
+    changed_recipe,
     chosen_frontend,
     feature_cache,
     open_dataset,
     out,
     progress_bar,
     quiet_backend,
-    recipe_changes,
     report_failures,
 )
 from audiozoo.files import check_target
 
 if TYPE_CHECKING:
     from audiozoo.classifier import Classifier
+    from audiozoo.datasets import Dataset
+
+WeightsName = Annotated[str | None, typer.Option(help="Name of published weights to start from, see `audiozoo info`.")]
+WeightsFile = Annotated[Path | None, typer.Option(help="File with weights of the whole model to start from.")]
+BackboneWeights = Annotated[str | None, typer.Option(help="Weights of the model's backbone to start from: imagenet.")]
 
 EXAMPLE = "audiozoo train sounds/ -o my.audiozoo"
 
@@ -37,9 +42,9 @@ def run(
     dataset: Annotated[str, typer.Option(help="How the folder is laid out: folder, esc10, urbansound8k, ...")] = "folder",
     options: DatasetOptions = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the clips.")] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Published weights to start from, see `audiozoo info`, or a file of them.")
-    ] = None,
+    weights: WeightsName = None,
+    weights_file: WeightsFile = None,
+    backbone_weights: BackboneWeights = None,
     seed: Annotated[int | None, typer.Option(help="Makes the training repeatable.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A JSON file of training options.")] = None,
     frontend: FrontendName = None,
@@ -52,14 +57,11 @@ def run(
 
     other = chosen_frontend(frontend, settings or ()) if frontend else None
     check_target(output)
-    changes = recipe_changes(recipe, epochs=epochs, seed=seed)
-    chosen = recipe_for(model, **changes)
+    chosen = changed_recipe(recipe_for(model), recipe, epochs=epochs, seed=seed)
     data = open_dataset(dataset, folder, table, options)
     clips = data.training_clips
-    out.print(f"{len(clips)} clips of {len(data.labels)} classes: {', '.join(data.labels)}", soft_wrap=True)
-    if len(clips) < len(data):
-        out.print(f"the official test set, {len(data) - len(clips)} clips, is left out")
-    kept = feature_cache(cache)
+    _describe(data)
+    builder_options: dict[str, Any] = {"backbone_weights": backbone_weights} if backbone_weights else {}
     quiet_backend()
     with progress_bar(model) as show:
         classifier = train(
@@ -69,13 +71,22 @@ def run(
             labels=data.labels,
             frontend=adapted(other, clips) if other else None,
             weights=weights,
+            weights_file=weights_file,
             strict=strict,
-            cache=kept,
+            cache=feature_cache(cache),
             progress=show,
+            **builder_options,
         )
     classifier.save(output)
     out.print(_summary(classifier, output), soft_wrap=True)
     report_failures(classifier.about["failures"], used=classifier.about["training_clips"])
+
+
+def _describe(data: Dataset) -> None:
+    clips = data.training_clips
+    out.print(f"{len(clips)} clips of {len(data.labels)} classes: {', '.join(data.labels)}", soft_wrap=True)
+    if len(clips) < len(data):
+        out.print(f"the official test set, {len(data) - len(clips)} clips, is left out")
 
 
 def _summary(classifier: Classifier, output: Path) -> str:

@@ -223,7 +223,7 @@ def fold_jobs(
         dataset: With its official folds.
         model: Name of the model.
         folds: Which folds to test; none means all.
-        recipe: `None` is the model's own, changed as the dataset's protocol prescribes.
+        recipe: Training settings; `None` means the model's own, changed by the dataset's protocol.
         frontend: `None` is the model's own; either is adapted to the dataset's clips.
         **options: Options of the model's builder.
 
@@ -238,7 +238,7 @@ def fold_jobs(
         "labels": dataset.labels,
         "model": model,
         "frontend": adapted(frontend or model_info(model).frontend, dataset.clips),
-        "recipe": recipe or recipe_for(model, **dataset.protocol),
+        "recipe": recipe or dataset.protocol(recipe_for(model)),
         "options": options,
     }
     return [

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 
 from audiozoo.checks import unknown_name
+from audiozoo.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,22 @@ class Clip:
 
 
 Split = tuple[int, list[Clip], list[Clip]]
+TrainingProtocol = Callable[[Recipe], Recipe]
+
+
+def own_recipe(recipe: Recipe) -> Recipe:
+    """Return the recipe unchanged: the protocol of a dataset whose publishers prescribe no training."""
+    return recipe
+
+
+def _former_protocol(fields: Mapping[str, Any]) -> TrainingProtocol:
+    warnings.warn(
+        "Dataset(protocol={...}) is deprecated: pass a function from a recipe to a recipe, such as "
+        "lambda recipe: dataclasses.replace(recipe, epochs=200)",
+        DeprecationWarning,
+        stacklevel=4,
+    )
+    return partial(replace, **fields)
 
 
 @dataclass(frozen=True)
@@ -66,7 +85,8 @@ class Dataset:
         metric: Name from `audiozoo.metrics.METRICS`.
         licence: Licence of the sounds, or "".
         notes: Messages of the loader, for example about files that it skipped.
-        protocol: Fields of a `Recipe` that the publishers prescribe. Benchmarks on the dataset use them.
+        protocol: Function that turns a model's recipe into the one that the publishers prescribe, for example with
+            `dataclasses.replace`. Benchmarks on the dataset use it.
 
     Raises:
         ValueError: There are no clips, or a clip has a label that is not in `labels`.
@@ -78,9 +98,11 @@ class Dataset:
     metric: str = "accuracy"
     licence: str = ""
     notes: tuple[str, ...] = ()
-    protocol: Mapping[str, Any] = field(default_factory=dict)
+    protocol: TrainingProtocol = own_recipe
 
     def __post_init__(self) -> None:
+        if isinstance(self.protocol, Mapping):
+            object.__setattr__(self, "protocol", _former_protocol(self.protocol))
         if not self.clips:
             raise ValueError(f"the dataset {self.name!r} has no clips")
         known = set(self.labels)

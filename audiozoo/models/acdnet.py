@@ -10,6 +10,7 @@ from typing import Any
 
 from audiozoo.features import Waveform
 from audiozoo.layers import Activation, classify, keras, require_size
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, Score, register
 
 
@@ -22,16 +23,16 @@ from audiozoo.registry import Reference, Score, register
         Score("ESC-10", "accuracy", 96.65, "paper, five folds, best epoch on the test fold"),
         Score("ESC-50", "accuracy", 87.10, "paper, five folds, best epoch on the test fold"),
     ],
-    recipe={
-        "epochs": 2_000,
-        "batch_size": 64,
-        "optimizer": "sgd",
-        "learning_rate": 0.1,
-        "schedule": "cosine",
-        "warmup": 10,
-        "validation": 0.0,
-        "standardize": None,
-    },
+    recipe=Recipe(
+        epochs=2_000,
+        batch_size=64,
+        optimizer="sgd",
+        learning_rate=0.1,
+        schedule="cosine",
+        warmup=10,
+        validation=0.0,
+        standardize=None,
+    ),
 )
 def acdnet(
     input_shape: tuple[int, ...],

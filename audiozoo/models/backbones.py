@@ -19,6 +19,7 @@ from audiozoo.features import LogMel, Stack
 from audiozoo.features.presets import MEL_POWER_128X128
 from audiozoo.layers import Activation, classify, keras, require_size, time_first
 from audiozoo.models.lstm import Attention, AttentionAt, recurrent
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, register
 
 BackboneName = Literal["ResNet50", "VGG16", "InceptionV3", "DenseNet121", "MobileNetV2", "EfficientNetB0"]
@@ -61,14 +62,14 @@ _BACKBONES: dict[str, _Backbone] = {
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
     aliases=["resnet_ldnn"],
-    recipe={"epochs": 60, "batch_size": 32, "learning_rate": 1e-4, "patience": 20, "refit": True},
+    recipe=Recipe(epochs=60, batch_size=32, learning_rate=1e-4, patience=20, refit=True),
 )
 def resnet_lstm(
     input_shape: tuple[int, ...],
     num_classes: int,
     *,
     backbone: BackboneName = "ResNet50",
-    weights: ImageWeights = None,
+    backbone_weights: ImageWeights = None,
     bidirectional: bool = False,
     attention: Attention = None,
     attention_at: AttentionAt = "between",
@@ -84,7 +85,7 @@ def resnet_lstm(
         num_classes: Number of classes.
         backbone: Name of the network in keras.applications: "ResNet50", "VGG16", "InceptionV3", "DenseNet121",
             "MobileNetV2" or "EfficientNetB0".
-        weights: "imagenet" loads the backbone's ImageNet weights, which Keras downloads once. A single channel is then repeated
+        backbone_weights: "imagenet" loads the backbone's ImageNet weights, which Keras downloads once. A single channel is then repeated
             three times, and standardised features are scaled to the range of the pixels that the backbone was trained on.
             `None` leaves the random initialisation.
         bidirectional: Whether the recurrent layers run in both directions.
@@ -107,7 +108,7 @@ def resnet_lstm(
     """
     inputs = keras.Input(input_shape, name="features")
     # The second axis of the feature map is still time, so its columns are the steps of the sequence.
-    x = time_first(_seen(inputs, "resnet_lstm", backbone, weights, normalization_momentum))
+    x = time_first(_seen(inputs, "resnet_lstm", backbone, backbone_weights, normalization_momentum))
     x = recurrent(
         x,
         (64, 64),
@@ -128,13 +129,13 @@ def resnet_lstm(
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
     formerly=["mobilenet"],
-    recipe={"epochs": 60, "batch_size": 32, "learning_rate": 1e-4, "patience": 20, "refit": True},
+    recipe=Recipe(epochs=60, batch_size=32, learning_rate=1e-4, patience=20, refit=True),
 )
 def mobilenet_v2(
     input_shape: tuple[int, ...],
     num_classes: int,
     *,
-    weights: ImageWeights = None,
+    backbone_weights: ImageWeights = None,
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
 ) -> keras.Model:
@@ -143,7 +144,7 @@ def mobilenet_v2(
     Args:
         input_shape: ``(bands, frames, channels)``, at least 32 by 32.
         num_classes: Number of classes.
-        weights: "imagenet" loads the ImageNet weights, which Keras downloads once. A single channel is then repeated three
+        backbone_weights: "imagenet" loads the ImageNet weights, which Keras downloads once. A single channel is then repeated three
             times, and standardised features are scaled to pixels from -1 to 1. `None` leaves the random initialisation.
         normalization_momentum: Momentum of batch normalisation. The source's 0.999 needs tens of thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
@@ -156,7 +157,7 @@ def mobilenet_v2(
         OSError: Keras cannot download the weights.
     """
     inputs = keras.Input(input_shape, name="features")
-    x = _seen(inputs, "mobilenet_v2", "MobileNetV2", weights, normalization_momentum)
+    x = _seen(inputs, "mobilenet_v2", "MobileNetV2", backbone_weights, normalization_momentum)
     x = keras.layers.GlobalAveragePooling2D(name="embedding")(x)
     return keras.Model(inputs, classify(x, num_classes, activation=activation), name="mobilenet_v2")
 
@@ -166,13 +167,13 @@ def mobilenet_v2(
     reference=Reference((128, 128, 3), num_classes=50, parameters=21_905_234),
     paper="article on classifying everyday sounds",
     year=2020,
-    recipe={"epochs": 60, "batch_size": 32, "learning_rate": 1e-4, "patience": 20, "refit": True},
+    recipe=Recipe(epochs=60, batch_size=32, learning_rate=1e-4, patience=20, refit=True),
 )
 def inception_transfer(
     input_shape: tuple[int, ...],
     num_classes: int,
     *,
-    weights: ImageWeights = None,
+    backbone_weights: ImageWeights = None,
     trainable: bool = True,
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
@@ -182,7 +183,7 @@ def inception_transfer(
     Args:
         input_shape: ``(bands, frames, channels)``, at least 75 by 75.
         num_classes: Number of classes.
-        weights: "imagenet" loads the ImageNet weights, which Keras downloads once. A single channel is then repeated three
+        backbone_weights: "imagenet" loads the ImageNet weights, which Keras downloads once. A single channel is then repeated three
             times, and standardised features are scaled to pixels from -1 to 1. `None` leaves the random initialisation.
         trainable: Whether training changes the whole network, or only the last layer.
         normalization_momentum: Momentum of batch normalisation. The usual 0.99 settles only after thousands of steps.
@@ -196,7 +197,7 @@ def inception_transfer(
         OSError: Keras cannot download the weights.
     """
     inputs = keras.Input(input_shape, name="features")
-    x = _seen(inputs, "inception_transfer", "InceptionV3", weights, normalization_momentum, trainable=trainable)
+    x = _seen(inputs, "inception_transfer", "InceptionV3", backbone_weights, normalization_momentum, trainable=trainable)
     x = keras.layers.GlobalAveragePooling2D(name="embedding")(x)
     return keras.Model(inputs, classify(x, num_classes, activation=activation), name="inception_transfer")
 
@@ -207,8 +208,8 @@ def _seen(x: Any, model: str, name: str, weights: ImageWeights, momentum: float,
         raise unknown_name("backbone", name, _BACKBONES)
     if weights not in ("imagenet", None):
         raise ValueError(
-            f"{model} starts from the weights 'imagenet' or None, got {weights!r}; "
-            "or pass the path of a file with the weights of the whole model"
+            f"backbone_weights of {model} must be 'imagenet' or None, got {weights!r}; "
+            "pass a file with the weights of the whole model as weights_file="
         )
     backbone = _BACKBONES[name]
     require_size(model, x.shape[1:], (backbone.smallest, backbone.smallest))

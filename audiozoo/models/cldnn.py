@@ -10,7 +10,7 @@ from __future__ import annotations
 from audiozoo.features.presets import MEL_POWER_128X128, MUSIC2VEC
 from audiozoo.layers import Activation, classify, convolution_block, keras, require_size, time_first
 from audiozoo.models.lstm import RECURRENT_RECIPE, Attention, AttentionAt, recurrent
-from audiozoo.registry import Reference, register
+from audiozoo.registry import Reference, register, register_variant
 
 
 @register(
@@ -96,123 +96,11 @@ def cldnn_bidirectional(
     Raises:
         ValueError: The input is too small, or the network does not support the attention.
     """
-    return _bidirectional(
-        "cldnn_bidirectional",
-        input_shape,
-        num_classes,
-        dropout=dropout,
-        attention=attention,
-        attention_at=attention_at,
-        momentum=normalization_momentum,
-        activation=activation,
-    )
-
-
-@register(
-    frontend=MEL_POWER_128X128,
-    reference=Reference(input_shape=(128, 128, 1), num_classes=6, parameters=2_712_262),
-    paper="wubinbai/Audio-Classification-Models",
-    year=2020,
-    recipe=RECURRENT_RECIPE,
-)
-def cldnn_attention(
-    input_shape: tuple[int, ...],
-    num_classes: int,
-    *,
-    dropout: float = 0.25,
-    attention_at: AttentionAt = "between",
-    normalization_momentum: float = 0.9,
-    activation: Activation = "softmax",
-) -> keras.Model:
-    """`cldnn_bidirectional` with additive attention over the frames.
-
-    Args:
-        input_shape: ``(bands, frames, channels)``, at least 4 bands and 4 frames. The number of frames is fixed.
-        num_classes: Number of classes.
-        dropout: Dropout rate of the inputs of the recurrent layers.
-        attention_at: Place of the attention: "between" the recurrent layers, or after them, where "sum" adds the weighted
-            frames and "flatten" keeps them all (3,220,166 parameters).
-        normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
-        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
-
-    Returns:
-        A Keras model that outputs probabilities ``(batch, num_classes)``.
-
-    Raises:
-        ValueError: The input is too small, or `attention_at` is unknown.
-    """
-    return _bidirectional(
-        "cldnn_attention",
-        input_shape,
-        num_classes,
-        dropout=dropout,
-        attention="additive",
-        attention_at=attention_at,
-        momentum=normalization_momentum,
-        activation=activation,
-    )
-
-
-@register(
-    frontend=MEL_POWER_128X128,
-    reference=Reference(input_shape=(128, 128, 1), num_classes=6, parameters=2_728_423),
-    paper="wubinbai/Audio-Classification-Models",
-    year=2020,
-    recipe=RECURRENT_RECIPE,
-)
-def cldnn_self_attention(
-    input_shape: tuple[int, ...],
-    num_classes: int,
-    *,
-    dropout: float = 0.25,
-    attention_at: AttentionAt = "between",
-    normalization_momentum: float = 0.9,
-    activation: Activation = "softmax",
-) -> keras.Model:
-    """`cldnn_bidirectional` with additive self-attention over the frames.
-
-    Args:
-        input_shape: ``(bands, frames, channels)``, at least 4 bands and 4 frames.
-        num_classes: Number of classes.
-        dropout: Dropout rate of the inputs of the recurrent layers.
-        attention_at: Place of the attention: "between" the recurrent layers, or "flatten" after them, which keeps all frames.
-        normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
-        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
-
-    Returns:
-        A Keras model that outputs probabilities ``(batch, num_classes)``.
-
-    Raises:
-        ValueError: The input is too small, or `attention_at` is neither "between" nor "flatten".
-    """
-    return _bidirectional(
-        "cldnn_self_attention",
-        input_shape,
-        num_classes,
-        dropout=dropout,
-        attention="self",
-        attention_at=attention_at,
-        momentum=normalization_momentum,
-        activation=activation,
-    )
-
-
-def _bidirectional(
-    name: str,
-    input_shape: tuple[int, ...],
-    num_classes: int,
-    *,
-    dropout: float,
-    attention: Attention,
-    attention_at: AttentionAt,
-    momentum: float,
-    activation: Activation,
-) -> keras.Model:
-    require_size(name, input_shape, (4, 4))
+    require_size("cldnn_bidirectional", input_shape, (4, 4))
     inputs = x = keras.Input(input_shape, name="features")
     # Time alone, bands alone, both. The source initialises these kernels with a normal distribution of deviation 0.05.
     for filters, kernel, pool in ((32, (1, 3), (1, 2)), (32, (3, 1), (2, 1)), (64, (3, 3), (2, 2))):
-        x = convolution_block(x, filters, kernel, pool, momentum=momentum, kernel_initializer="random_normal")
+        x = convolution_block(x, filters, kernel, pool, momentum=normalization_momentum, kernel_initializer="random_normal")
     x = recurrent(
         time_first(x),
         (128, 128),
@@ -224,4 +112,8 @@ def _bidirectional(
     # The source has no activation here.
     x = keras.layers.Dense(64, name="embedding")(x)
     outputs = classify(x, num_classes, activation=activation, kernel_regularizer=keras.regularizers.L2(1e-4))
-    return keras.Model(inputs, outputs, name=name)
+    return keras.Model(inputs, outputs, name="cldnn_bidirectional")
+
+
+register_variant("cldnn_attention", cldnn_bidirectional, options={"attention": "additive"}, parameters=2_712_262)
+register_variant("cldnn_self_attention", cldnn_bidirectional, options={"attention": "self"}, parameters=2_728_423)

@@ -14,7 +14,8 @@ from typing import Any
 
 from audiozoo.features.presets import AUDIO_CLASSIFICATION_MODELS, MEL_POWER_128X128, SHARMA
 from audiozoo.layers import Activation, classify, convolution_block, keras
-from audiozoo.registry import Reference, Score, register
+from audiozoo.recipe import Recipe
+from audiozoo.registry import Reference, Score, register, register_variant
 
 _Blocks = tuple[tuple[int, tuple[int, int], tuple[int, int]], ...]
 """Filters, kernel (bands, frames) and pool (bands, frames) of each block."""
@@ -47,7 +48,7 @@ _SHARMA: _Blocks = (
     (512, (3, 7), (2, 4)),
 )
 
-_RECIPE = {"epochs": 100, "batch_size": 32, "learning_rate": 1e-4, "patience": 30, "refit": True}
+_RECIPE = Recipe(epochs=100, batch_size=32, learning_rate=1e-4, patience=30, refit=True)
 """The optimiser and learning rate of the source, which does not state the number of epochs."""
 
 _SHARMA_SCORES = [
@@ -104,6 +105,7 @@ def cnn_multichannel(
     input_shape: tuple[int, ...],
     num_classes: int,
     *,
+    attention: bool = False,
     dropout: float = 0.5,
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
@@ -116,6 +118,9 @@ def cnn_multichannel(
     Args:
         input_shape: ``(bands, frames, channels)``, of any size; the dense layer grows with the input.
         num_classes: Number of classes.
+        attention: Whether an attention branch multiplies the output of each block, as in the paper's Figure 2. The paper gives
+            the layers of the branch. Here its weights start near 1, so that training starts from the network without
+            attention, and are clipped at 6, so that loud input does not overflow.
         dropout: Dropout rate of the embedding.
         normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
@@ -124,43 +129,17 @@ def cnn_multichannel(
         A Keras model that outputs probabilities ``(batch, num_classes)``.
     """
     inputs = keras.Input(input_shape, name="features")
-    x = _convolutions(inputs, _MULTI, normalization_momentum)
+    x = _convolutions(inputs, _MULTI, normalization_momentum, attention=attention)
     return _classified("cnn_multichannel", inputs, x, num_classes, (512,), dropout, activation)
 
 
-@register(
-    frontend=AUDIO_CLASSIFICATION_MODELS,
-    reference=Reference((128, 256, 4), num_classes=6, parameters=3_118_230),
+register_variant(
+    "cnn_multichannel_attention",
+    cnn_multichannel,
+    options={"attention": True},
+    parameters=3_118_230,
     paper="wubinbai/Audio-Classification-Models, arXiv:1908.11219",
-    year=2020,
-    recipe=_RECIPE,
 )
-def cnn_multichannel_attention(
-    input_shape: tuple[int, ...],
-    num_classes: int,
-    *,
-    dropout: float = 0.5,
-    normalization_momentum: float = 0.9,
-    activation: Activation = "softmax",
-) -> keras.Model:
-    """cnn_multichannel with an attention branch that multiplies the output of each block.
-
-    The paper gives the layers of the branch. Here its weights start near 1, so that training starts from the network without
-    attention, and are clipped at 6, so that loud input does not overflow.
-
-    Args:
-        input_shape: ``(bands, frames, channels)``, of any size; the dense layer grows with the input.
-        num_classes: Number of classes.
-        dropout: Dropout rate of the embedding.
-        normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
-        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
-
-    Returns:
-        A Keras model that outputs probabilities ``(batch, num_classes)``.
-    """
-    inputs = keras.Input(input_shape, name="features")
-    x = _convolutions(inputs, _MULTI, normalization_momentum, attention=True)
-    return _classified("cnn_multichannel_attention", inputs, x, num_classes, (512,), dropout, activation)
 
 
 @register(
@@ -174,6 +153,7 @@ def cnn_multichannel_sharma(
     input_shape: tuple[int, ...],
     num_classes: int,
     *,
+    attention: bool = False,
     dropout: float = 0.5,
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
@@ -187,6 +167,7 @@ def cnn_multichannel_sharma(
     Args:
         input_shape: ``(bands, frames, channels)``, of any size; the dense layers grow with the input.
         num_classes: Number of classes.
+        attention: Whether each block also has a 1x1 convolution and an attention branch, see `cnn_multichannel`.
         dropout: Dropout rate after each dense layer.
         normalization_momentum: Momentum of batch normalisation. The usual 0.99 settles only after thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
@@ -195,44 +176,17 @@ def cnn_multichannel_sharma(
         A Keras model that outputs probabilities ``(batch, num_classes)``.
     """
     inputs = keras.Input(input_shape, name="features")
-    x = _convolutions(inputs, _SHARMA, normalization_momentum, pointwise=False)
+    x = _convolutions(inputs, _SHARMA, normalization_momentum, pointwise=attention, attention=attention)
     return _classified("cnn_multichannel_sharma", inputs, x, num_classes, (1_024, 1_024), dropout, activation)
 
 
-@register(
-    frontend=SHARMA,
-    reference=Reference((128, 256, 4), num_classes=50, parameters=14_503_746),
-    paper="arXiv:1908.11219",
-    year=2020,
+register_variant(
+    "cnn_multichannel_sharma_attention",
+    cnn_multichannel_sharma,
+    options={"attention": True},
+    parameters=14_503_746,
     scores=_SHARMA_SCORES,
-    recipe=_RECIPE,
 )
-def cnn_multichannel_sharma_attention(
-    input_shape: tuple[int, ...],
-    num_classes: int,
-    *,
-    dropout: float = 0.5,
-    normalization_momentum: float = 0.9,
-    activation: Activation = "softmax",
-) -> keras.Model:
-    """cnn_multichannel_sharma with 1x1 convolutions and an attention branch that multiplies the output of each block.
-
-    The paper gives the layers of the branch. Here its weights start near 1, so that training starts from the network without
-    attention, and are clipped at 6, so that loud input does not overflow.
-
-    Args:
-        input_shape: ``(bands, frames, channels)``, of any size; the dense layers grow with the input.
-        num_classes: Number of classes.
-        dropout: Dropout rate after each dense layer.
-        normalization_momentum: Momentum of batch normalisation. The usual 0.99 settles only after thousands of steps.
-        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
-
-    Returns:
-        A Keras model that outputs probabilities ``(batch, num_classes)``.
-    """
-    inputs = keras.Input(input_shape, name="features")
-    x = _convolutions(inputs, _SHARMA, normalization_momentum, attention=True)
-    return _classified("cnn_multichannel_sharma_attention", inputs, x, num_classes, (1_024, 1_024), dropout, activation)
 
 
 def _convolutions(x: Any, blocks: _Blocks, momentum: float, *, pointwise: bool = True, attention: bool = False) -> Any:

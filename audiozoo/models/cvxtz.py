@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from audiozoo.features import LogMel, Scale, Waveform
 from audiozoo.layers import Activation, classify, keras, require_size
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, Score, register
 
 
@@ -16,7 +17,7 @@ from audiozoo.registry import Reference, Score, register
     paper="CVxTz/audio_classification",
     year=2018,
     scores=[Score("FSDKaggle2018", "MAP@3", 0.754, "mean of three networks, split unstated")],
-    recipe={"epochs": 20, "min_steps": 4_000, "batch_size": 32, "learning_rate": 1e-4, "patience": 5, "standardize": None},
+    recipe=Recipe(epochs=20, min_steps=4_000, batch_size=32, learning_rate=1e-4, patience=5, standardize=None),
 )
 def wave_cnn(
     input_shape: tuple[int, ...], num_classes: int, *, dropout: float = 0.1, activation: Activation = "softmax"
@@ -63,7 +64,7 @@ def wave_cnn(
     paper="CVxTz/audio_classification",
     year=2018,
     scores=[Score("FSDKaggle2018", "MAP@3", 0.849, "mean of three networks, split unstated")],
-    recipe={"epochs": 60, "batch_size": 32, "learning_rate": 1e-3, "patience": 20, "refit": True, "standardize": None},
+    recipe=Recipe(epochs=60, batch_size=32, learning_rate=1e-3, patience=20, refit=True, standardize=None),
 )
 def mel_cnn(
     input_shape: tuple[int, ...],

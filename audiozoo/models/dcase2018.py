@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from audiozoo.features.presets import DCASE2018
 from audiozoo.layers import Activation, NormalizationAxis, axis_of, classify, keras, require_size
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, Score, register
 
 
@@ -21,7 +22,7 @@ from audiozoo.registry import Reference, Score, register
         Score("DCASE 2018 task 1A", "macro accuracy", 61.0, "evaluation set"),
     ],
     aliases=["dcase2018_task1a_baseline"],
-    recipe={"epochs": 100, "batch_size": 16, "learning_rate": 1e-3, "patience": 30, "refit": True},
+    recipe=Recipe(epochs=100, batch_size=16, learning_rate=1e-3, patience=30, refit=True),
 )
 def dcase2018_baseline(
     input_shape: tuple[int, ...],

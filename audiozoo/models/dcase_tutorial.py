@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from audiozoo.features.presets import DCASE2018
 from audiozoo.layers import Activation, classify, keras, require_size
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, Score, register
 
 
@@ -16,7 +17,7 @@ from audiozoo.registry import Reference, Score, register
     paper="DCASE 2018 tutorial",
     year=2018,
     scores=[Score("DCASE 2018 task 1A", "macro accuracy", 61.6, "development set, fold 1")],
-    recipe={"epochs": 100, "batch_size": 16, "learning_rate": 1e-3, "patience": 30, "refit": True},
+    recipe=Recipe(epochs=100, batch_size=16, learning_rate=1e-3, patience=30, refit=True),
 )
 def dcase_tutorial_cnn(
     input_shape: tuple[int, ...],

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from audiozoo.features import MFCC, Chroma, LogMel, Statistics
 from audiozoo.layers import Activation, classify, keras
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, register
 
 _CHROMA = Chroma(sample_rate=22_050, duration=5.0, n_chroma=40)
@@ -33,7 +34,7 @@ The source stacks the features as rows and reshapes the result to 40x5, which mi
     reference=Reference(input_shape=(40, 5, 1), num_classes=6, parameters=996_870),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
-    recipe={"epochs": 200, "batch_size": 32, "learning_rate": 1e-3, "patience": 40, "refit": True},
+    recipe=Recipe(epochs=200, batch_size=32, learning_rate=1e-3, patience=40, refit=True),
 )
 def feature_cnn(
     input_shape: tuple[int, ...], num_classes: int, *, dropout: float = 0.3, activation: Activation = "softmax"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from audiozoo.features import Spectrogram, Statistics
 from audiozoo.layers import Activation, classify, keras
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, register
 
 # The scale "max" divides by the largest bin, so the level of the recording does not matter.
@@ -22,7 +23,7 @@ _MEAN_SPECTRUM = Statistics(
     reference=Reference(input_shape=(257,), num_classes=6, parameters=191_782),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
-    recipe={"epochs": 300, "batch_size": 32, "learning_rate": 1e-3, "patience": 60, "refit": True},
+    recipe=Recipe(epochs=300, batch_size=32, learning_rate=1e-3, patience=60, refit=True),
 )
 def feature_mlp(
     input_shape: tuple[int, ...], num_classes: int, *, dropout: float = 0.5, activation: Activation = "softmax"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from audiozoo.features.presets import FREESOUND2018
 from audiozoo.layers import Activation, classify, keras
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, Score, register
 
 
@@ -21,7 +22,7 @@ from audiozoo.registry import Reference, Score, register
         Score("FSDKaggle2018", "MAP@3", 0.7049, "public leaderboard"),
     ],
     aliases=["dcase2018_task2_baseline"],
-    recipe={"epochs": 100, "batch_size": 64, "learning_rate": 1e-4, "patience": 30, "refit": True},
+    recipe=Recipe(epochs=100, batch_size=64, learning_rate=1e-4, patience=30, refit=True),
 )
 def freesound2018_baseline(
     input_shape: tuple[int, ...],

@@ -7,6 +7,7 @@ from typing import Any
 from audiozoo.augment import Compose, FilterAugment, SpecAugment, TimeRoll
 from audiozoo.features import LogMel
 from audiozoo.layers import Activation, classify, keras, require_size
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, register
 
 
@@ -25,18 +26,18 @@ from audiozoo.registry import Reference, register
     reference=Reference(input_shape=(64, 250, 1), num_classes=10, parameters=564_226),
     paper="this package",
     year=2026,
-    recipe={
-        "epochs": 100,
-        "min_steps": 1_000,
-        "batch_size": 16,
-        "optimizer": "adamw",
-        "learning_rate": 2e-3,
-        "schedule": "cosine",
-        "warmup": 3,
-        "refit": True,
-        "weight_decay": 0.02,
-        "augment_features": Compose(transforms=(TimeRoll(), FilterAugment(), FilterAugment(knots=(1, 1)), SpecAugment())),
-    },
+    recipe=Recipe(
+        epochs=100,
+        min_steps=1_000,
+        batch_size=16,
+        optimizer="adamw",
+        learning_rate=2e-3,
+        schedule="cosine",
+        warmup=3,
+        refit=True,
+        weight_decay=0.02,
+        augment_features=Compose(transforms=(TimeRoll(), FilterAugment(), FilterAugment(knots=(1, 1)), SpecAugment())),
+    ),
 )
 def house_cnn(
     input_shape: tuple[int, ...],

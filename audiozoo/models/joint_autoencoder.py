@@ -11,6 +11,7 @@ from typing import Any
 from audiozoo.features import Scale
 from audiozoo.features.presets import MUSIC2VEC
 from audiozoo.layers import Activation, classify, keras
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, register
 
 _FILTERS = (16, 32, 64, 128)
@@ -21,15 +22,15 @@ _FILTERS = (16, 32, 64, 128)
     reference=Reference(input_shape=(128, 128, 1), num_classes=8, parameters=728_237),
     paper="Srinivasa, Hebbar, music2vec",
     year=2017,
-    recipe={
-        "epochs": 100,
-        "batch_size": 32,
-        "learning_rate": 1e-3,
-        "patience": 30,
-        "refit": True,
+    recipe=Recipe(
+        epochs=100,
+        batch_size=32,
+        learning_rate=1e-3,
+        patience=30,
+        refit=True,
         # The decoder ends in a sigmoid, so the features must keep the range [0, 1] that the front end gives.
-        "standardize": None,
-    },
+        standardize=None,
+    ),
 )
 def joint_autoencoder(
     input_shape: tuple[int, ...],

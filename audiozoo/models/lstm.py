@@ -12,12 +12,13 @@ from typing import Any, Literal, get_args
 
 from audiozoo.features.presets import MEL_POWER_128X128, MUSIC2VEC
 from audiozoo.layers import Activation, classify, keras, time_first
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, register
 
 Attention = Literal["additive", "self"] | None
 AttentionAt = Literal["between", "sum", "flatten"]
 
-RECURRENT_RECIPE = {"epochs": 100, "batch_size": 32, "learning_rate": 1e-3, "patience": 30, "refit": True}
+RECURRENT_RECIPE = Recipe(epochs=100, batch_size=32, learning_rate=1e-3, patience=30, refit=True)
 """Default training of the recurrent networks. The learning rate in the source, 1e-4, needs ten times as many steps."""
 
 

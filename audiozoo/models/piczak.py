@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from audiozoo.features.presets import PICZAK
 from audiozoo.layers import Activation, classify, keras, require_size
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, Score, register
 
 
@@ -22,15 +23,15 @@ from audiozoo.registry import Reference, Score, register
         Score("ESC-50", "accuracy", 64.55, "short segments, probabilities averaged"),
         Score("ESC-50", "accuracy", 62.85, "long segments, probabilities averaged"),
     ],
-    recipe={
-        "epochs": 300,
-        "min_steps": 3_000,
-        "batch_size": 1_000,
-        "optimizer": "sgd",
-        "learning_rate": 2e-3,
-        "patience": 100,
-        "refit": True,
-    },
+    recipe=Recipe(
+        epochs=300,
+        min_steps=3_000,
+        batch_size=1_000,
+        optimizer="sgd",
+        learning_rate=2e-3,
+        patience=100,
+        refit=True,
+    ),
 )
 def piczak_cnn(
     input_shape: tuple[int, ...],

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from audiozoo.features import LogMel
 from audiozoo.layers import Activation, NormalizationAxis, axis_of, classify, keras, require_size, time_first
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, Score, register
 
 _LOGMEL = LogMel(sample_rate=22_050, duration=64 * 680 / 22_050, frames=64, n_fft=1_024, hop_length=680, n_mels=128)
 """128 mel bands (dB) by 64 frames, one every 31 ms, which is two seconds."""
 
-_RECIPE = {"epochs": 50, "batch_size": 128, "learning_rate": 1e-3, "min_steps": 1_000, "patience": 30, "refit": True}
+_RECIPE = Recipe(epochs=50, batch_size=128, learning_rate=1e-3, min_steps=1_000, patience=30, refit=True)
 """The settings of the library. An epoch takes one window of each clip, so `min_steps` gives a small dataset 1,000 steps."""
 
 

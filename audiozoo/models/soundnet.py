@@ -12,10 +12,11 @@ from typing import Any, Literal
 from audiozoo.features import Waveform
 from audiozoo.layers import Activation, classify, keras, require_size
 from audiozoo.models.lstm import Attention, AttentionAt, recurrent
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, register
 
 _FRONTEND = Waveform(sample_rate=10_000, duration=3.0)
-_RECIPE = {"epochs": 100, "batch_size": 32, "learning_rate": 1e-3, "patience": 30, "refit": True, "standardize": "all"}
+_RECIPE = Recipe(epochs=100, batch_size=32, learning_rate=1e-3, patience=30, refit=True, standardize="all")
 
 _Layer = tuple[int, int, int, int]
 """Filters, kernel, stride, and the size of the pooling that follows (0 for none)."""

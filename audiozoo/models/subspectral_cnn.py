@@ -18,6 +18,7 @@ from audiozoo.layers import (
     sub_band_outputs,
     sub_bands,
 )
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, register
 
 _MAGNITUDE = Spectrogram(sample_rate=16_000, duration=4.096, frames=128, n_fft=1_024, hop_length=512, power=1.0, first_bin=1)
@@ -33,7 +34,7 @@ The source does not state the hop length of this network; half a frame is the ho
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
     aliases=["ssnet"],
-    recipe={"epochs": 60, "batch_size": 16, "learning_rate": 3e-4, "patience": 20, "refit": True},
+    recipe=Recipe(epochs=60, batch_size=16, learning_rate=3e-4, patience=20, refit=True),
 )
 def subspectral_cnn(
     input_shape: tuple[int, ...],

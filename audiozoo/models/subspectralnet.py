@@ -22,6 +22,7 @@ from audiozoo.layers import (
     sub_band_outputs,
     sub_bands,
 )
+from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, Score, register
 
 
@@ -36,7 +37,7 @@ from audiozoo.registry import Reference, Score, register
         Score("DCASE 2018 task 1A", "accuracy", 74.08, "paper, 200 bands by 30 every 10, best epoch on the test fold"),
     ],
     aliases=["sub_spectral_net"],
-    recipe={"epochs": 50, "batch_size": 16, "learning_rate": 1e-3, "patience": 20, "refit": True},
+    recipe=Recipe(epochs=50, batch_size=16, learning_rate=1e-3, patience=20, refit=True),
 )
 def subspectralnet(
     input_shape: tuple[int, ...],

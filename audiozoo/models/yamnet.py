@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiozoo.features.presets import YAMNET
 from audiozoo.layers import Activation, classify, keras
+from audiozoo.recipe import Recipe
 from audiozoo.registry import PretrainedWeights, Reference, Score, register
 from audiozoo.weights import fetch_weights, fold_normalization, layer_arrays, load_weights
 
@@ -79,7 +80,7 @@ def _folded(arrays: Arrays) -> Arrays:
     year=2020,
     scores=[Score("AudioSet", "mAP", 0.306, "the authors' page, evaluation set, balanced")],
     weights={"audioset": _AUDIOSET},
-    recipe={"epochs": 30, "batch_size": 32, "learning_rate": 1e-4, "patience": 10, "refit": True, "standardize": None},
+    recipe=Recipe(epochs=30, batch_size=32, learning_rate=1e-4, patience=10, refit=True, standardize=None),
     load_weights=_load,
 )
 def yamnet(input_shape: tuple[int, ...], num_classes: int, *, activation: Activation = "sigmoid") -> keras.Model:

@@ -1,8 +1,9 @@
 """Training of models on clips, as a recipe describes it."""
 
+from audiozoo.recipe import Recipe
+from audiozoo.registry import recipe_for
 from audiozoo.training.examples import Examples, adapted, frontend_for, target_indices
 from audiozoo.training.fit import Progress, pooled_scores, stage_of, train, train_examples
-from audiozoo.training.recipe import Recipe, recipe_for
 
 __all__ = [
     "Examples",

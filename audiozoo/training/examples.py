@@ -18,8 +18,8 @@ from audiozoo import audio
 from audiozoo.datasets import Clip
 from audiozoo.features import Features, Frontend, Scaler
 from audiozoo.features.extract import load_clip, measure_clip, warm_up
+from audiozoo.recipe import Recipe
 from audiozoo.registry import model_info
-from audiozoo.training.recipe import Recipe
 
 # What is drawn: without these, an epoch's order and its first clip would draw the same numbers, and so would two mixtures.
 _ORDER, _CLIP, _MIX_WAVE, _MIX = 1, 2, 3, 4

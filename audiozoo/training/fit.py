@@ -18,10 +18,10 @@ from audiozoo.classifier import Classifier, KerasScorer
 from audiozoo.datasets import Clip, hold_out, recordings_by_label
 from audiozoo.features import FeatureCache, Frontend, Scaler, extract
 from audiozoo.layers import keras
-from audiozoo.registry import ModelSpec, build, check_options, model_info
+from audiozoo.recipe import Recipe
+from audiozoo.registry import ModelSpec, build, check_options, model_info, recipe_for, split_weights
 from audiozoo.training.examples import Batches, Examples, frontend_for, target_indices
 from audiozoo.training.optimization import LOSSES, optimizer, precision, seeded_dropout
-from audiozoo.training.recipe import Recipe, recipe_for
 
 Progress = Callable[[str, int, int, Mapping[str, float]], Any]
 """Callback of long work: stage, steps done, total number of steps, latest metrics by name."""
@@ -34,7 +34,8 @@ def train(
     *,
     labels: Sequence[str] | None = None,
     frontend: Frontend | None = None,
-    weights: str | os.PathLike[str] | None = None,
+    weights: str | None = None,
+    weights_file: str | os.PathLike[str] | None = None,
     strict: bool = True,
     workers: int = 2,
     cache: FeatureCache | None = None,
@@ -49,9 +50,10 @@ def train(
         recipe: Hyperparameters; `None` takes those of the model, `recipe_for(name)`.
         labels: Names of the classes in the order of the outputs; `None` sorts all labels that occur.
         frontend: Front end that computes the features; `None` takes the model's own, adapted to the clips (`frontend_for`).
-        weights: Initial weights, as for `build`: a name in ``model_info(name).weights`` or a file. With another number of
-            classes than the published one, the last layer starts from random weights. Published weights expect features
-            that are not standardised, so the recipes of their models have ``standardize=None``.
+        weights: Name of published initial weights, see ``model_info(name).weights``. With another number of classes than the
+            published one, the last layer starts from random weights. Published weights expect features that are not
+            standardised, so the recipes of their models have ``standardize=None``.
+        weights_file: Path of a file of initial weights, as for `build`.
         strict: Raise if a clip cannot be read; otherwise it is left out and named in ``classifier.about["failures"]``.
         workers: Number of threads that prepare augmented batches ahead; 0 prepares them in the training thread. The number
             changes the time of the training only, not its result.
@@ -68,6 +70,7 @@ def train(
             unknown.
     """
     check_options(model_info(name), options)
+    weights, weights_file = split_weights(weights, weights_file, model_info(name).weights)
     frontend = frontend or frontend_for(name, clips)
     classes = tuple(sorted({clip.label for clip in clips})) if labels is None else tuple(labels)
     targets = target_indices(clips, classes)
@@ -82,6 +85,7 @@ def train(
         recipe or recipe_for(name),
         frontend,
         weights=weights,
+        weights_file=weights_file,
         workers=workers,
         options=options,
         progress=progress,
@@ -97,7 +101,8 @@ def train_examples(
     recipe: Recipe,
     frontend: Frontend,
     *,
-    weights: str | os.PathLike[str] | None = None,
+    weights: str | None = None,
+    weights_file: str | os.PathLike[str] | None = None,
     workers: int = 2,
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -137,8 +142,7 @@ def train_examples(
             refuse_unknown("class in ByClass", part.transforms if isinstance(part, ByClass) else (), classes)
     # The options of the caller come last, so they can switch the auxiliary outputs off.
     used = {**_auxiliary(spec), **(options or {})}
-    run = _Run(spec, recipe, frontend, tuple(classes), used, weights=weights, workers=workers, progress=progress)
-    return run.fit(examples)
+    return _Run(spec, recipe, frontend, tuple(classes), used, weights, weights_file, workers, progress).fit(examples)
 
 
 def _check_classes(classes: Sequence[str], targets: np.ndarray) -> None:
@@ -167,7 +171,8 @@ class _Run:
     frontend: Frontend
     classes: tuple[str, ...]
     options: dict[str, Any]
-    weights: str | os.PathLike[str] | None
+    weights: str | None
+    weights_file: str | os.PathLike[str] | None
     workers: int
     progress: Progress | None
 
@@ -228,6 +233,7 @@ class _Run:
                 len(self.classes),
                 input_shape=self.frontend.shape,
                 weights=self.weights,
+                weights_file=self.weights_file,
                 seed=self.recipe.seed,
                 **self.options,
             )
@@ -245,7 +251,7 @@ class _Run:
     def _about(self, clips: int, watch: _Watch) -> dict[str, Any]:
         return {
             "model": self.spec.name,
-            "weights": None if self.weights is None else Path(self.weights).name,
+            "weights": self.weights if self.weights_file is None else Path(self.weights_file).name,
             "options": self.options,
             "parameters": watch.model.count_params(),
             "recipe": self.recipe.to_config(),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from audiozoo.layers import keras
-from audiozoo.training.recipe import Recipe
+from audiozoo.recipe import Recipe
 
 LOSSES: dict[str, Callable[[float], Any]] = {
     "softmax": lambda smoothing: keras.losses.CategoricalCrossentropy(label_smoothing=smoothing),

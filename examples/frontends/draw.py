@@ -3,7 +3,7 @@
 python examples/frontends/draw.py
 """
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import audiozoo
@@ -26,7 +26,7 @@ from audiozoo.report import sound_picture
 
 HERE = Path(__file__).parent
 SIZES = {"n_fft": 1_024, "hop_length": 256}
-FRONTENDS = {
+CHOSEN = {
     "waveform": Waveform(scaling="peak"),
     "spectrogram": Spectrogram(**SIZES, compression="db"),
     "magnitude-phase": Spectrogram(**SIZES, compression="db", representation="magnitude_phase"),
@@ -44,10 +44,26 @@ FRONTENDS = {
     "stack": Stack(of=(LogMel(**SIZES, n_mels=12), Chroma(**SIZES))),
     "scale": Scale(of=LogMel(**SIZES, n_mels=64), by="minmax"),
 }
+
+
+def example(kind):
+    """Build a front end of the package at its defaults; one that changes others gets a log-mel spectrogram."""
+    needs = [field.name for field in fields(kind) if field.init and field.default is field.default_factory is MISSING]
+    return kind(**dict.fromkeys(needs, LogMel(**SIZES, n_mels=64)))
+
+
+def all_frontends():
+    """Return the chosen settings, and the defaults of every front end that none of them shows."""
+    kinds = {getattr(audiozoo.features, name, None) for name in Frontend.names().values()} - {None}
+    left = kinds - {type(frontend) for frontend in CHOSEN.values()}
+    return {**CHOSEN, **{kind.__name__.lower(): example(kind) for kind in sorted(left, key=lambda kind: kind.__name__)}}
+
+
+FRONTENDS = all_frontends()
 PAGE = """# Every front end on one sound
 
-The sound is a clip of the class "{kind}" from the synthetic dataset. `python examples/frontends/draw.py` draws the pictures and
-writes this page; `audiozoo plot FILE --frontend NAME` draws your own sounds.
+One clip of the kind "{kind}" of the synthetic dataset. `python benchmarks/generate.py frontends` draws the pictures;
+`audiozoo plot FILE --frontend NAME` draws your own sounds.
 
 {pictures}
 """
@@ -63,15 +79,19 @@ def written(value):
     return f"{type(value).__name__}({', '.join(f'{name}={written(getattr(value, name))}' for name in chosen)})"
 
 
+def page(names=tuple(FRONTENDS), kind="bell"):
+    """Return the text of the page: each front end as code, with its picture."""
+    shown = "\n\n".join(f"## {name}\n\n`{written(FRONTENDS[name])}`\n\n![{name}]({name}.png)" for name in names)
+    return PAGE.format(kind=kind, pictures=f"{shown}\n\n## before and after cleaning\n\n![cleaning](cleaning.png)")
+
+
 def main(folder=HERE, names=tuple(FRONTENDS), kind="bell"):
     clip = next(clip for clip in audiozoo.load_dataset("synthetic").clips if clip.label == kind)
     for name in names:
         sound_picture(clip.path, [FRONTENDS[name]], folder / f"{name}.png", title=kind)
     step = TrimSilence(top_db=20.0)
     sound_picture(clip.path, [FRONTENDS["logmel"]], folder / "cleaning.png", clean=[step], title=kind)
-    shown = "\n\n".join(f"## {name}\n\n`{written(FRONTENDS[name])}`\n\n![{name}]({name}.png)" for name in names)
-    page = PAGE.format(kind=kind, pictures=f"{shown}\n\n## Before and after cleaning\n\n![cleaning](cleaning.png)")
-    (folder / "README.md").write_text(page, encoding="utf-8")
+    (folder / "README.md").write_text(page(names, kind), encoding="utf-8")
 
 
 if __name__ == "__main__":

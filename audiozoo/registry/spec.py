@@ -1,0 +1,121 @@
+"""What the registry knows about a model, as values."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from audiozoo.features import Frontend
+from audiozoo.recipe import Recipe
+
+if TYPE_CHECKING:
+    import keras
+
+Builder = Callable[..., "keras.Model"]
+InputKind = Literal["waveform", "spectral", "vector"]
+
+KINDS: dict[int, InputKind] = {1: "vector", 2: "waveform", 3: "spectral"}
+"""The kind of input by its number of axes."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A published configuration and its number of parameters. A test builds every one and counts.
+
+    Args:
+        input_shape: Shape of one window, without the batch axis.
+        num_classes: Number of classes.
+        parameters: Number of all weights, trainable or not.
+        options: Options of the builder that differ from its defaults.
+    """
+
+    input_shape: tuple[int, ...]
+    num_classes: int
+    parameters: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A published result.
+
+    Args:
+        dataset: Name of the dataset, such as "ESC-10".
+        metric: Name of the metric, such as "accuracy".
+        value: Value in percent, or as a fraction for MAP.
+        source: Where the result was published, and with which protocol.
+    """
+
+    dataset: str
+    metric: str
+    value: float
+    source: str
+
+
+@dataclass(frozen=True)
+class PretrainedWeights:
+    """Weights that somebody published for a model.
+
+    Args:
+        url: Address of the file.
+        sha256: Checksum of the file, hexadecimal.
+        licence: Licence of the weights, such as "Apache-2.0".
+        labels: Classes that the weights were trained on, in the order of the model's output.
+    """
+
+    url: str
+    sha256: str
+    licence: str
+    labels: tuple[str, ...]
+
+
+WeightsLoader = Callable[["keras.Model", PretrainedWeights | Path], None]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything known about a model without building it.
+
+    Args:
+        name: Name in the registry.
+        builder: Function ``builder(input_shape, num_classes, **options)`` that returns the Keras model.
+        frontend: Frontend that the model was designed for.
+        reference: Published configuration.
+        description: Description in one line.
+        paper: Paper or repository that the model comes from.
+        year: Year of publication.
+        scores: Published results.
+        aliases: Other names.
+        formerly: Names that the model had in an earlier version; they still work, with a DeprecationWarning.
+        recipe: Training settings.
+        weights: Published weights by the name that `build` takes.
+        load_weights: Function that puts published weights, or those in a file of the same format, into a model.
+    """
+
+    name: str
+    builder: Builder
+    frontend: Frontend
+    reference: Reference
+    description: str
+    paper: str
+    year: int
+    scores: tuple[Score, ...] = ()
+    aliases: tuple[str, ...] = ()
+    formerly: tuple[str, ...] = ()
+    recipe: Recipe = field(default_factory=Recipe)
+    weights: Mapping[str, PretrainedWeights] = field(default_factory=dict)
+    load_weights: WeightsLoader | None = None
+
+    @property
+    def input(self) -> InputKind:
+        """The kind of input: "waveform", "spectral" or "vector"."""
+        return KINDS[len(self.frontend.shape)]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The builder's options and their defaults."""
+        parameters = inspect.signature(self.builder).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}

@@ -1,0 +1,275 @@
+"""The table of models: registering, listing and looking up. Nothing here loads Keras."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any
+
+from audiozoo.checks import refuse_unknown, unknown_name
+from audiozoo.config import import_all
+from audiozoo.features import Frontend
+from audiozoo.recipe import Recipe
+from audiozoo.registry.spec import KINDS, Builder, InputKind, ModelSpec, PretrainedWeights, Reference, Score, WeightsLoader
+
+_SPECS: dict[str, ModelSpec] = {}
+_ALIASES: dict[str, str] = {}
+_FORMER_NAMES: dict[str, str] = {}
+
+
+def register(
+    *,
+    frontend: Frontend,
+    reference: Reference,
+    paper: str,
+    year: int,
+    scores: Sequence[Score] = (),
+    aliases: Sequence[str] = (),
+    formerly: Sequence[str] = (),
+    recipe: Recipe | None = None,
+    weights: Mapping[str, PretrainedWeights] | None = None,
+    load_weights: WeightsLoader | None = None,
+) -> Callable[[Builder], Builder]:
+    """Register the decorated builder as a model of the builder's name.
+
+    The builder takes ``(input_shape, num_classes, *, ...)``. Its options are keyword-only and have defaults. It returns a Keras
+    model whose last layers are named `embedding`, `logits` and `probabilities`. The first line of its docstring is the
+    model's description.
+
+    An installed package adds models with an entry point in the group "audiozoo.models" that names the module which registers
+    them.
+
+    Args:
+        frontend: Frontend that the model was designed for.
+        reference: Published configuration and its number of parameters.
+        paper: Paper or repository that the model comes from.
+        year: Year of publication.
+        scores: Published results.
+        aliases: Other names of the model.
+        formerly: Names that the model had in an earlier version; they still work, with a DeprecationWarning.
+        recipe: Training settings; `None` means ``Recipe()``.
+        weights: Published weights by name.
+        load_weights: Function that puts published weights, or those in a file of the same format, into a model. `None` means
+            that the published files are Keras' own.
+
+    Returns:
+        A decorator that returns the builder unchanged.
+
+    Raises:
+        ValueError: The name or an alias is taken, or the builder has no docstring.
+    """
+
+    def add(builder: Builder) -> Builder:
+        name = builder.__name__
+        for taken in (name, *aliases, *formerly):
+            if (known := _ALIASES.get(taken, _FORMER_NAMES.get(taken, taken))) in _SPECS:
+                raise ValueError(f"a model named {taken!r} is registered already, choose another name: {_SPECS[known]}")
+        if not builder.__doc__:
+            raise ValueError(f"the builder {name} needs a docstring; its first line is the model's description")
+        _SPECS[name] = ModelSpec(
+            name=name,
+            builder=builder,
+            frontend=frontend,
+            reference=reference,
+            description=builder.__doc__.strip().splitlines()[0],
+            paper=paper,
+            year=year,
+            scores=tuple(scores),
+            aliases=tuple(aliases),
+            formerly=tuple(formerly),
+            recipe=_typed(recipe),
+            weights=dict(weights or {}),
+            load_weights=load_weights,
+        )
+        _ALIASES.update(dict.fromkeys(aliases, name))
+        _FORMER_NAMES.update(dict.fromkeys(formerly, name))
+        return builder
+
+    return add
+
+
+def register_variant(
+    name: str,
+    builder: Builder,
+    *,
+    options: Mapping[str, Any],
+    parameters: int,
+    num_classes: int | None = None,
+    description: str = "",
+    **facts: Any,
+) -> Builder:
+    """Register a model that is another registered model with some options fixed.
+
+    The variant has its own name, number of parameters, scores and weights. It takes the frontend, paper, year and recipe of
+    the other model, unless they are given here, and the other model's remaining options.
+
+    Args:
+        name: Name of the variant.
+        builder: Builder of the other model, which must be registered.
+        options: Options of `builder` and the values that they have in the variant.
+        parameters: Number of weights of the variant in its published configuration.
+        num_classes: Number of classes in the published configuration; `None` means as for the other model.
+        description: Description in one line; "" means the other model's name and the fixed options.
+        **facts: Arguments of `register` that differ from the other model: `frontend`, `paper`, `year`, `scores`, `aliases`,
+            `formerly`, `recipe`, `weights` or `load_weights`.
+
+    Returns:
+        The builder of the variant.
+
+    Raises:
+        ValueError: The builder is not registered, it has no such option, or a name is taken.
+
+    >>> from audiozoo.models.lstm import lstm_stacked
+    >>> spare = register_variant("my_lstm", lstm_stacked, options={"attention": "additive"}, parameters=321_926)
+    >>> model_info("my_lstm").description
+    "`lstm_stacked` with attention='additive'."
+    """
+    base = _SPECS.get(builder.__name__)
+    if base is None or base.builder is not builder:
+        raise ValueError(f"a variant needs the builder of a registered model, got {builder.__name__!r}: register it first")
+    refuse_unknown(f"option of {base.name}", options, base.options)
+    frontend = facts.pop("frontend", base.frontend)
+    reference = replace(
+        base.reference,
+        input_shape=frontend.shape,
+        num_classes=num_classes or base.reference.num_classes,
+        parameters=parameters,
+        options={option: value for option, value in base.reference.options.items() if option not in options},
+    )
+    inherited = {fact: getattr(base, fact) for fact in ("paper", "year", "recipe", "load_weights")}
+    fixed = ", ".join(f"{option}={value!r}" for option, value in options.items())
+    variant = _with_options(name, base, options, description or f"`{base.name}` with {fixed}.")
+    return register(frontend=frontend, reference=reference, **{**inherited, **facts})(variant)
+
+
+def _with_options(name: str, base: ModelSpec, fixed: Mapping[str, Any], description: str) -> Builder:
+    def build_variant(input_shape: tuple[int, ...], num_classes: int, **options: Any) -> Any:
+        model = base.builder(input_shape, num_classes, **fixed, **options)
+        model.name = name
+        return model
+
+    # The signature is where the registry reads a builder's options from: the fixed ones are options no more.
+    signature = inspect.signature(base.builder)
+    free = [parameter for parameter in signature.parameters.values() if parameter.name not in fixed]
+    build_variant.__signature__ = signature.replace(parameters=free)  # type: ignore[attr-defined]
+    build_variant.__name__ = build_variant.__qualname__ = name
+    build_variant.__module__ = base.builder.__module__
+    build_variant.__doc__ = f"{description}\n\n{inspect.cleandoc(base.builder.__doc__ or '')}"
+    return build_variant
+
+
+def _typed(recipe: Recipe | Mapping[str, Any] | None) -> Recipe:
+    if isinstance(recipe, Mapping):
+        warnings.warn(
+            "register(recipe={...}) is deprecated: pass a value, recipe=audiozoo.Recipe(...)", DeprecationWarning, stacklevel=3
+        )
+        return Recipe(**recipe)
+    return recipe or Recipe()
+
+
+def _specs() -> dict[str, ModelSpec]:
+    import_all("audiozoo.models")
+    _load_plugins()
+    return _SPECS
+
+
+@cache
+def _load_plugins() -> None:
+    """Load the models of installed packages; a broken package is left out with a warning."""
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group="audiozoo.models"):
+        try:
+            point.load()
+        except Exception as error:  # whatever it is, the other models still work
+            warnings.warn(
+                f"the models {point.name!r} of {point.value!r} are left out: loading them raised {error!r}. "
+                "Repair or uninstall the package that brings them",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+
+def list_models(
+    pattern: str | Sequence[str] = "*",
+    *,
+    exclude: str | Sequence[str] = (),
+    input: InputKind | None = None,
+    pretrained: bool = False,
+    min_parameters: int = 0,
+    max_parameters: float = math.inf,
+) -> list[str]:
+    """List the names of the models that fulfil all conditions.
+
+    Args:
+        pattern: Glob or globs; the name or an alias must match at least one.
+        exclude: Glob or globs; the name must match none.
+        input: Kind of input: "waveform", "spectral" or "vector"; `None` means any.
+        pretrained: Whether to list only models with published weights.
+        min_parameters: Smallest number of parameters of the reference configuration.
+        max_parameters: Largest number of parameters of the reference configuration.
+
+    Returns:
+        The names in alphabetical order, with numbers in names in numerical order.
+
+    Raises:
+        ValueError: An unknown kind of input.
+
+    >>> list_models("feature_*")
+    ['feature_cnn', 'feature_mlp']
+    """
+    if input is not None and input not in KINDS.values():
+        raise unknown_name("input", input, KINDS.values())
+    wanted, unwanted = _globs(pattern), _globs(exclude)
+    names = [
+        name
+        for name, spec in _specs().items()
+        if any(fnmatchcase(called, glob) for glob in wanted for called in (name, *spec.aliases))
+        and not any(fnmatchcase(name, glob) for glob in unwanted)
+        and input in (None, spec.input)
+        and (spec.weights or not pretrained)
+        and min_parameters <= spec.reference.parameters <= max_parameters
+    ]
+    return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
+
+
+def _globs(patterns: str | Sequence[str]) -> Sequence[str]:
+    return [patterns] if isinstance(patterns, str) else patterns
+
+
+def current_name(name: str) -> str:
+    """Return today's name of a model for that name, an alias or a former name, as old files have it; other names stay."""
+    _specs()
+    return _ALIASES.get(name, _FORMER_NAMES.get(name, name))
+
+
+def model_info(name: str) -> ModelSpec:
+    """Return what is known about a model, by its name or an alias, without building it.
+
+    Raises:
+        ValueError: An unknown name; the message proposes the nearest names.
+    """
+    specs = _specs()
+    if name in _FORMER_NAMES:
+        message = f"the model {name!r} is now named {_FORMER_NAMES[name]!r}; the next version will not know the old name"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+    name = current_name(name)
+    if name not in specs:
+        raise unknown_name("model", name, [*specs, *_ALIASES])
+    return specs[name]
+
+
+def recipe_for(name: str, **changes: Any) -> Recipe:
+    """Return the recipe that a model is registered with, with some fields changed.
+
+    Raises:
+        ValueError: An unknown model or field (the message proposes the nearest name), or a value that `Recipe` refuses.
+    """
+    refuse_unknown("recipe field", changes, [field.name for field in fields(Recipe)])
+    return replace(model_info(name).recipe, **changes)
