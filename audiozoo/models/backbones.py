@@ -85,9 +85,9 @@ def resnet_lstm(
         num_classes: Number of classes.
         backbone: Name of the network in keras.applications: "ResNet50", "VGG16", "InceptionV3", "DenseNet121",
             "MobileNetV2" or "EfficientNetB0".
-        backbone_weights: "imagenet" loads the backbone's ImageNet weights, which Keras downloads once. A single channel is then repeated
-            three times, and standardised features are scaled to the range of the pixels that the backbone was trained on.
-            `None` leaves the random initialisation.
+        backbone_weights: "imagenet" loads the backbone's ImageNet weights, which Keras downloads once. A single channel is then
+            repeated three times, and standardised features are scaled to the range of the pixels that the backbone was trained
+            on. `None` leaves the random initialisation.
         bidirectional: Whether the recurrent layers run in both directions.
         attention: "additive" or "self" attention over the frames, or `None`, as published.
         attention_at: Place of the attention: "between" the recurrent layers, or after them, where "sum" adds the weighted
@@ -144,8 +144,8 @@ def mobilenet_v2(
     Args:
         input_shape: ``(bands, frames, channels)``, at least 32 by 32.
         num_classes: Number of classes.
-        backbone_weights: "imagenet" loads the ImageNet weights, which Keras downloads once. A single channel is then repeated three
-            times, and standardised features are scaled to pixels from -1 to 1. `None` leaves the random initialisation.
+        backbone_weights: "imagenet" loads the ImageNet weights, which Keras downloads once. A single channel is then repeated
+            three times, and standardised features are scaled to pixels from -1 to 1. `None` leaves the random initialisation.
         normalization_momentum: Momentum of batch normalisation. The source's 0.999 needs tens of thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
 
@@ -183,8 +183,8 @@ def inception_transfer(
     Args:
         input_shape: ``(bands, frames, channels)``, at least 75 by 75.
         num_classes: Number of classes.
-        backbone_weights: "imagenet" loads the ImageNet weights, which Keras downloads once. A single channel is then repeated three
-            times, and standardised features are scaled to pixels from -1 to 1. `None` leaves the random initialisation.
+        backbone_weights: "imagenet" loads the ImageNet weights, which Keras downloads once. A single channel is then repeated
+            three times, and standardised features are scaled to pixels from -1 to 1. `None` leaves the random initialisation.
         trainable: Whether training changes the whole network, or only the last layer.
         normalization_momentum: Momentum of batch normalisation. The usual 0.99 settles only after thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
