@@ -22,7 +22,7 @@ from audiozoo.features import (
     ReduceNoise,
     RemoveDC,
     RemoveSilence,
-    Step,
+    CleaningStep,
     TrimSilence,
     loudness,
     non_silent,
@@ -95,7 +95,7 @@ def test_whatever_the_wave(step, kind, length, rate, seed):
 
 @EACH
 def test_config_round_trip_gives_the_same_bits(step, rng):
-    again = Step.from_config(json.loads(json.dumps(step.to_config())))
+    again = CleaningStep.from_config(json.loads(json.dumps(step.to_config())))
     wave = rng.uniform(-0.5, 0.5, (4_000, 2))
     assert again == step
     assert hash(again) == hash(step)
@@ -138,8 +138,8 @@ def test_the_wave_is_checked(step):
         (lambda: NormalizePeak(peak=0), "peak"),
         (lambda: PreEmphasis(coefficient=1.5), "coefficient"),
         (lambda: loudness(HISS, 3_999), "at least 4000 Hz.*resample"),
-        (lambda: Step.from_config({"class": "TrimSilense"}), "did you mean 'TrimSilence'"),
-        (lambda: Step.from_config({"class": "TrimSilence", "topdb": 3}), "did you mean 'top_db'"),
+        (lambda: CleaningStep.from_config({"class": "TrimSilense"}), "did you mean 'TrimSilence'"),
+        (lambda: CleaningStep.from_config({"class": "TrimSilence", "topdb": 3}), "did you mean 'top_db'"),
     ],
 )
 def test_refuses_impossible_settings(make, reason):
