@@ -13,8 +13,9 @@ from conftest import tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiozoo import audio
+from audiozoo import audio, features
 from audiozoo.features import (
+    CleaningStep,
     NoiseClip,
     NormalizeLoudness,
     NormalizePeak,
@@ -22,7 +23,6 @@ from audiozoo.features import (
     ReduceNoise,
     RemoveDC,
     RemoveSilence,
-    CleaningStep,
     TrimSilence,
     loudness,
     non_silent,
@@ -101,6 +101,14 @@ def test_config_round_trip_gives_the_same_bits(step, rng):
     assert hash(again) == hash(step)
     assert again.key == step.key
     assert np.array_equal(again(wave, 16_000), step(wave, 16_000))
+
+
+def test_the_former_name_of_the_base_class_warns():
+    for module in (features, sys.modules["audiozoo.features.cleaning"]):
+        with pytest.warns(DeprecationWarning, match="CleaningStep"):
+            assert module.Step is CleaningStep
+        with pytest.raises(AttributeError, match="Stap"):
+            _ = module.Stap
 
 
 def test_keys_differ():

@@ -114,10 +114,7 @@ def _check_silence(top_db: float, frame_length: int, hop_length: int) -> None:
         )
 
 
-_SPANS = list[tuple[int, int]]
-
-
-def _kept(wave: np.ndarray, spans: _SPANS) -> np.ndarray:
+def _kept(wave: np.ndarray, spans: list[tuple[int, int]]) -> np.ndarray:
     """Join spans of a wave; return the whole wave if too little would remain."""
     kept = np.concatenate([wave[:0], *(wave[start:end] for start, end in spans)])
     # Other functions would take a wave with fewer samples than channels for a transposed one.
@@ -198,7 +195,9 @@ class NoiseClip(Configured):
     def __post_init__(self) -> None:
         wave, _ = audio.check_wave(self.wave, self.sample_rate, name="noise clip")
         if not wave.any():
-            raise ValueError("a noise clip must contain noise, got digital silence: choose a part of the recording with noise only")
+            raise ValueError(
+                "a noise clip must contain noise, got digital silence: choose a part of the recording with noise only"
+            )
         if len(wave) < _SHORTEST_NOISE * self.sample_rate:
             raise ValueError(f"a noise clip must last {_SHORTEST_NOISE} s or more, got {len(wave) / self.sample_rate:.4f} s")
 
@@ -215,7 +214,9 @@ class NoiseClip(Configured):
         """
         wave, sample_rate = audio.check_wave(wave, sample_rate, name="noise clip")
         if len(wave) > _LONGEST_NOISE:
-            raise ValueError(f"a noise clip is saved inside the model and has at most {_LONGEST_NOISE} samples, got {len(wave)}")
+            raise ValueError(
+                f"a noise clip is saved inside the model and has at most {_LONGEST_NOISE} samples, got {len(wave)}"
+            )
         packed = zlib.compress(audio.set_channels(wave, 1).astype("<f4").tobytes())
         return cls(sample_rate=sample_rate, samples=base64.b64encode(packed).decode("ascii"))
 
@@ -232,7 +233,9 @@ class NoiseClip(Configured):
             # A file from anywhere may contain the text, so the size of the decompressed data is bounded.
             data = inflate.decompress(base64.b64decode(self.samples, validate=True), 4 * _LONGEST_NOISE + 1)
         except (TypeError, ValueError, zlib.error) as error:
-            raise ValueError(f"samples must be base64 of zlib of float32 ({error}): make a noise clip with NoiseClip.of") from error
+            raise ValueError(
+                f"samples must be base64 of zlib of float32 ({error}): make a noise clip with NoiseClip.of"
+            ) from error
         if not inflate.eof or len(data) % 4:
             raise ValueError(
                 f"a noise clip has whole float32 samples, at most {_LONGEST_NOISE}, got a text that is cut short or longer"
@@ -285,7 +288,7 @@ class ReduceNoise(CleaningStep):
     def _apply(self, wave: np.ndarray, sample_rate: float) -> np.ndarray:
         if sample_rate < _GATE_LOWEST_RATE:
             raise ValueError(
-                f"noise reduction needs a sample rate of at least {_GATE_LOWEST_RATE} Hz, got {sample_rate} Hz: resample the wave"
+                f"noise reduction needs a sample rate of at least {_GATE_LOWEST_RATE} Hz, got {sample_rate}: resample the wave"
             )
         n_fft = 2 ** round(math.log2(_GATE_SECONDS * sample_rate))
         if len(wave) < n_fft and self.noise is None:

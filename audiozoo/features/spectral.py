@@ -263,9 +263,7 @@ class LogMel(Framed):
         check_deltas(self.deltas, width=self.delta_width, frames=self.frame_count)
         self.filterbank  # noqa: B018  an impossible filterbank must fail here and not at the first sound
         known = ("db", "log", "pcen", None)
-        check_compression(
-            self.compression, reference=self.reference, top_db=self.top_db, offset=self.offset, choices=known
-        )
+        check_compression(self.compression, reference=self.reference, top_db=self.top_db, offset=self.offset, choices=known)
         if not isinstance(self.pcen, Pcen):
             raise ValueError(f"pcen must be a Pcen, got {self.pcen!r}")
 

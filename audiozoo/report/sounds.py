@@ -11,7 +11,7 @@ import numpy as np
 
 from audiozoo import audio
 from audiozoo.classifier import Classifier, KerasScorer
-from audiozoo.features import Axis, Frontend, Stack, CleaningStep, Waveform
+from audiozoo.features import Axis, CleaningStep, Frontend, Stack, Waveform
 from audiozoo.files import replacing
 
 _TICKS = 6

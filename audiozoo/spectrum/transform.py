@@ -111,7 +111,7 @@ class Stft:
         return frame_count(samples, length, self.hop_length, self.framing)
 
     def times(self, frames: int, sample_rate: float) -> np.ndarray:
-        """Return the centre of each of the first `frames` frames (seconds from the start of the wave), float64 ``(frames,)``."""
+        """Return the centres of the first `frames` frames (seconds from the start of the wave), float64 ``(frames,)``."""
         first = 0 if self.framing == "center" else self.win_length / 2
         return (first + self.hop_length * np.arange(frames)) / sample_rate
 
