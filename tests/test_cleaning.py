@@ -3,13 +3,13 @@ import json
 import subprocess
 import sys
 import zlib
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import librosa
 import noisereduce
 import numpy as np
 import pytest
-from conftest import tone
+from conftest import documented, tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -103,6 +103,14 @@ def test_config_round_trip_gives_the_same_bits(step, rng):
     assert np.array_equal(again(wave, 16_000), step(wave, 16_000))
 
 
+@EACH
+def test_a_step_declares_and_documents_all_its_fields(step):
+    names = {field.name for field in fields(step)}
+    assert type(step).__bases__ == (CleaningStep,)
+    assert names <= type(step).__dict__.get("__annotations__", {}).keys()
+    assert documented(type(step)) == names
+
+
 def test_the_former_name_of_the_base_class_warns():
     for module in (features, sys.modules["audiozoo.features.cleaning"]):
         with pytest.warns(DeprecationWarning, match="CleaningStep"):
@@ -146,7 +154,7 @@ def test_the_wave_is_checked(step):
         (lambda: NormalizePeak(peak=0), "peak"),
         (lambda: PreEmphasis(coefficient=1.5), "coefficient"),
         (lambda: loudness(HISS, 3_999), "at least 4000 Hz.*resample"),
-        (lambda: CleaningStep.from_config({"class": "TrimSilense"}), "did you mean 'TrimSilence'"),
+        (lambda: CleaningStep.from_config({"class": "TrimSilense"}), "unknown cleaning step .*did you mean 'TrimSilence'"),
         (lambda: CleaningStep.from_config({"class": "TrimSilence", "topdb": 3}), "did you mean 'top_db'"),
     ],
 )

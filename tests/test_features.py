@@ -1,12 +1,10 @@
-import inspect
 import json
-import re
 from dataclasses import dataclass, fields, replace
 
 import librosa
 import numpy as np
 import pytest
-from conftest import tone
+from conftest import documented, tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -113,12 +111,6 @@ def test_the_input_is_not_changed(frontend, rng):
     wave.flags.writeable = False
     frontend(wave)
     assert np.array_equal(wave, before)
-
-
-def documented(kind):
-    """Return the names in the Args section of a class's own docstring."""
-    sections = re.split(r"^(\w+):", inspect.cleandoc(kind.__dict__["__doc__"]), flags=re.MULTILINE)
-    return set(re.findall(r"^ {4}(\w+): \S", sections[sections.index("Args") + 1], flags=re.MULTILINE))
 
 
 KINDS = sorted({type(frontend) for frontend in FRONTENDS}, key=lambda kind: kind.__name__)

@@ -7,10 +7,8 @@ from audiozoo.features.cache import CacheInfo, FeatureCache
 from audiozoo.features.cepstral import GFCC, MFCC
 from audiozoo.features.cleaning import (
     CleaningStep,
-    NoiseClip,
     NormalizePeak,
     PreEmphasis,
-    ReduceNoise,
     RemoveDC,
     RemoveSilence,
     TrimSilence,
@@ -22,6 +20,7 @@ from audiozoo.features.extract import Features, extract
 from audiozoo.features.framed import Framed
 from audiozoo.features.frontends import Axis, Frontend, Waveform
 from audiozoo.features.loudness import NormalizeLoudness, loudness
+from audiozoo.features.noise import NoiseClip, ReduceNoise
 from audiozoo.features.pitch import CQT, Chroma
 from audiozoo.features.presets import list_presets, preset
 from audiozoo.features.scaler import Scaler
