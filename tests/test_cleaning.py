@@ -1,4 +1,5 @@
 import base64
+import inspect
 import json
 import subprocess
 import sys
@@ -107,7 +108,7 @@ def test_config_round_trip_gives_the_same_bits(step, rng):
 def test_a_step_declares_and_documents_all_its_fields(step):
     names = {field.name for field in fields(step)}
     assert type(step).__bases__ == (CleaningStep,)
-    assert names <= type(step).__dict__.get("__annotations__", {}).keys()
+    assert names <= inspect.get_annotations(type(step)).keys()
     assert documented(type(step)) == names
 
 

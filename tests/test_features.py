@@ -1,3 +1,4 @@
+import inspect
 import json
 from dataclasses import dataclass, fields, replace
 
@@ -119,7 +120,7 @@ KINDS = sorted({type(frontend) for frontend in FRONTENDS}, key=lambda kind: kind
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_class_declares_and_documents_all_its_fields(kind):
     names = {field.name for field in fields(kind) if field.init}
-    assert names <= kind.__annotations__.keys()
+    assert names <= inspect.get_annotations(kind).keys()
     assert documented(kind) == names
 
 
