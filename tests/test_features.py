@@ -546,8 +546,8 @@ def test_axis_and_times_fit_the_shape(frontend):
 def test_the_axis_says_where_a_tone_lies():
     wave = tone(997, 0.5, 8_000)
     for frontend in (LogMel(**FRAMED, n_mels=40), Spectrogram(**FRAMED, first_bin=2), CQT(**SMALL, n_bins=36, fmin=220.0)):
-        row = frontend(wave).mean(axis=1)[:, 0].argmax()
-        assert frontend.axis.values[row] == pytest.approx(997, rel=0.05)
+        loudest = frontend(wave).mean(axis=1)[:, 0].argmax()
+        assert frontend.axis.values[loudest] == pytest.approx(997, rel=0.05)
 
 
 def test_windows_from_pieces_are_those_of_the_whole(rng):

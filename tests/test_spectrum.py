@@ -63,16 +63,16 @@ def test_gammatone_filterbank_equals_scipys_filters():
 
     ours = spectrum.gammatone_filterbank(16_000, 1_024, 6, fmin=300.0, fmax=7_000.0)
     corner = 9.26449 * 24.7
-    for row, centre in zip(
+    for response_of_band, centre in zip(
         ours, (300 + corner) * ((7_000 + corner) / (300 + corner)) ** (np.arange(6) / 6) - corner, strict=True
     ):
         _, response = signal.freqz(*signal.gammatone(centre, "iir", fs=16_000), worN=1_024, whole=True)
         magnitude = np.abs(response[:513])
-        assert np.allclose(row, magnitude / magnitude.max(), atol=1e-4)
+        assert np.allclose(response_of_band, magnitude / magnitude.max(), atol=1e-4)
 
 
 @pytest.mark.parametrize(("rate", "n_bands"), [(1_000, 500), (192_000, 3), (1e9, 64)])
-def test_gammatone_rows_are_finite_with_a_maximum_of_one_and_rising_peaks(rate, n_bands):
+def test_gammatone_filters_are_finite_with_a_maximum_of_one_and_rising_peaks(rate, n_bands):
     filters = spectrum.gammatone_filterbank(rate, 1_024, n_bands)
     assert np.isfinite(filters).all()
     assert (filters.max(axis=1) == 1).all()

@@ -17,12 +17,10 @@ from audiozoo.features.frontends import Axis
 
 @lru_cache(maxsize=32)
 def dct_matrix(coefficients: int, bands: int) -> np.ndarray:
-    """Return the first columns of the orthonormal cosine transform of type 2, float32 ``(bands, coefficients)``.
-
-    A product with this matrix is faster than an FFT-based transform of every frame, which would compute all coefficients.
-    """
+    """Return the first columns of the orthonormal cosine transform of type 2, float32 ``(bands, coefficients)``."""
     from scipy.fft import dct
 
+    # The transform of the unit vectors is its matrix. An exported model multiplies by the same one.
     return dct(np.eye(bands), type=2, norm="ortho", axis=1)[:, :coefficients].astype(np.float32)
 
 

@@ -145,6 +145,7 @@ class Statistics(Combined):
         columns = [_REDUCTIONS[name](part, axis=1) for part in parts for name in self.reduce]
         table = self.form == "table"
         values = np.stack(columns, axis=1) if table else np.concatenate([column.ravel() for column in columns])
+        # `or 1` keeps an output of zeros at zero.
         if self.scale == "max":
             values = values / (np.abs(values).max() or 1)
         return values.astype(np.float32)

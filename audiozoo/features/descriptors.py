@@ -49,6 +49,7 @@ def _holds_octaves(sample_rate: float, n_fft: int) -> bool:
 
     The lowest band, up to 200 Hz, needs two bins because librosa ignores the last one.
     """
+    # librosa takes the mean of the loudest and of the quietest bins in each band, which an empty band does not have.
     bins = np.fft.rfftfreq(n_fft, 1 / sample_rate)
     edges = 200 * 2 ** np.arange(6)
     held = [((low <= bins) & (bins <= 2 * low)).any() for low in edges]
@@ -118,6 +119,7 @@ class Descriptors(Framed):
 
     def _described(self, wave: np.ndarray) -> np.ndarray:
         """Compute the descriptors of one channel, float32 ``(frames, values)``."""
+        # One transform serves all descriptors; librosa would compute it for each.
         stft = spectrum.Stft(n_fft=self.n_fft, hop_length=self.hop_length, win_length=self.n_fft)
         magnitudes = spectrum.spectrogram(wave, stft, power=1.0).T
         known = _descriptors()

@@ -12,6 +12,9 @@ from audiozoo import spectrum
 from audiozoo.checks import require_choice, require_whole
 from audiozoo.features.frontends import Frontend
 
+# Looked up once, because every window builds the transform.
+_STFT_FIELDS = tuple(field.name for field in fields(spectrum.Stft))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Framed(Frontend):
@@ -79,13 +82,13 @@ class Framed(Frontend):
 def joined(parts: Sequence[np.ndarray], frames: int) -> np.ndarray:
     """Join the ``(frames, bands)`` arrays of all channels to ``(frames, bands, channels)``, cut or zero-padded to `frames`."""
     fitted = [part[:frames] if len(part) >= frames else np.pad(part, ((0, frames - len(part)), (0, 0))) for part in parts]
-    # np.stack would copy a single channel for nothing.
+    # np.stack would copy a single channel, which needs no copy.
     return fitted[0][..., None] if len(fitted) == 1 else np.stack(fitted, axis=-1)
 
 
 def stft_of(frontend: Framed) -> spectrum.Stft:
     """Build a short-time Fourier transform from the fields of a frontend, which have the names of those of `Stft`."""
-    settings = {field.name: getattr(frontend, field.name) for field in fields(spectrum.Stft)}
+    settings = {name: getattr(frontend, name) for name in _STFT_FIELDS}
     if settings["win_length"] is None:
         settings["win_length"] = settings["n_fft"]
     return spectrum.Stft(**settings)
