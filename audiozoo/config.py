@@ -7,6 +7,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import re
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
@@ -180,7 +181,8 @@ def _in_package(cls: type, name: str) -> str:
 
 
 def _word(cls: type) -> str:
-    return "value of" if cls is Configured else cls.__name__.lower()
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", cls.__name__)  # CleaningStep is a "cleaning step"
+    return "value of" if cls is Configured else words.lower()
 
 
 def _spelling(name: str) -> str:

@@ -1,7 +1,7 @@
-"""A classifier as one Keras model that takes the waveform itself, for use where audiozoo is not installed.
+"""Export of a classifier as a single Keras model whose input is the waveform, for use where audiozoo is not installed.
 
-Frontend and scaler become stock Keras layers and operations. If the network too has no layer of this package,
-``keras.saving.load_model`` alone loads the saved model, in safe mode and on any backend.
+Frontend and scaler become layers and operations of Keras itself. If the network has no layer of this package either,
+``keras.saving.load_model`` alone can load the saved model, in safe mode and on any backend.
 """
 
 from __future__ import annotations
@@ -15,26 +15,30 @@ import numpy as np
 from audiozoo import spectrum
 from audiozoo.classifier import Classifier, KerasScorer
 from audiozoo.features import MFCC, Frontend, LogMel, Scale, Scaler, Spectrogram, Stack, Statistics, Waveform
+from audiozoo.features.bands import with_deltas
 from audiozoo.layers import keras
 
 
 def waveform_model(classifier: Classifier) -> keras.Model:
-    """Put frontend, scaler, network and temperature into one model.
+    """Combine frontend, scaler, network and temperature into one model.
 
     Args:
-        classifier: Its scorer is a `KerasScorer`; of several outputs the first is kept. The new model shares its weights.
+        classifier: Classifier with a `KerasScorer`. The new model shares the weights of its network and keeps only the first
+            output.
 
     Returns:
-        A model from whole windows at the frontend's sample rate, float32 ``(batch, samples)`` for one channel or
-        ``(batch, samples, channels)``, to probabilities ``(batch, classes)``. Cutting a clip into windows, padding a short
-        one and pooling the answers stay outside.
+        A model from whole windows at the frontend's sample rate, float32 ``(batch, samples)`` for mono or
+        ``(batch, samples, channels)``, to probabilities ``(batch, classes)``. It does not cut clips into windows, pad short
+        clips or pool the probabilities of several windows.
 
     Raises:
-        ValueError: The frontend is none that a graph can hold, the scorer is no Keras model, or a temperature meets a network
-            that does not end in the layer of a softmax or sigmoid.
+        ValueError: The frontend cannot be exported, the scorer is not a Keras model, or a temperature other than 1 is used
+            with a network whose last layer is not a softmax or sigmoid.
     """
     if not isinstance(classifier.scorer, KerasScorer):
-        raise ValueError(f"only a KerasScorer can live in a graph, this classifier has a {type(classifier.scorer).__name__}")
+        raise ValueError(
+            f"only a classifier with a KerasScorer can be exported, this one has a {type(classifier.scorer).__name__}"
+        )
     frontend, network = frontend_model(classifier.frontend), classifier.scorer.model
     network = _for_use(network)
     scores = network(_standardised(frontend.output, classifier.scaler))
@@ -44,35 +48,35 @@ def waveform_model(classifier: Classifier) -> keras.Model:
 
 
 def _for_use(network: Any) -> Any:
-    """Leave behind what serves training alone: what was compiled, further outputs, a reconstruction and its loss."""
+    """Remove what only training needs: compilation, further outputs, a reconstruction and its loss."""
     from audiozoo.keras_layers import ReconstructionLoss
 
     inputs, outputs = network.inputs[0], network.outputs[0]
     for layer in network.layers:
         if isinstance(layer, ReconstructionLoss):
-            # From the start to what the layer passes through, and from there to the end.
+            # The layer passes its first input through: one model ends there, and the other continues from there.
             passed = keras.Model(inputs, layer.input[0])
             outputs = keras.Model(layer.output, outputs)(passed(inputs))
     return keras.Model(inputs, outputs, name=network.name)
 
 
 def frontend_model(frontend: Frontend) -> keras.Model:
-    """Put a frontend into a model.
+    """Build a frontend as a model.
 
     Args:
-        frontend: A `Waveform`, `Spectrogram`, `LogMel` (but for PCEN) or `MFCC`, or `Statistics`, `Stack` or `Scale` of
-            these; without cleaning steps.
+        frontend: `Waveform`, `Spectrogram`, `LogMel` without PCEN, `MFCC`, or `Statistics`, `Stack` or `Scale` of these;
+            without cleaning steps.
 
     Returns:
-        A model from whole windows ``(batch, samples)``, or ``(batch, samples, channels)``, to ``(batch, *frontend.shape)``.
-        A window's result depends on that window alone. Where a GPU convolves in TensorFloat-32, spectra are less exact.
+        A model from whole windows ``(batch, samples)`` or ``(batch, samples, channels)`` to ``(batch, *frontend.shape)``.
+        The output for a window depends on that window alone. Spectra are less exact on GPUs that convolve in TensorFloat-32.
 
     Raises:
-        ValueError: Another frontend, or a setting that a graph cannot hold.
+        ValueError: The frontend, or one of its settings, cannot be exported.
     """
     if frontend.prepare:
         steps = ", ".join(type(step).__name__ for step in frontend.prepare)
-        raise ValueError(f"cleaning steps cannot live in a graph, this frontend has prepare=({steps}): train without them")
+        raise ValueError(f"cleaning steps cannot be exported, this frontend has prepare=({steps}): train without them")
     mono = frontend.channels == 1
     windows = keras.Input((frontend.samples,) if mono else (frontend.samples, frontend.channels), name="waveform")
     waves = keras.ops.expand_dims(windows, -1) if mono else windows
@@ -83,9 +87,9 @@ def frontend_model(frontend: Frontend) -> keras.Model:
 
 @singledispatch
 def _features(frontend: Frontend, waves: Any) -> Any:
-    """Build a frontend on ``(batch, samples, channels)``; gives ``(batch, *frontend.shape)``."""
+    """Build a frontend on ``(batch, samples, channels)``; the result is ``(batch, *frontend.shape)``."""
     possible = sorted(kind.__name__ for kind in _features.registry if kind is not object)
-    raise ValueError(f"{type(frontend).__name__} cannot live in a graph: train with one of {', '.join(possible)}")
+    raise ValueError(f"{type(frontend).__name__} cannot be exported: train with one of {', '.join(possible)}")
 
 
 @_features.register
@@ -94,7 +98,7 @@ def _(frontend: Waveform, waves: Any) -> Any:
         return waves
     if frontend.scaling == "minmax":
         scaled = _min_max(waves)
-        # Its largest value is 1, or 0 if the wave is constant.
+        # The largest scaled value is 1, or 0 if the wave is constant, which must stay at 0.
         return scaled - 0.5 * _of_window("max", scaled)
     if frontend.scaling == "peak":
         return _divided(waves, _of_window("max", keras.ops.absolute(waves)))
@@ -106,31 +110,31 @@ def _(frontend: Spectrogram, waves: Any) -> Any:
     parts = _fit_frames(frontend, _transformed(frontend, waves))[..., frontend.first_bin :]
     if frontend.representation != "real_imaginary":
         magnitude = _power(frontend, parts)
-        # The phase of nothing is zero, also where a sum of nothing is -0.
+        # Silence has phase zero. A sum of zeros can be -0, whose phase would be pi.
         phase = keras.ops.arctan2(parts[:, :, :, 1], parts[:, :, :, 0]) * keras.ops.sign(magnitude)
         magnitude = _compressed(frontend, magnitude)
         parts = magnitude if frontend.representation == "magnitude" else keras.ops.stack([magnitude, phase], axis=3)
-    # Each channel's two parts stand beside each other.
+    # The two parts of a channel become neighbouring channels.
     return _bands_first(keras.ops.reshape(parts, (-1, frontend.shape[1], frontend.shape[2], frontend.shape[0])))
 
 
 @_features.register
 def _(frontend: LogMel, waves: Any) -> Any:
     if frontend.compression == "pcen":
-        raise ValueError("PCEN cannot live in a graph: train with LogMel(compression='db'), 'log' or None")
+        raise ValueError("PCEN cannot be exported: train with LogMel(compression='db'), 'log' or None")
     return _with_deltas(frontend, _compressed(frontend, _bands(frontend, waves)))
 
 
 @_features.register
 def _(frontend: MFCC, waves: Any) -> Any:
     levels = _decibels(_raised(_bands(frontend, waves), 2 / frontend.power), top_db=frontend.top_db)
-    return _with_deltas(frontend, _linear(levels, frontend._cosines.T))
+    return _with_deltas(frontend, _linear(levels, frontend.cosines.T))
 
 
 @_features.register
 def _(frontend: Statistics, waves: Any) -> Any:
     reductions = {"mean": "mean", "deviation": "std", "minimum": "min", "maximum": "max", "median": "median"}
-    parts = [_features(inner, waves) for inner in frontend._inner]
+    parts = [_features(inner, waves) for inner in frontend.inner]
     columns = [getattr(keras.ops, reductions[name])(part, axis=2) for part in parts for name in frontend.reduce]
     if frontend.form == "table":
         values = keras.ops.stack(columns, axis=2)
@@ -150,18 +154,19 @@ def _(frontend: Scale, waves: Any) -> Any:
     return frontend.gain * (_min_max(inner) if frontend.by == "minmax" else inner) + frontend.offset
 
 
-# Inside, spectra are (batch, frames, channels, bands): a matrix acts on the last axis, as a dense layer's does.
+# From here on spectra are (batch, frames, channels, bands), because a dense layer multiplies the last axis.
 
 
 def _transformed(frontend: Any, waves: Any) -> Any:
-    """Give real and imaginary parts, ``(batch, frames, channels, 2, bins)``, of the frames that fit the window."""
-    stft = frontend._stft
-    frames = min(stft.frames_of(frontend.samples), frontend._frame_count)
-    # The layer wants frames at least as long as the hop and at most as long as the FFT.
+    """Compute real and imaginary parts ``(batch, frames, channels, 2, bins)`` of the frames that lie in the window."""
+    stft = frontend.stft
+    frames = min(frontend.natural_frames, frontend.frame_count)
+    # Keras requires frames at least as long as the hop and at most as long as the FFT.
     length = max(stft.win_length, stft.hop_length)
     if frames < 1 or length > stft.n_fft:
         raise ValueError(
-            f"in a graph a window holds a frame, and hop_length ({stft.hop_length}) does not exceed n_fft ({stft.n_fft})"
+            "export needs at least one frame in a window and hop_length <= n_fft, got "
+            f"{frames} frames, hop_length={stft.hop_length} and n_fft={stft.n_fft}"
         )
     before = stft.n_fft // 2 - stft.margin if stft.framing == "center" else 0
     needed = (frames - 1) * stft.hop_length + length
@@ -173,9 +178,9 @@ def _transformed(frontend: Any, waves: Any) -> Any:
 
 def _stft_layer(stft: spectrum.Stft, length: int) -> Any:
     with warnings.catch_warnings():
-        # It recommends a power of two for speed; the frontend's FFT length stands.
+        # Keras recommends a power of two for speed, but the frontend defines the length of the FFT.
         warnings.filterwarnings("ignore", message=".*power of two")
-        # Not its magnitude, which has a floor of -70 dB; not its window, which is part of the kernels that it is given.
+        # Not mode="magnitude", which has a floor of -70 dB. No window, because it is part of the kernels set later.
         return keras.layers.STFTSpectrogram(
             mode="stft",
             frame_length=length,
@@ -192,11 +197,12 @@ def _stft_layer(stft: spectrum.Stft, length: int) -> Any:
 def _kernels(stft: spectrum.Stft, length: int) -> list[np.ndarray]:
     """Return the windowed cosines and sines of an FFT, each ``(length, 1, 1 + n_fft // 2)``.
 
-    In double precision: the layer's own are 3e-4 off in the high bins, which is 0.15 dB at 80 dB below the peak.
+    They replace the kernels of the Keras layer, whose single precision is wrong by 3e-4 in the high bins: 0.15 dB at 80 dB
+    below the peak.
     """
     turns = np.outer(stft.margin + np.arange(stft.win_length), np.arange(1 + stft.n_fft // 2)) % stft.n_fft
     waves = np.exp(-2j * np.pi / stft.n_fft * turns) * spectrum.window(stft.window, stft.win_length)[:, None]
-    # Exactly zero where the FFT is real, lest the phase there be any of pi and -pi.
+    # Where the FFT is real the sines must be exactly zero, or the phase there would be pi or -pi by chance.
     sines = np.where(2 * turns % stft.n_fft == 0, 0, waves.imag)
     return [np.pad(part, ((0, length - stft.win_length), (0, 0)))[:, None] for part in (waves.real, sines)]
 
@@ -222,15 +228,12 @@ def _raised(x: Any, exponent: float) -> Any:
 
 
 def _bands(frontend: Any, waves: Any) -> Any:
-    filters = np.zeros((frontend.n_mels, 1 + frontend.n_fft // 2))
-    for bands, bins, weights in frontend._bank.of_bins:
-        filters[bands, bins] = weights.T
-    return _fit_frames(frontend, _linear(_power(frontend, _transformed(frontend, waves)), filters))
+    return _fit_frames(frontend, _linear(_power(frontend, _transformed(frontend, waves)), frontend.filterbank.matrix))
 
 
 def _fit_frames(frontend: Any, x: Any) -> Any:
-    """Add the frames of silence that a fixed number of frames may ask for."""
-    missing = frontend._frame_count - x.shape[1]
+    """Append frames of silence if the frontend has more frames than the window."""
+    missing = frontend.frame_count - x.shape[1]
     return keras.ops.pad(x, [[0, 0], [0, missing]] + [[0, 0]] * (len(x.shape) - 2)) if missing else x
 
 
@@ -242,8 +245,8 @@ def _with_deltas(frontend: Any, x: Any) -> Any:
     x = _bands_first(x)
     if not frontend.deltas:
         return x
-    # A derivative is linear in the frames: its matrix is what becomes of the unit vectors.
-    responses = frontend._with_deltas(np.eye(frontend._frame_count)[..., None])
+    # A derivative is linear in the frames, so the derivatives of the unit vectors are the columns of its matrix.
+    responses = with_deltas(np.eye(frontend.frame_count)[..., None], frontend.deltas, width=frontend.delta_width)
     parts = [
         keras.ops.swapaxes(_linear(keras.ops.swapaxes(x, 2, 3), responses[..., order].T), 2, 3)
         for order in range(1, 1 + frontend.deltas)
@@ -272,7 +275,7 @@ def _of_window(reduction: str, x: Any) -> Any:
 
 
 def _divided(x: Any, size: Any) -> Any:
-    """Divide by a size that is not negative; nothing by nothing is zero."""
+    """Divide by a size that is not negative; zero divided by zero is zero."""
     return x / keras.ops.maximum(size, float(np.finfo(np.float32).tiny))
 
 
@@ -282,25 +285,29 @@ def _min_max(x: Any) -> Any:
 
 
 def _standardised(x: Any, scaler: Scaler) -> Any:
-    # Two steps as in the scaler itself; a layer of normalisation would refuse deviations below 1e-7.
+    # Two layers, as the scaler has two operations. keras.layers.Normalization would limit deviations to 1e-7.
     centred = keras.layers.Rescaling(1.0, offset=-scaler.mean, dtype="float32")(x)
     return keras.layers.Rescaling(1 / scaler.deviation, dtype="float32")(centred)
 
 
-def _last_activation(model: keras.Model) -> Any:
-    last = model
-    while isinstance(last, keras.Model):
-        last = last.outputs[0]._keras_history.operation
-    return getattr(last, "activation", None)
+def _last_activation(model: Any) -> Any:
+    """Return the activation of the layer that computes the first output; `None` if it has none or is not a layer."""
+    if isinstance(model, keras.Sequential):
+        last = model.layers[-1]
+    else:
+        name = keras.tree.flatten(model.get_config()["output_layers"])[0]
+        last = next((layer for layer in model.layers if layer.name == name), None)
+    return _last_activation(last) if isinstance(last, keras.Model) else getattr(last, "activation", None)
 
 
 def _tempered(scores: Any, temperature: float, activation: Any) -> Any:
-    """Do what the classifier does to probabilities: share the weight among the classes, or with a class's own absence."""
+    """Apply a temperature to probabilities, as the classifier does."""
     if activation not in (keras.activations.softmax, keras.activations.sigmoid):
         raise ValueError(
-            f"a temperature ({temperature}) in a graph needs a network whose last layer has the activation softmax or "
-            "sigmoid: end it so, or set the temperature to 1"
+            f"export with a temperature ({temperature}) needs a network whose last layer has the activation softmax or "
+            "sigmoid: add such a layer, or set the temperature to 1"
         )
     cooled, rest = (keras.ops.maximum(p, 1e-12) ** (1 / temperature) for p in (scores, 1 - scores))
+    # Softmax shares the probability among all classes, sigmoid between a class and its absence.
     total = keras.ops.sum(cooled, axis=-1, keepdims=True) if activation is keras.activations.softmax else cooled + rest
     return cooled / total

@@ -1,6 +1,8 @@
 """What the tests share: sounds made on the spot, and the real ones where they are."""
 
+import inspect
 import os
+import re
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -75,3 +77,11 @@ def write_sound_folder(root, rng):
 @pytest.fixture
 def sound_folder(tmp_path, rng):
     return write_sound_folder(tmp_path / "sounds", rng)
+
+
+def documented(kind):
+    """Return the names in the Args section of a class's own docstring."""
+    sections = re.split(r"^(\w+):", inspect.cleandoc(kind.__dict__["__doc__"]), flags=re.MULTILINE)
+    if "Args" not in sections:
+        return set()
+    return set(re.findall(r"^ {4}(\w+): \S", sections[sections.index("Args") + 1], flags=re.MULTILINE))

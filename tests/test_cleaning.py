@@ -1,20 +1,22 @@
 import base64
+import inspect
 import json
 import subprocess
 import sys
 import zlib
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import librosa
 import noisereduce
 import numpy as np
 import pytest
-from conftest import tone
+from conftest import documented, tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiozoo import audio
+from audiozoo import audio, features
 from audiozoo.features import (
+    CleaningStep,
     NoiseClip,
     NormalizeLoudness,
     NormalizePeak,
@@ -22,7 +24,6 @@ from audiozoo.features import (
     ReduceNoise,
     RemoveDC,
     RemoveSilence,
-    Step,
     TrimSilence,
     loudness,
     non_silent,
@@ -95,12 +96,28 @@ def test_whatever_the_wave(step, kind, length, rate, seed):
 
 @EACH
 def test_config_round_trip_gives_the_same_bits(step, rng):
-    again = Step.from_config(json.loads(json.dumps(step.to_config())))
+    again = CleaningStep.from_config(json.loads(json.dumps(step.to_config())))
     wave = rng.uniform(-0.5, 0.5, (4_000, 2))
     assert again == step
     assert hash(again) == hash(step)
     assert again.key == step.key
     assert np.array_equal(again(wave, 16_000), step(wave, 16_000))
+
+
+@EACH
+def test_a_step_declares_and_documents_all_its_fields(step):
+    names = {field.name for field in fields(step)}
+    assert type(step).__bases__ == (CleaningStep,)
+    assert names <= inspect.get_annotations(type(step)).keys()
+    assert documented(type(step)) == names
+
+
+def test_the_former_name_of_the_base_class_warns():
+    for module in (features, sys.modules["audiozoo.features.cleaning"]):
+        with pytest.warns(DeprecationWarning, match="CleaningStep"):
+            assert module.Step is CleaningStep
+        with pytest.raises(AttributeError, match="Stap"):
+            _ = module.Stap
 
 
 def test_keys_differ():
@@ -138,8 +155,8 @@ def test_the_wave_is_checked(step):
         (lambda: NormalizePeak(peak=0), "peak"),
         (lambda: PreEmphasis(coefficient=1.5), "coefficient"),
         (lambda: loudness(HISS, 3_999), "at least 4000 Hz.*resample"),
-        (lambda: Step.from_config({"class": "TrimSilense"}), "did you mean 'TrimSilence'"),
-        (lambda: Step.from_config({"class": "TrimSilence", "topdb": 3}), "did you mean 'top_db'"),
+        (lambda: CleaningStep.from_config({"class": "TrimSilense"}), "unknown cleaning step .*did you mean 'TrimSilence'"),
+        (lambda: CleaningStep.from_config({"class": "TrimSilence", "topdb": 3}), "did you mean 'top_db'"),
     ],
 )
 def test_refuses_impossible_settings(make, reason):

@@ -1,4 +1,6 @@
+import ast
 import importlib.util
+import inspect
 import os
 import subprocess
 import sys
@@ -85,6 +87,12 @@ def test_the_graph_gives_what_the_frontend_gives(frontend, rng, tmp_path):
         assert np.abs(result - expected).max() <= 5e-4 * np.abs(expected).max() + 2e-5
 
 
+def test_export_uses_public_attributes_only():
+    accessed = [node.attr for node in ast.walk(ast.parse(inspect.getsource(export))) if isinstance(node, ast.Attribute)]
+    assert "stft" in accessed
+    assert [name for name in accessed if name.startswith("_") and not name.endswith("__")] == []
+
+
 def test_magnitude_and_phase(rng, tmp_path):
     frontend = Spectrogram(**SMALL, channels=2, representation="magnitude_phase", power=1.0)
     waves = sounds(frontend, rng)
@@ -127,12 +135,12 @@ def test_batch_mates_change_nothing(rng):
 @pytest.mark.parametrize(
     ("frontend", "reason"),
     [
-        (GFCC(**SMALL), "GFCC cannot live in a graph: train with one of LogMel, MFCC"),
+        (GFCC(**SMALL), "GFCC cannot be exported: train with one of LogMel, MFCC"),
         (CQT(sample_rate=22_050), "CQT cannot"),
         (Stack(of=(LogMel(**MEL), GFCC(**SMALL, n_gfcc=24))), "GFCC cannot"),
         (LogMel(**MEL, compression="pcen"), "PCEN cannot"),
         (LogMel(**MEL, prepare=(TrimSilence(),)), r"prepare=\(TrimSilence\)"),
-        (LogMel(**{**MEL, "hop_length": 300}), r"hop_length \(300\) does not exceed n_fft \(256\)"),
+        (LogMel(**{**MEL, "hop_length": 300}), r"hop_length <= n_fft, got .*hop_length=300 and n_fft=256"),
     ],
 )
 def test_refuses_by_name_what_a_graph_cannot_hold(frontend, reason):
@@ -172,6 +180,17 @@ def test_temperature_needs_an_activation_it_knows():
     model = keras.Model(inputs, keras.ops.softmax(keras.layers.Dense(2)(keras.layers.Flatten()(inputs))))
     with pytest.raises(ValueError, match="softmax or sigmoid"):
         export.waveform_model(Classifier.from_keras(model, frontend, "ab", temperature=2.0))
+
+
+@pytest.mark.parametrize("wrapped", [keras.Sequential, lambda layers: keras.Sequential([keras.Sequential(layers)])])
+def test_temperature_finds_the_activation_in_nested_models(wrapped, rng):
+    frontend = Waveform(**WINDOW)
+    layers = [keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
+    inputs = keras.Input(frontend.shape)
+    classifier = Classifier.from_keras(keras.Model(inputs, wrapped(layers)(inputs)), frontend, "ab", temperature=2.0)
+    waves = sounds(frontend, rng)
+    expected = [classifier.predict(wave, sample_rate=frontend.sample_rate).scores for wave in waves]
+    assert np.allclose(answers(export.waveform_model(classifier), waves), expected, atol=1e-5)
 
 
 class Guess:

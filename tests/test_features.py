@@ -1,14 +1,16 @@
+import inspect
 import json
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
 import librosa
 import numpy as np
 import pytest
-from conftest import tone
+from conftest import documented, tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiozoo import audio
+from audiozoo.config import Configured
 from audiozoo.datasets import Clip
 from audiozoo.features import (
     CQT,
@@ -17,6 +19,7 @@ from audiozoo.features import (
     Chroma,
     Descriptors,
     Features,
+    Framed,
     Frontend,
     LogMel,
     Pcen,
@@ -32,6 +35,7 @@ from audiozoo.features import (
     list_presets,
     preset,
 )
+from audiozoo.features.cepstral import dct_matrix
 from audiozoo.spectrum import gammatone_filterbank
 
 SMALL = {"sample_rate": 8_000, "duration": 0.5}
@@ -108,6 +112,96 @@ def test_the_input_is_not_changed(frontend, rng):
     wave.flags.writeable = False
     frontend(wave)
     assert np.array_equal(wave, before)
+
+
+KINDS = sorted({type(frontend) for frontend in FRONTENDS}, key=lambda kind: kind.__name__)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_class_declares_and_documents_all_its_fields(kind):
+    names = {field.name for field in fields(kind) if field.init}
+    assert names <= inspect.get_annotations(kind).keys()
+    assert documented(kind) == names
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_class_line_is_short(kind):
+    line = [one for one in kind.__mro__ if one is not object]
+    assert len(line) <= 4
+    assert line[-2:] == [Frontend, Configured]
+
+
+def test_every_frontend_is_tested():
+    own = {kind for kind in Frontend._kinds().values() if kind.__module__.startswith("audiozoo.")}
+    assert own == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("audio_classification_models", "6ae2e81402754d7a"),
+        ("dcase2018", "e870d9c6cf5c9764"),
+        ("freesound2018", "6095329b961ad845"),
+        ("mel_power_128x128", "66e74b78ae2fb26e"),
+        ("music2vec", "930da2abe4019ccb"),
+        ("piczak", "ce46659a6593fe7c"),
+        ("sharma", "55a9c9b63f41d9b1"),
+        ("yamnet", "9fdda29aa3c3408c"),
+    ],
+)
+def test_a_preset_keeps_its_key(name, key):
+    # A cache, a saved classifier and a result find each other by it.
+    assert preset(name).key == key
+
+
+@dataclass(frozen=True, kw_only=True)
+class Energy(Frontend):
+    """A user's own frontend, as the docstring of `Frontend` shows it."""
+
+    exponent: float = 2.0
+
+    @property
+    def shape(self):
+        return (self.channels,)
+
+    def _compute(self, columns):
+        return np.float32([np.mean(np.abs(column) ** self.exponent) for column in columns])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Envelope(Framed):
+    """A user's own frontend with frames."""
+
+    @property
+    def shape(self):
+        return (1, self.frame_count, self.channels)
+
+    def _compute(self, columns):
+        parts = [np.abs(column[:: self.hop_length]) for column in columns]
+        return np.stack([np.resize(part, self.frame_count) for part in parts], axis=-1)[None]
+
+
+@pytest.mark.parametrize("frontend", [Energy(**SMALL, channels=2, exponent=1.0), Envelope(**SMALL, hop_length=100, frames=30)])
+def test_a_users_frontend_needs_a_shape_and_a_computation(frontend, rng):
+    wave = noise(frontend, rng, 9_000)
+    assert len(list(frontend.windows(wave))) == 4
+    assert frontend(wave[:4_000]).shape == frontend.shape
+    again = Frontend.from_config(json.loads(json.dumps(frontend.to_config())))
+    assert (again, again.key) == (frontend, frontend.key)
+    assert frontend.adapt(duration=1.0).samples == 8_000
+
+
+def test_the_former_name_of_hop_samples_warns():
+    with pytest.warns(DeprecationWarning, match="hop_samples"):
+        assert Waveform(**SMALL).step(hop=0.25) == 2_000
+
+
+@pytest.mark.parametrize(("coefficients", "bands"), [(1, 1), (13, 20), (20, 128), (60, 60)])
+def test_cosine_transform_is_orthonormal(coefficients, bands):
+    matrix = dct_matrix(coefficients, bands)
+    assert np.allclose(matrix.T @ matrix, np.eye(coefficients), atol=1e-6)
+    angles = np.pi / bands * np.outer(np.arange(bands) + 0.5, np.arange(coefficients))
+    assert np.allclose(matrix, np.cos(angles) * np.sqrt(np.where(np.arange(coefficients), 2, 1) / bands), atol=1e-7)
 
 
 def test_keys_differ():
@@ -452,8 +546,8 @@ def test_axis_and_times_fit_the_shape(frontend):
 def test_the_axis_says_where_a_tone_lies():
     wave = tone(997, 0.5, 8_000)
     for frontend in (LogMel(**FRAMED, n_mels=40), Spectrogram(**FRAMED, first_bin=2), CQT(**SMALL, n_bins=36, fmin=220.0)):
-        row = frontend(wave).mean(axis=1)[:, 0].argmax()
-        assert frontend.axis.values[row] == pytest.approx(997, rel=0.05)
+        loudest = frontend(wave).mean(axis=1)[:, 0].argmax()
+        assert frontend.axis.values[loudest] == pytest.approx(997, rel=0.05)
 
 
 def test_windows_from_pieces_are_those_of_the_whole(rng):
@@ -504,8 +598,8 @@ def test_any_duration_can_be_adapted_to():
     whole, often = LogMel(hop=5.0), LogMel(hop=1e-4)
     for duration in np.linspace(0.1, 12, 800):
         adapted = whole.adapt(duration=float(duration))
-        assert adapted.step() == adapted.samples
-        assert often.adapt(duration=float(duration)).step() >= 1
+        assert adapted.hop_samples() == adapted.samples
+        assert often.adapt(duration=float(duration)).hop_samples() >= 1
     assert preset("yamnet").adapt(channels=1) == preset("yamnet")
 
 
@@ -570,12 +664,13 @@ def test_statistics_are_those_of_the_mean_spectrum(rng):
         (lambda: Frontend.from_config({"class": "Statistics", "of": {"n_mels": 3}}), "Statistics"),
         (lambda: LogMel(duration=0.01, framing="window"), "no frame"),
         (lambda: LogMel(n_fft=256, win_length=512), "win_length"),
+        (lambda: Spectrogram(n_fft=256, win_length=512, frames=9), "win_length"),
         (lambda: Statistics(of=Waveform()), "bands, frames, channels"),
         (lambda: Statistics(of=LogMel(), reduce=("average",)), "average"),
         (lambda: Statistics(of=LogMel(), scale="min"), "scale"),
         (lambda: Statistics(of=()), "takes a frontend"),
-        (lambda: Statistics(of=(LogMel(), MFCC()), form="table"), "as many bands"),
-        (lambda: Stack(of=(LogMel(), LogMel(n_mels=40))), "as many bands"),
+        (lambda: Statistics(of=(LogMel(), MFCC()), form="table"), "same number of bands"),
+        (lambda: Stack(of=(LogMel(), LogMel(n_mels=40))), "same number of bands"),
         (lambda: Stack(of=(LogMel(), LogMel(sample_rate=44_100))), "agree in sample_rate"),
         (lambda: Stack(of=(Waveform(), Waveform())), "bands, frames, channels"),
         (lambda: Scale(of=LogMel(), by="max"), "by must be"),
@@ -665,9 +760,11 @@ def test_scaler_shapes(rng, shape, expected):
     assert np.array_equal(Scaler.fit(values, per=None)(values), values)
 
 
-def test_scaler_measures_only_the_rows_it_is_given():
+def test_scaler_measures_only_the_windows_it_is_given():
     values = np.concatenate([np.zeros((5, 3)), np.full((5, 3), 100.0)]).astype(np.float32)
-    assert Scaler.fit(values, rows=np.arange(5)).mean.tolist() == [0, 0, 0]
+    assert Scaler.fit(values, index=np.arange(5)).mean.tolist() == [0, 0, 0]
+    with pytest.warns(DeprecationWarning, match="index"):
+        assert Scaler.fit(values, rows=np.arange(5)).mean.tolist() == [0, 0, 0]
 
 
 def test_scaler_leaves_a_constant_band_at_zero_and_refuses_nothing():

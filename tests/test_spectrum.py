@@ -63,16 +63,16 @@ def test_gammatone_filterbank_equals_scipys_filters():
 
     ours = spectrum.gammatone_filterbank(16_000, 1_024, 6, fmin=300.0, fmax=7_000.0)
     corner = 9.26449 * 24.7
-    for row, centre in zip(
+    for response_of_band, centre in zip(
         ours, (300 + corner) * ((7_000 + corner) / (300 + corner)) ** (np.arange(6) / 6) - corner, strict=True
     ):
         _, response = signal.freqz(*signal.gammatone(centre, "iir", fs=16_000), worN=1_024, whole=True)
         magnitude = np.abs(response[:513])
-        assert np.allclose(row, magnitude / magnitude.max(), atol=1e-4)
+        assert np.allclose(response_of_band, magnitude / magnitude.max(), atol=1e-4)
 
 
 @pytest.mark.parametrize(("rate", "n_bands"), [(1_000, 500), (192_000, 3), (1e9, 64)])
-def test_gammatone_rows_are_finite_with_a_maximum_of_one_and_rising_peaks(rate, n_bands):
+def test_gammatone_filters_are_finite_with_a_maximum_of_one_and_rising_peaks(rate, n_bands):
     filters = spectrum.gammatone_filterbank(rate, 1_024, n_bands)
     assert np.isfinite(filters).all()
     assert (filters.max(axis=1) == 1).all()
@@ -86,6 +86,7 @@ def test_a_dense_filterbank_multiplies_the_whole_spectrogram(rng):
     expected = spectrum.spectrogram(wave, stft) @ spectrum.gammatone_filterbank(16_000, 512, 24, fmin=50.0).T
     assert np.allclose(spectrum.filtered_spectrogram(wave, stft, bank), expected, rtol=1e-4)
     assert spectrum.gammatone_bank(16_000, 512, 24, 50.0, None) is bank
+    assert np.array_equal(bank.matrix, spectrum.gammatone_filterbank(16_000, 512, 24, fmin=50.0))
 
 
 @pytest.mark.parametrize("limits", [{"fmin": -1}, {"fmin": 9_000}, {"fmax": 9_000}, {"fmin": 500, "fmax": 400}])
@@ -112,6 +113,17 @@ def test_mel_scale_equals_librosa_and_inverts(scale):
 @pytest.mark.parametrize("name", ["hann", "hamming", "blackman"])
 def test_windows_equal_scipys(name):
     assert np.allclose(spectrum.window(name, 1_920), librosa.filters.get_window(name, 1_920))
+
+
+def test_a_mel_bank_has_the_weights_of_its_filterbank():
+    bank = spectrum.mel_bank(16_000, 512, 40, 50.0, 6_000.0, "htk", None)
+    expected = spectrum.mel_filterbank(16_000, 512, 40, fmin=50.0, fmax=6_000.0, mel_scale="htk", norm=None)
+    assert np.array_equal(bank.matrix, expected)
+
+
+def test_an_unknown_window_is_refused_with_the_nearest_name():
+    with pytest.raises(ValueError, match="unknown window 'hanning'; did you mean 'hann'"):
+        spectrum.window("hanning", 8)
 
 
 def test_filterbank_refuses_empty_bands():

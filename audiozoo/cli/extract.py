@@ -65,7 +65,7 @@ def run(
     used = len(features.readable)
     if not used:
         features.raise_failures()
-    written = _write(output, features, chosen, data, chosen.step(hop))
+    written = _write(output, features, chosen, data, chosen.hop_samples(hop))
     out.print(f"saved {output} ({written[0]} rows of {' x '.join(map(str, written[1:]))} from {used} clips)", soft_wrap=True)
     report_failures(list(features.failures.values()), used=used)
 

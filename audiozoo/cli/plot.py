@@ -51,11 +51,11 @@ def run(
 def _drawing(
     frontends: Sequence[str], settings: Sequence[str], clean: Sequence[str], start: float, end: float
 ) -> Callable[[Path, Path], Path]:
-    from audiozoo.features import Step
+    from audiozoo.features import CleaningStep
     from audiozoo.report import sound_picture
 
     chosen = [chosen_frontend(name, settings) for name in frontends]
-    steps = tuple(Step.named(name) for name in clean)
+    steps = tuple(CleaningStep.named(name) for name in clean)
     return lambda file, picture: sound_picture(file, chosen, picture, clean=steps, start=start, end=end)
 
 

@@ -1,23 +1,26 @@
-"""Frontends, which turn one window of sound into an array, and the scaler fitted on what they give."""
+"""Frontends, which turn a window of sound into an array; cleaning steps; extraction; the scaler of extracted features."""
+
+import warnings
+from typing import Any
 
 from audiozoo.features.cache import CacheInfo, FeatureCache
 from audiozoo.features.cepstral import GFCC, MFCC
 from audiozoo.features.cleaning import (
-    NoiseClip,
+    CleaningStep,
     NormalizePeak,
     PreEmphasis,
-    ReduceNoise,
     RemoveDC,
     RemoveSilence,
-    Step,
     TrimSilence,
     non_silent,
 )
 from audiozoo.features.combined import Scale, Stack, Statistics
 from audiozoo.features.descriptors import Descriptors
 from audiozoo.features.extract import Features, extract
+from audiozoo.features.framed import Framed
 from audiozoo.features.frontends import Axis, Frontend, Waveform
 from audiozoo.features.loudness import NormalizeLoudness, loudness
+from audiozoo.features.noise import NoiseClip, ReduceNoise
 from audiozoo.features.pitch import CQT, Chroma
 from audiozoo.features.presets import list_presets, preset
 from audiozoo.features.scaler import Scaler
@@ -30,9 +33,11 @@ __all__ = [
     "Axis",
     "CacheInfo",
     "Chroma",
+    "CleaningStep",
     "Descriptors",
     "FeatureCache",
     "Features",
+    "Framed",
     "Frontend",
     "LogMel",
     "NoiseClip",
@@ -48,7 +53,6 @@ __all__ = [
     "Spectrogram",
     "Stack",
     "Statistics",
-    "Step",
     "TrimSilence",
     "Waveform",
     "extract",
@@ -57,3 +61,10 @@ __all__ = [
     "non_silent",
     "preset",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Step":
+        warnings.warn("audiozoo.features.Step is deprecated, use CleaningStep", DeprecationWarning, stacklevel=2)
+        return CleaningStep
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -115,7 +115,7 @@ def extract(
     Returns:
         The features. A clip that cannot be read is no error here: it has no windows and stands in `failures`.
     """
-    frontend.step(hop)  # a hop that cannot be is no clip's fault
+    frontend.hop_samples(hop)  # a hop that cannot be is no clip's fault
     job = _Extraction(clips, frontend, hop, jobs, progress)
     shelf = None if cache is None else cache.shelf(frontend, hop)
     if cache is None or shelf is None:

@@ -1,8 +1,9 @@
-"""What frontends with a time axis share: frames, the settings of a short-time Fourier transform, logarithmic scales."""
+"""Frontends with a time axis of frames, and the functions that they share: transform, compression, cut or padded frames."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Literal, Self
 
 import numpy as np
@@ -11,14 +12,22 @@ from audiozoo import spectrum
 from audiozoo.checks import require_choice, require_whole
 from audiozoo.features.frontends import Frontend
 
+# Looked up once, because every window builds the transform.
+_STFT_FIELDS = tuple(field.name for field in fields(spectrum.Stft))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Framed(Frontend):
-    """What frontends with a time axis of frames share.
+    """Base class of frontends whose output has a time axis of frames.
 
     Args:
-        frames: Exact number of frames, cut or padded with silence; `None` for what the window gives.
-        hop_length: Samples from one frame to the next.
+        sample_rate, duration, channels, layout, pad, hop, last, prepare: See `Frontend`.
+        frames: Number of frames of the output: further ones are cut off, missing ones are zeros before compression. `None`
+            keeps the number that a window gives.
+        hop_length: Distance between the starts of neighbouring frames (samples).
+
+    Raises:
+        ValueError: A setting is out of range, of a wrong type or unknown.
     """
 
     frames: int | None = None
@@ -34,118 +43,135 @@ class Framed(Frontend):
             )
 
     @property
-    def _natural_frames(self) -> int:
-        """Frames that a window gives of itself, their centres a hop apart from its first sample on."""
-        return 1 + self.samples // self.hop_length
+    def stft(self) -> spectrum.Stft | None:
+        """Short-time Fourier transform that defines the frames; `None` if they are centred on multiples of `hop_length`."""
+        return None
 
     @property
-    def _frame_count(self) -> int:
-        return self._natural_frames if self.frames is None else self.frames
+    def natural_frames(self) -> int:
+        """Number of frames in a window, before `frames` cuts or pads them."""
+        stft = self.stft
+        return 1 + self.samples // self.hop_length if stft is None else stft.frames_of(self.samples)
+
+    @property
+    def frame_count(self) -> int:
+        """Number of frames in the output."""
+        return self.natural_frames if self.frames is None else self.frames
 
     @property
     def times(self) -> np.ndarray:
-        """Seconds of each frame's centre."""
-        return np.arange(self._frame_count) * self.hop_length / self.sample_rate
+        """Time of each frame's centre (seconds from the window's start)."""
+        if (stft := self.stft) is not None:
+            return stft.times(self.frame_count, self.sample_rate)
+        return np.arange(self.frame_count) * self.hop_length / self.sample_rate
 
     def adapt(self, *, duration: float | None = None, channels: int | None = None) -> Self:
-        """Return the same frontend for other data; fixed frames and the hop follow the duration in proportion."""
+        """Return the same frontend for windows of another length or another number of channels.
+
+        Args:
+            duration: Length of a window (seconds); `None` keeps it. A fixed `hop`, and a fixed number of frames, change in
+                proportion.
+            channels: Number of channels; `None` keeps it.
+        """
         adapted = super().adapt(duration=duration, channels=channels)
         if self.frames is None:
             return adapted
         return replace(adapted, frames=max(1, round(self.frames * adapted.duration / self.duration)))
 
-    def _joined(self, parts: list[np.ndarray]) -> np.ndarray:
-        """Put the channels' ``(frames, bands)`` behind each other as ``(frames, bands, channels)``, frames cut or padded."""
-        return np.stack([self._fit_frames(part) for part in parts], axis=-1)
 
-    def _fit_frames(self, part: np.ndarray) -> np.ndarray:
-        missing = self._frame_count - len(part)
-        return part[: self._frame_count] if missing <= 0 else np.pad(part, ((0, missing), (0, 0)))
+def joined(parts: Sequence[np.ndarray], frames: int) -> np.ndarray:
+    """Join the ``(frames, bands)`` arrays of all channels to ``(frames, bands, channels)``, cut or zero-padded to `frames`."""
+    fitted = [part[:frames] if len(part) >= frames else np.pad(part, ((0, frames - len(part)), (0, 0))) for part in parts]
+    # np.stack would copy a single channel, which needs no copy.
+    return fitted[0][..., None] if len(fitted) == 1 else np.stack(fitted, axis=-1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class TimeFrequency(Framed):
-    """What frontends on a short-time Fourier transform share.
+def stft_of(frontend: Framed) -> spectrum.Stft:
+    """Build a short-time Fourier transform from the fields of a frontend, which have the names of those of `Stft`."""
+    settings = {name: getattr(frontend, name) for name in _STFT_FIELDS}
+    if settings["win_length"] is None:
+        settings["win_length"] = settings["n_fft"]
+    return spectrum.Stft(**settings)
+
+
+def check_transform(frontend: Framed, *, n_fft: int, win_length: int | None, window: str, power: float) -> None:
+    """Check the settings of a frontend that is computed from a short-time Fourier transform.
 
     Args:
-        framing: "center" pads half a frame of zeros on both sides, so that frames are centred on multiples of the hop;
-            "window" takes frames of `win_length` that lie inside the window.
-        n_fft, win_length: Samples; ``win_length=None`` is `n_fft`.
-        window: "hann", "hamming", "blackman" or "rectangular", periodic.
+        frontend: Frontend with these settings.
+        n_fft: Length of the FFT (samples).
+        win_length: Length of the window function (samples); `None` means `n_fft`.
+        window: Name of the window function.
         power: Exponent of the magnitude.
+
+    Raises:
+        ValueError: A setting is out of range or of a wrong type, or a window contains no frame.
     """
-
-    framing: spectrum.Framing = "center"
-    n_fft: int = 2_048
-    win_length: int | None = None
-    window: str = "hann"
-    power: float = 2.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        spectrum.window(self.window, 1)
-        require_whole(n_fft=self.n_fft, win_length=self.n_fft if self.win_length is None else self.win_length)
-        if not self.power > 0:
-            raise ValueError(f"power must be positive, got {self.power}")
-        if self._frame_count < 1:
-            raise ValueError(
-                f"a window of {self.duration} s holds no frame of {self._stft.win_length} samples: use a longer duration, "
-                "a smaller win_length or framing='center'"
-            )
-
-    @property
-    def _stft(self) -> spectrum.Stft:
-        return spectrum.Stft(
-            n_fft=self.n_fft,
-            hop_length=self.hop_length,
-            win_length=self.n_fft if self.win_length is None else self.win_length,
-            window=self.window,
-            framing=self.framing,
+    spectrum.window(window, 1)
+    length = n_fft if win_length is None else win_length
+    require_whole(n_fft=n_fft, win_length=length)
+    if not power > 0:
+        raise ValueError(f"power must be positive, got {power}")
+    stft_of(frontend)  # raises if the sizes do not fit each other
+    if frontend.frame_count < 1:
+        raise ValueError(
+            f"a window of {frontend.duration} s contains no frame of {length} samples: use a longer duration, a smaller "
+            "win_length or framing='center'"
         )
 
-    @property
-    def _natural_frames(self) -> int:
-        return self._stft.frames_of(self.samples)
 
-    @property
-    def times(self) -> np.ndarray:
-        """Seconds of each frame's centre."""
-        return self._stft.times(self._frame_count, self.sample_rate)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Compressed(Framed):
-    """What frontends share whose values may be put on a logarithmic scale.
+def check_compression(
+    compression: str | None,
+    *,
+    reference: float | str,
+    top_db: float | None,
+    offset: float,
+    choices: tuple[str | None, ...] = ("db", "log", None),
+) -> None:
+    """Check the settings of a logarithmic scale.
 
     Args:
-        compression: "db", "log" (natural, of the value plus `offset`), or `None` for linear values.
-        reference: With "db", the power that is 0 dB, or "max" for the window's own largest.
-        top_db: With "db", the floor below the window's largest value; `None` for none.
-        offset: With "log", what is added first.
+        compression: Name of the scale.
+        reference: Power that becomes 0 dB, or "max".
+        top_db: Distance of the floor from the largest value (dB), or `None`.
+        offset: Summand before the natural logarithm.
+        choices: Scales that the frontend knows.
+
+    Raises:
+        ValueError: The scale is unknown, or a setting is not positive.
     """
+    require_choice("compression", compression, choices)
+    if not offset > 0 or not (top_db is None or top_db > 0):
+        raise ValueError(f"offset and top_db must be positive, got offset={offset}, top_db={top_db}")
+    if reference != "max" and not (isinstance(reference, (int, float)) and reference > 0):
+        raise ValueError(f"reference must be a positive number or 'max', got {reference!r}")
 
-    compression: Literal["db", "log"] | None = None
-    reference: float | Literal["max"] = 1.0
-    top_db: float | None = 80.0
-    offset: float = 1e-6
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_choice("compression", self.compression, self._compressions())
-        if not self.offset > 0 or not (self.top_db is None or self.top_db > 0):
-            raise ValueError(f"offset and top_db must be positive, got offset={self.offset}, top_db={self.top_db}")
-        if self.reference != "max" and not (isinstance(self.reference, (int, float)) and self.reference > 0):
-            raise ValueError(f"reference must be a positive number or 'max', got {self.reference!r}")
+def compress(
+    values: np.ndarray,
+    compression: str | None,
+    *,
+    power: float,
+    reference: float | Literal["max"],
+    top_db: float | None,
+    offset: float,
+) -> np.ndarray:
+    """Put values on a logarithmic scale.
 
-    @classmethod
-    def _compressions(cls) -> tuple[str | None, ...]:
-        return ("db", "log", None)
+    Args:
+        values: Powers of magnitudes, float32 of any shape, not negative; they may be overwritten.
+        compression: "db" for decibels, "log" for the natural logarithm of the value plus `offset`, `None` for no change.
+        power: Exponent of the magnitude that the values have, 2 for squares.
+        reference: With "db", the squared magnitude that becomes 0 dB, or "max" for the largest in the array.
+        top_db: With "db", the distance of the floor from the largest value in the array (dB); `None` means no floor.
+        offset: With "log", the summand.
 
-    def _compress(self, values: np.ndarray, power: float) -> np.ndarray:
-        """Compress in place values that are magnitudes to some power."""
-        if self.compression == "db":
-            return spectrum.to_decibels(values, power=power, reference=self.reference, top_db=self.top_db)
-        if self.compression == "log":
-            values += np.float32(self.offset)
-            return np.log(values, out=values)
-        return values
+    Returns:
+        An array of the same shape.
+    """
+    if compression == "db":
+        return spectrum.to_decibels(values, power=power, reference=reference, top_db=top_db)
+    if compression == "log":
+        values += np.float32(offset)
+        return np.log(values, out=values)
+    return values

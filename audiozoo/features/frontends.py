@@ -1,13 +1,14 @@
-"""What a model is fed: one window of sound in, one float32 array out.
+"""Frontends, the preprocessing in front of a model: one window of a waveform in, one float32 array out.
 
-A frontend is a frozen value. It knows the shape of what it gives without running, is saved inside the classifier that was
-trained with it, and its result for a window depends on that window alone.
+A frontend is a frozen value. It knows the shape of its output without computing it, it is saved inside the classifier that was
+trained with it, and its output for a window depends on that window alone.
 """
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+import warnings
+from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Self
@@ -17,34 +18,48 @@ import numpy as np
 from audiozoo import audio
 from audiozoo.checks import require_choice, require_whole
 from audiozoo.config import Configured
-from audiozoo.features.cleaning import Step
+from audiozoo.features.cleaning import CleaningStep
 
 
 class Axis(NamedTuple):
-    """What the rows of a feature are: a label with its unit, and a value for each row."""
+    """Meaning of the first axis of a spectral feature: a label with its unit, and a value for each band."""
 
     label: str
     values: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frontend(Configured, ABC):
-    """What all frontends share.
+class Frontend(Configured, metaclass=ABCMeta):
+    """Base class of frontends.
+
+    A subclass is a frozen dataclass that defines `shape` and `_compute`. Its fields are its settings: they are saved with a
+    classifier, compared and hashed without further code::
+
+        @dataclass(frozen=True, kw_only=True)
+        class Energy(Frontend):
+            exponent: float = 2.0
+
+            @property
+            def shape(self) -> tuple[int, ...]:
+                return (self.channels,)
+
+            def _compute(self, columns: list[np.ndarray]) -> np.ndarray:
+                return np.float32([np.mean(np.abs(column) ** self.exponent) for column in columns])
 
     Args:
-        sample_rate: Rate of the sound it expects, Hz.
-        duration: Length of a window, seconds.
-        channels: 1 (mono) or more.
-        layout: What the channels are: "left_right" as they come, or "mid_side" (half the sum and half the difference of two;
-            of one channel, the mix, only mid).
-        pad: What fills a clip shorter than a window: "zero", or "repeat" for the clip again and again.
-        hop: Seconds from one window to the next in a longer clip; `None` is half a window.
-        last: What becomes of a clip's end that no window covers: "align" adds a window that ends with the clip, "pad" one
-            that is padded, "drop" leaves the end out.
-        prepare: Cleaning steps that every window goes through first, in this order.
+        sample_rate: Sample rate of the sound (Hz).
+        duration: Length of a window (seconds).
+        channels: Number of channels of the sound, 1 for mono.
+        layout: Content of the channels: "left_right" as in the file, or "mid_side", which replaces two channels by half
+            their sum and half their difference. Mono has only the mid channel.
+        pad: Filling of a clip that is shorter than a window: "zero", or "repeat" for repetitions of the clip.
+        hop: Time between window starts in a longer clip (seconds); `None` means half of `duration`.
+        last: Treatment of the end of a clip that no window covers: "align" adds a window that ends with the clip, "pad" adds
+            a padded window, "drop" ignores the end.
+        prepare: Cleaning steps that are applied to every window first, in this order.
 
     Raises:
-        ValueError: A rate, a duration or a number of channels that is not positive, or an option that is none of these.
+        ValueError: A setting is out of range, of a wrong type or unknown.
     """
 
     sample_rate: int = 22_050
@@ -54,12 +69,12 @@ class Frontend(Configured, ABC):
     pad: audio.Pad = "zero"
     hop: float | None = None
     last: audio.Last = "align"
-    prepare: tuple[Step, ...] = ()
+    prepare: tuple[CleaningStep, ...] = ()
 
     def __post_init__(self) -> None:
         if not (self.sample_rate > 0 and self.channels > 0 and 0 < self.duration < math.inf and self.samples > 0):
             raise ValueError(
-                "a frontend needs a positive sample_rate (Hz), duration (s) and channels, got "
+                "a frontend needs a positive sample_rate (Hz), duration (seconds) and number of channels, got "
                 f"sample_rate={self.sample_rate}, duration={self.duration}, channels={self.channels}"
             )
         require_whole(sample_rate=self.sample_rate, channels=self.channels)
@@ -67,26 +82,32 @@ class Frontend(Configured, ABC):
         require_choice("last", self.last, ("align", "pad", "drop"))
         require_choice("layout", self.layout, ("left_right", "mid_side"))
         if self.layout == "mid_side" and self.channels > 2:
-            raise ValueError(f"layout='mid_side' is of two channels (or of their mix), got channels={self.channels}")
-        self.step()
-        if not isinstance(self.prepare, (tuple, list)) or not all(isinstance(step, Step) for step in self.prepare):
-            raise ValueError(f"prepare takes cleaning steps such as audiozoo.features.TrimSilence(), got {self.prepare!r}")
+            raise ValueError(f"layout='mid_side' needs one or two channels, got channels={self.channels}")
+        self.hop_samples()  # raises if `hop` is out of range
+        if not isinstance(self.prepare, (tuple, list)) or not all(isinstance(step, CleaningStep) for step in self.prepare):
+            raise ValueError(f"prepare takes cleaning steps such as (audiozoo.features.TrimSilence(),), got {self.prepare!r}")
+        # A list would make equal frontends unequal, and none of them hashable.
         object.__setattr__(self, "prepare", tuple(self.prepare))
 
-    def step(self, hop: float | None = None) -> int:
-        """Return the samples from one window to the next.
+    def hop_samples(self, hop: float | None = None) -> int:
+        """Return the number of samples between window starts.
 
         Args:
-            hop: Seconds; `None` is the frontend's own.
+            hop: Time between window starts (seconds); `None` means the frontend's own.
 
         Raises:
-            ValueError: It is not positive, or longer than a window.
+            ValueError: `hop` is not positive, or longer than a window.
         """
         hop = self.hop if hop is None else hop
-        step = max(1, self.samples // 2) if hop is None else round(hop * self.sample_rate)
-        if not 0 < step <= self.samples:
+        samples = max(1, self.samples // 2) if hop is None else round(hop * self.sample_rate)
+        if not 0 < samples <= self.samples:
             raise ValueError(f"hop must be positive and at most the window's {self.duration} s, got {hop} s")
-        return step
+        return samples
+
+    def step(self, hop: float | None = None) -> int:
+        """Return the number of samples between window starts; deprecated, use `hop_samples`."""
+        warnings.warn("Frontend.step is deprecated, use Frontend.hop_samples", DeprecationWarning, stacklevel=2)
+        return self.hop_samples(hop)
 
     @property
     def samples(self) -> int:
@@ -96,34 +117,41 @@ class Frontend(Configured, ABC):
     @property
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
-        """Shape of the array for one window, known without running."""
+        """Shape of the output for one window."""
 
     @property
     def axis(self) -> Axis | None:
-        """What the rows of ``(bands, frames, channels)`` are; `None` where there are no rows."""
+        """Meaning of the first axis of a ``(bands, frames, channels)`` output; `None` for outputs without bands."""
         return None
 
     @property
     def times(self) -> np.ndarray | None:
-        """Seconds from the window's start of each frame's centre, or of each sample; `None` where there is no time axis."""
+        """Time of each frame's centre, or of each sample (seconds from the window's start); `None` without a time axis."""
         return None
 
     def adapt(self, *, duration: float | None = None, channels: int | None = None) -> Self:
-        """Return the same frontend for other data; fixed frames and the hop follow the duration in proportion."""
+        """Return the same frontend for windows of another length or another number of channels.
+
+        Args:
+            duration: Length of a window (seconds); `None` keeps it. A fixed `hop`, and a fixed number of frames, change in
+                proportion.
+            channels: Number of channels; `None` keeps it.
+        """
         duration, hop = self.duration if duration is None else duration, self.hop
         if hop is not None and duration != self.duration:
+            # This order of operations keeps a hop of one window at one window, whatever the rounding.
             hop = max(duration * (hop / self.duration), 1 / self.sample_rate)
         return replace(self, duration=duration, channels=self.channels if channels is None else channels, hop=hop)
 
     def __call__(self, wave: np.ndarray) -> np.ndarray:
-        """Compute the array for one window.
+        """Compute the output for one window.
 
         Args:
-            wave: ``(samples,)``, or ``(samples, channels)`` for more than one channel, at the frontend's sample rate; shorter
-                than a window is padded.
+            wave: Sound at the frontend's sample rate, ``(samples,)`` or ``(samples, channels)``. A wave that is shorter than
+                a window is padded.
 
         Returns:
-            float32 of the frontend's `shape`. Silence gives finite values.
+            The output, float32 of the frontend's `shape`. Silence gives finite values.
 
         Raises:
             ValueError: The wave is longer than a window, or has another number of channels.
@@ -132,38 +160,39 @@ class Frontend(Configured, ABC):
         if len(wave) > self.samples:
             raise ValueError(
                 f"one window is {self.samples} samples ({self.duration} s), got {len(wave)}: "
-                "cut it with audiozoo.audio.fit, or take all windows with frontend.windows(wave)"
+                "cut the wave with audiozoo.audio.fit, or process all its windows with frontend.windows(wave)"
             )
         return self._window(wave)
 
     def windows(self, wave: np.ndarray | Iterable[np.ndarray], *, hop: float | None = None) -> Iterator[tuple[int, np.ndarray]]:
-        """Cut a sound of any length into windows and compute each.
+        """Cut a sound of any length into windows and compute the output for each.
 
         Args:
-            wave: As for a call, but of any length; or the pieces of one as `audiozoo.audio.stream` yields them, for sounds
-                that shall not be held whole.
-            hop: Seconds from one window to the next; `None` is the frontend's own.
+            wave: Sound of any length as for a call, or the pieces that `audiozoo.audio.stream` yields, for sounds that do
+                not fit into memory.
+            hop: Time between window starts (seconds); `None` means the frontend's own.
 
         Yields:
-            The window's start in samples, and its array.
+            The first sample of a window in the sound, and the output for the window.
 
         Raises:
-            ValueError: As for a call, or a hop that is not positive or longer than a window.
+            ValueError: `hop` is not positive or longer than a window, or a piece is not a valid wave.
         """
         pieces = [wave] if isinstance(wave, np.ndarray) else wave
-        step = self.step(hop)
+        hop_samples = self.hop_samples(hop)
         checked = (audio.check_wave(piece, self.sample_rate, channels=self.channels)[0] for piece in pieces)
-        for start, window in audio.cut(checked, self.samples, step, last=self.last):
+        for start, window in audio.cut(checked, self.samples, hop_samples, last=self.last):
             yield start, self._window(window)
 
     def _window(self, wave: np.ndarray) -> np.ndarray:
         for step in self.prepare:
             wave = step.of_checked(wave, self.sample_rate)
+        # A cleaning step may shorten the window, so padding comes last.
         fitted = audio.fit(wave, self.samples, pad=self.pad, crop="start")
         return np.ascontiguousarray(self._compute(self._columns(fitted)))
 
     def _columns(self, wave: np.ndarray) -> list[np.ndarray]:
-        """Return the channels as contiguous one-dimensional arrays."""
+        """Split a wave into its channels, contiguous ``(samples,)`` each, in the frontend's layout."""
         columns = [wave] if wave.ndim == 1 else [np.ascontiguousarray(column) for column in wave.T]
         if len(columns) != self.channels:
             raise ValueError(
@@ -177,18 +206,38 @@ class Frontend(Configured, ABC):
 
     @abstractmethod
     def _compute(self, columns: list[np.ndarray]) -> np.ndarray:
-        """Compute the array from the channels of one window, each ``(samples,)``."""
+        """Compute the output from the channels of one window, float32 ``(samples,)`` each, without changing them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Waveform(Frontend):
-    """The samples themselves, ``(samples, channels)``.
+    """The samples themselves, shape ``(samples, channels)``.
 
     Args:
-        scaling: "peak" divides by the largest magnitude, "rms" by the root mean square, "minmax" maps the least sample to
-            -0.5 and the largest to 0.5; all channels of a window alike. Silence becomes zeros. `None` changes nothing.
+        sample_rate: Sample rate of the sound (Hz).
+        duration: Length of a window (seconds).
+        channels: Number of channels of the sound, 1 for mono.
+        layout: Content of the channels: "left_right", or "mid_side" (half the sum and half the difference of two channels).
+        pad: Filling of a clip that is shorter than a window: "zero" or "repeat".
+        hop: Time between window starts in a longer clip (seconds); `None` means half of `duration`.
+        last: Treatment of the end of a clip that no window covers: "align", "pad" or "drop", see `Frontend`.
+        prepare: Cleaning steps that are applied to every window first, in this order.
+        scaling: Scaling of a window, the same for all its channels: "peak" divides by the largest magnitude, "rms" by the
+            root mean square, "minmax" maps the smallest sample to -0.5 and the largest to 0.5. Silence becomes zeros.
+            `None` leaves the samples as they are.
+
+    Raises:
+        ValueError: A setting is out of range, of a wrong type or unknown.
     """
 
+    sample_rate: int = 22_050
+    duration: float = 5.0
+    channels: int = 1
+    layout: audio.Layout = "left_right"
+    pad: audio.Pad = "zero"
+    hop: float | None = None
+    last: audio.Last = "align"
+    prepare: tuple[CleaningStep, ...] = ()
     scaling: Literal["peak", "rms", "minmax"] | None = None
 
     def __post_init__(self) -> None:
@@ -197,25 +246,26 @@ class Waveform(Frontend):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """``(samples, channels)``."""
+        """Shape of the output, ``(samples, channels)``."""
         return (self.samples, self.channels)
 
     @property
     def times(self) -> np.ndarray:
-        """Seconds of each sample."""
+        """Time of each sample (seconds from the window's start)."""
         return np.arange(self.samples) / self.sample_rate
 
     def _compute(self, columns: list[np.ndarray]) -> np.ndarray:
         wave = np.stack(columns, axis=-1)
-        if self.scaling == "minmax":
-            return min_max(wave) - np.float32(0.5) if wave.min() < wave.max() else np.zeros_like(wave)
         if self.scaling is None:
             return wave
+        if self.scaling == "minmax":
+            return min_max(wave) - np.float32(0.5) if wave.min() < wave.max() else np.zeros_like(wave)
         size = np.abs(wave).max() if self.scaling == "peak" else np.sqrt(np.mean(np.square(wave, dtype=np.float64)))
+        # The root mean square of the faintest sounds is zero in single precision.
         return wave / (np.float32(size) or np.float32(1))
 
 
 def min_max(values: np.ndarray) -> np.ndarray:
-    """Map the least value to 0 and the largest to 1; all alike become zeros."""
+    """Scale an array so that its smallest value becomes 0 and its largest 1; a constant array becomes zeros."""
     low, high = values.min(), values.max()
     return (values - low) / ((high - low) or np.float32(1))

@@ -1,4 +1,4 @@
-"""The exact front ends of papers, by name."""
+"""Frontends with the exact settings of published work, by name."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ DCASE2018 = LogMel(
     n_mels=40,
     compression="log",
 )
-"""The front end of the DCASE 2018 baseline: 40 mel bands of the magnitude, 40 ms every 20 ms, natural logarithm.
+"""Frontend of the DCASE 2018 baseline: 40 mel bands of the magnitude, 40 ms every 20 ms, natural logarithm.
 
-The original adds 2.2e-16 before the logarithm, which puts digital silence, rare in its recordings, at -36; the 1e-6 here puts
-it at -14, next to the quietest sounds.
+The original adds 2.2e-16 before the logarithm, which puts digital silence, rare in its recordings, at -36. This one adds 1e-6,
+which puts digital silence at -14, close to the quietest sounds.
 """
 
 YAMNET = LogMel(
@@ -48,23 +48,23 @@ YAMNET = LogMel(
     compression="log",
     offset=1e-3,
 )
-"""The front end of YAMNet: patches of 96 frames of 25 ms, one every 10 ms, a new patch every 48 frames.
+"""Frontend of YAMNet: patches of 96 frames of 25 ms, one frame every 10 ms, one patch every 48 frames.
 
-Source: the model's description with the AudioSet models of TensorFlow, Apache-2.0.
+Source: the description of the model among the AudioSet models of TensorFlow, Apache-2.0.
 """
 
 MUSIC2VEC = LogMel(sample_rate=16_000, duration=2.048, frames=128, n_fft=512, hop_length=256, n_mels=128)
 """128 mel bands in decibels by 128 frames of 16 ms.
 
-Source: the article "music2vec" (Srinivasa, Hebbar, 2017) speaks of 128 bands and 128 steps; its figure draws 120 by 300, of
-segments of 3 s. Their scale is not named, so this is the field's usual one; rate, transform and with them the duration are
-those of the code that was written after it, see `MEL_POWER_128X128`.
+Source: the article "music2vec" (Srinivasa, Hebbar, 2017) states 128 bands and 128 steps, while its figure shows 120 by 300
+for segments of 3 s. It does not name the scale, so the usual decibels are used. Sample rate, transform and the duration that
+follows from them are those of the code written after the article, see `MEL_POWER_128X128`.
 """
 
 MEL_POWER_128X128 = replace(MUSIC2VEC, compression=None)
-"""The power in 128 mel bands by 128 frames, on a linear scale: what the networks of Audio-Classification-Models are fed.
+"""Power in 128 mel bands by 128 frames on a linear scale, the input of the networks of Audio-Classification-Models.
 
-``dataclasses.replace(frontend, compression="db")`` gives decibels, which most networks learn from more easily.
+``dataclasses.replace(frontend, compression="db")`` gives decibels, from which most networks learn more easily.
 
 Source: wubinbai/Audio-Classification-Models (2020).
 """
@@ -79,7 +79,7 @@ PICZAK = LogMel(
     n_mels=60,
     deltas=1,
 )
-"""The short variant of Piczak's segments: 60 log-mel bands and their first derivative, 41 frames, half overlapping.
+"""Short variant of Piczak's segments: 60 log-mel bands and their first derivative, 41 frames, overlapping by half.
 
 Source: K. J. Piczak, "Environmental sound classification with convolutional neural networks", MLSP 2015.
 """
@@ -95,10 +95,10 @@ FREESOUND2018 = replace(
     win_length=1_102,
     hop_length=441,
 )
-"""The front end of the Freesound 2018 baseline (DCASE 2018, task 2): examples of 25 frames, one every 10 ms: 0.25 s.
+"""Frontend of the Freesound 2018 baseline (DCASE 2018, task 2): examples of 25 frames, one frame every 10 ms (0.25 s).
 
-The frames are 25 ms long and lie inside the window, which therefore is 15 ms longer. Both baselines have their spectra of one
-origin, so the rest is as for YAMNet.
+Frames are 25 ms long and lie inside the window, which is therefore 15 ms longer than the example. The other settings are
+YAMNet's, because both baselines derive their spectra from the same code.
 
 Source: Fonseca et al., "General-purpose tagging of Freesound audio with AudioSet labels", DCASE Workshop 2018.
 """
@@ -120,9 +120,9 @@ _CEPSTRA = (
 )
 
 AUDIO_CLASSIFICATION_MODELS = Stack(of=(_CHROMA, replace(_CHROMA, kind="cqt"), *_CEPSTRA))
-"""Four channels of 128 rows and 256 frames: chroma of the STFT and of the constant-Q transform, MFCC, GFCC.
+"""Four channels of 128 bands by 256 frames: chroma of the STFT and of the constant-Q transform, MFCC, GFCC.
 
-Source: the multi-channel features published with wubinbai's Audio-Classification-Models. Windows of 8.18 s.
+Source: the multi-channel features published with wubinbai's Audio-Classification-Models, in windows of 8.18 s.
 """
 
 SHARMA = Stack(
@@ -132,11 +132,11 @@ SHARMA = Stack(
         _CHROMA,
     )
 )
-"""Four channels of 128 rows and 256 frames: MFCC, GFCC, constant-Q transform, chroma.
+"""Four channels of 128 bands by 256 frames: MFCC, GFCC, constant-Q transform, chroma.
 
 Source: Sharma, Granmo, Goodwin, "Environment sound classification using multiple feature channels and attention based deep
-convolutional neural network", Interspeech 2020. The paper leaves the rates open: those of Audio-Classification-Models are
-used, and 18 rows an octave, which bring 128 rows from C1 to 4.4 kHz.
+convolutional neural network", Interspeech 2020. The paper states neither sample rate nor bins per octave: the rate is that
+of Audio-Classification-Models, and 18 bins per octave let 128 bins span C1 to 4.4 kHz.
 """
 
 _PRESETS: dict[str, Frontend] = {
@@ -152,15 +152,15 @@ _PRESETS: dict[str, Frontend] = {
 
 
 def list_presets() -> list[str]:
-    """List the names that `preset` knows."""
+    """Return the names that `preset` accepts."""
     return sorted(_PRESETS)
 
 
 def preset(name: str) -> Frontend:
-    """Return a paper's front end by its name.
+    """Return the frontend of a publication by its name.
 
     Raises:
-        ValueError: An unknown name; the nearest is proposed.
+        ValueError: The name is unknown; the message proposes the nearest one.
 
     >>> preset("yamnet").shape, preset("sharma").shape, preset("freesound2018").shape
     ((64, 96, 1), (128, 256, 4), (64, 25, 1))

@@ -1,8 +1,9 @@
-"""Standardisation by the mean and deviation of the training data."""
+"""Standardisation with the mean and standard deviation of the training data."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,17 +12,18 @@ import numpy as np
 
 Per = Literal["band", "all"] | None
 
-_BLOCK = 64  # windows summed at a time in double precision, so that the features are never held twice
+# Number of windows that are converted to double precision at a time, so that memory does not hold all features twice.
+_BLOCK = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Scaler:
-    """Subtract a mean and divide by a deviation, both broadcast against one window's array.
+    """Standardisation of features: subtract a mean and divide by a standard deviation.
 
     Args:
-        mean: float32; for a spectral frontend ``(bands, 1, channels)``, for a waveform ``(1, channels)``, for a vector
-            ``(features,)``; a scalar ``()`` standardises all alike.
-        deviation: float32, same shape, positive.
+        mean: Mean, float32: ``(bands, 1, channels)`` for spectral features, ``(1, channels)`` for waveforms, ``(features,)``
+            for vectors, or ``()`` for one mean of all values.
+        deviation: Standard deviation, float32 of the same shape, positive.
     """
 
     mean: np.ndarray
@@ -29,42 +31,51 @@ class Scaler:
 
     @classmethod
     def identity(cls) -> Scaler:
-        """Make the scaler that changes nothing."""
+        """Return a scaler that changes nothing."""
         return cls(np.zeros((), np.float32), np.ones((), np.float32))
 
     @classmethod
-    def fit(cls, features: np.ndarray, *, rows: np.ndarray | None = None, per: Per = "band") -> Scaler:
-        """Measure mean and deviation over windows (and over time, and samples).
+    def fit(
+        cls, features: np.ndarray, *, index: np.ndarray | None = None, per: Per = "band", rows: np.ndarray | None = None
+    ) -> Scaler:
+        """Measure mean and standard deviation over windows and over time.
 
         Args:
-            features: ``(windows, *shape)``.
-            rows: Which windows are training data; `None` is all.
-            per: "band" keeps one pair for each band (or feature) and channel, "all" one pair for everything, `None` changes
-                nothing.
+            features: Features of all windows, ``(windows, *shape)``.
+            index: Indices of the windows to measure, usually the training data; `None` means all.
+            per: Granularity: "band" measures each band (or feature) and channel separately, "all" everything together,
+                `None` nothing, so that the scaler changes nothing.
+            rows: Former name of `index`, deprecated.
+
+        Returns:
+            The scaler.
 
         Raises:
-            ValueError: No window to measure, or an unknown `per`.
+            ValueError: There is no window to measure, or `per` is unknown.
         """
+        if rows is not None:
+            warnings.warn("Scaler.fit(rows=) is deprecated, use index=", DeprecationWarning, stacklevel=2)
+            index = rows
         if per is None:
             return cls.identity()
         if per not in ("band", "all"):
             raise ValueError(f"per must be 'band', 'all' or None, got {per!r}")
-        rows = np.arange(len(features)) if rows is None else rows
-        if not len(rows):
-            raise ValueError("a scaler is fitted on at least one window, got none")
+        index = np.arange(len(features)) if index is None else index
+        if not len(index):
+            raise ValueError("a scaler needs at least one window to be fitted on, got none")
         axes = _summed_axes(features.ndim, per)
-        mean = _mean(features, rows, axes, lambda block: block)
-        variance = _mean(features, rows, axes, lambda block: np.square(block - mean))
+        mean = _mean(features, index, axes, lambda block: block)
+        variance = _mean(features, index, axes, lambda block: np.square(block - mean))
         deviation = np.sqrt(variance)
-        # A band that never changes carries nothing; leave it at zero instead of dividing by (nearly) nothing.
+        # A constant band carries no information: it becomes zero, and its rounding errors are not amplified.
         varies = deviation > 1e-6 * np.abs(mean)
         return cls(mean.astype(np.float32), np.where(varies, deviation, 1).astype(np.float32))
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Refuse a frontend's shape that this mean and deviation were not measured on, or a deviation that is none.
+        """Check that the scaler fits features of a shape, and that its values are usable.
 
         Raises:
-            ValueError: With the shapes, or the deviation's range.
+            ValueError: The shapes do not fit, or mean or deviation are not finite, or a deviation is not positive.
         """
         for array in (self.mean, self.deviation):
             if array.ndim > len(shape) or any(a not in (1, b) for a, b in zip(array.shape[::-1], shape[::-1], strict=False)):
@@ -73,7 +84,7 @@ class Scaler:
             raise ValueError("a scaler needs a finite mean and a finite positive deviation")
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Standardise ``(..., *shape)``; float32."""
+        """Standardise features ``(..., *shape)``; the result is float32."""
         return (features - self.mean) / self.deviation
 
 
@@ -84,11 +95,12 @@ def _summed_axes(ndim: int, per: Per) -> tuple[int, ...]:
 
 
 def _mean(
-    features: np.ndarray, rows: np.ndarray, axes: tuple[int, ...], value: Callable[[np.ndarray], np.ndarray]
+    features: np.ndarray, index: np.ndarray, axes: tuple[int, ...], value: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
+    """Return the mean of a function of the chosen windows over all axes but the kept ones."""
     total: Any = 0.0
-    for start in range(0, len(rows), _BLOCK):
-        block = value(features[rows[start : start + _BLOCK]].astype(np.float64))
+    for start in range(0, len(index), _BLOCK):
+        block = value(features[index[start : start + _BLOCK]].astype(np.float64))
         total = total + block.sum(axis=axes, keepdims=True)[0]
-    shape = (len(rows), *features.shape[1:])
+    shape = (len(index), *features.shape[1:])
     return np.asarray(total) / math.prod(shape[axis] for axis in axes)

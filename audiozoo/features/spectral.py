@@ -1,49 +1,101 @@
-"""Frontends on the short-time Fourier transform and its mel bands."""
+"""Frontends on the short-time Fourier transform: its spectrogram and its mel bands."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from audiozoo import spectrum
+from audiozoo import audio, spectrum
 from audiozoo.checks import require_choice, require_whole
 from audiozoo.config import Configured
-from audiozoo.features.framed import Compressed, TimeFrequency
+from audiozoo.features.bands import check_deltas, check_mel, filtered, with_deltas
+from audiozoo.features.cleaning import CleaningStep
+from audiozoo.features.framed import Framed, check_compression, check_transform, compress, joined, stft_of
 from audiozoo.features.frontends import Axis
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spectrogram(Compressed, TimeFrequency):
-    """Short-time Fourier transform: magnitude (``power=1``), power (``power=2``), or both parts of the complex values.
+class Spectrogram(Framed):
+    """Spectrogram: magnitude, power, magnitude and phase, or real and imaginary parts.
+
+    The output has shape ``(1 + n_fft // 2 - first_bin, frames, channels)``; a complex representation has two channels for
+    each channel of the sound.
 
     Args:
-        representation: "magnitude"; "magnitude_phase", two channels for each of sound, the magnitude to `power`, compressed,
-            and the phase, atan2(imaginary, real), in radians; or "real_imaginary".
-        first_bin: The lowest bin that is kept; 1 leaves the constant part out.
-        frames, hop_length, framing, n_fft, win_length, window, power: See `TimeFrequency`.
-        compression, reference, top_db, offset: See `Compressed`.
+        sample_rate: Sample rate of the sound (Hz).
+        duration: Length of a window (seconds).
+        channels: Number of channels of the sound, 1 for mono.
+        layout: Content of the channels: "left_right", or "mid_side" (half the sum and half the difference of two channels).
+        pad: Filling of a clip that is shorter than a window: "zero" or "repeat".
+        hop: Time between window starts in a longer clip (seconds); `None` means half of `duration`.
+        last: Treatment of the end of a clip that no window covers: "align", "pad" or "drop", see `Frontend`.
+        prepare: Cleaning steps that are applied to every window first, in this order.
+        frames: Number of frames of the output, cut or padded with silence; `None` keeps the number that a window gives.
+        hop_length: Distance between the starts of neighbouring frames (samples).
+        framing: Position of the frames: "center" puts their centres at multiples of `hop_length` and pads the window with
+            half a frame of zeros at both ends; "window" takes only frames of `win_length` inside the window.
+        n_fft: Length of the FFT (samples).
+        win_length: Length of the window function (samples); `None` means `n_fft`.
+        window: Name of the window function: "hann", "hamming", "blackman" or "rectangular", all periodic.
+        power: Exponent of the magnitude: 1 for magnitude, 2 for power.
+        compression: Scale of the magnitude: "db" for decibels, "log" for the natural logarithm of the value plus `offset`,
+            `None` for a linear scale.
+        reference: With "db", the squared magnitude that becomes 0 dB, or "max" for the largest in the window.
+        top_db: With "db", the distance of the floor from the largest value in the window (dB); `None` means no floor.
+        offset: With "log", the summand before the logarithm.
+        representation: "magnitude" for the magnitude to `power`, compressed; "magnitude_phase" for that and the phase
+            atan2(imaginary, real) (radians); "real_imaginary" for the two parts.
+        first_bin: Lowest FFT bin of the output; 1 leaves out the bin at 0 Hz.
+
+    Raises:
+        ValueError: A setting is out of range, of a wrong type or unknown.
     """
 
+    sample_rate: int = 22_050
+    duration: float = 5.0
+    channels: int = 1
+    layout: audio.Layout = "left_right"
+    pad: audio.Pad = "zero"
+    hop: float | None = None
+    last: audio.Last = "align"
+    prepare: tuple[CleaningStep, ...] = ()
+    frames: int | None = None
+    hop_length: int = 512
+    framing: spectrum.Framing = "center"
+    n_fft: int = 2_048
+    win_length: int | None = None
+    window: str = "hann"
+    power: float = 2.0
+    compression: Literal["db", "log"] | None = None
+    reference: float | Literal["max"] = 1.0
+    top_db: float | None = 80.0
+    offset: float = 1e-6
     representation: Literal["magnitude", "magnitude_phase", "real_imaginary"] = "magnitude"
     first_bin: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_transform(self, n_fft=self.n_fft, win_length=self.win_length, window=self.window, power=self.power)
+        check_compression(self.compression, reference=self.reference, top_db=self.top_db, offset=self.offset)
         require_choice("representation", self.representation, ("magnitude", "magnitude_phase", "real_imaginary"))
         if self.representation == "real_imaginary" and self.compression is not None:
-            raise ValueError(f"real and imaginary parts have signs: compression must be None, got {self.compression!r}")
+            raise ValueError(f"real and imaginary parts can be negative: compression must be None, got {self.compression!r}")
         require_whole(first_bin=self.first_bin)
         if not 0 <= self.first_bin <= self.n_fft // 2:
             raise ValueError(f"first_bin must be from 0 to n_fft // 2 = {self.n_fft // 2}, got {self.first_bin}")
 
     @property
+    def stft(self) -> spectrum.Stft:
+        """Settings of the short-time Fourier transform."""
+        return stft_of(self)
+
+    @property
     def shape(self) -> tuple[int, ...]:
-        """``(1 + n_fft // 2 - first_bin, frames, channels)``, twice the channels for a complex representation."""
+        """Shape of the output, ``(bins, frames, channels)``, with twice the channels for a complex representation."""
         parts = 1 if self.representation == "magnitude" else 2
-        return (1 + self.n_fft // 2 - self.first_bin, self._frame_count, parts * self.channels)
+        return (1 + self.n_fft // 2 - self.first_bin, self.frame_count, parts * self.channels)
 
     @property
     def axis(self) -> Axis:
@@ -52,12 +104,13 @@ class Spectrogram(Compressed, TimeFrequency):
         return Axis("frequency, Hz", bins * self.sample_rate / self.n_fft)
 
     def _compute(self, columns: list[np.ndarray]) -> np.ndarray:
+        stft = self.stft
         if self.representation == "magnitude":
-            whole = self._joined([spectrum.spectrogram(column, self._stft, power=self.power) for column in columns])
-            # Its own array, since compression works in place; without the cut that is what it is already.
-            values = self._compress(np.ascontiguousarray(whole[:, self.first_bin :]), self.power)
+            whole = joined([spectrum.spectrogram(column, stft, power=self.power) for column in columns], self.frame_count)
+            # Compression works in place, and is fastest on a contiguous array.
+            values = self._compressed(np.ascontiguousarray(whole[:, self.first_bin :]))
         else:
-            bins = self._joined([spectrum.complex_spectrogram(column, self._stft) for column in columns])
+            bins = joined([spectrum.complex_spectrogram(column, stft) for column in columns], self.frame_count)
             values = self._parts(bins[:, self.first_bin :])
         return values.swapaxes(0, 1)
 
@@ -65,111 +118,29 @@ class Spectrogram(Compressed, TimeFrequency):
         if self.representation == "real_imaginary":
             parts = [bins.real, bins.imag]
         else:
-            parts = [self._compress(np.abs(bins) ** np.float32(self.power), self.power), np.angle(bins)]
-        # Each channel's two parts stand beside each other.
+            parts = [self._compressed(np.abs(bins) ** np.float32(self.power)), np.angle(bins)]
+        # The two parts of a channel become neighbouring channels.
         return np.stack(parts, axis=-1).reshape(*bins.shape[:2], -1)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Bands(TimeFrequency):
-    """What frontends through a filterbank share.
-
-    Args:
-        fmin: Lower edge of the lowest band, Hz.
-        fmax: Upper edge of the highest band, Hz; `None` is half the sample rate.
-        deltas: How many time derivatives follow as further channels: 0, 1 or 2. They are ``librosa.feature.delta`` of the
-            window's own frames.
-        delta_width: Frames that a derivative is fitted to; odd.
-    """
-
-    fmin: float = 0.0
-    fmax: float | None = None
-    deltas: int = 0
-    delta_width: int = 9
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_choice("deltas", self.deltas, (0, 1, 2))
-        if self.deltas and not (self.delta_width >= 3 and self.delta_width % 2 and self.delta_width <= self._frame_count):
-            raise ValueError(
-                f"delta_width must be odd, at least 3 and at most the {self._frame_count} frames, got {self.delta_width}"
-            )
-        self._bank  # noqa: B018  an impossible filterbank shall fail here, not at the first sound
-
-    @property
-    @abstractmethod
-    def _bank(self) -> spectrum.Filterbank:
-        """The filters."""
-
-    @property
-    @abstractmethod
-    def _rows(self) -> int:
-        """Rows of the feature."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """``(bands or coefficients, frames, channels x (1 + deltas))``."""
-        return (self._rows, self._frame_count, self.channels * (1 + self.deltas))
-
-    def _compute(self, columns: list[np.ndarray]) -> np.ndarray:
-        bands = [spectrum.filtered_spectrogram(column, self._stft, self._bank, power=self.power) for column in columns]
-        values = self._from_bands(self._joined(bands)).swapaxes(0, 1)
-        return self._with_deltas(values) if self.deltas else values
-
-    @abstractmethod
-    def _from_bands(self, bands: np.ndarray) -> np.ndarray:
-        """Turn ``(frames, bands, channels)``, which may be overwritten, into ``(frames, rows, channels)``."""
-
-    def _with_deltas(self, values: np.ndarray) -> np.ndarray:
-        from librosa.feature import delta
-
-        orders = [delta(values, width=self.delta_width, order=order, axis=1) for order in range(1, 1 + self.deltas)]
-        return np.concatenate([values, *orders], axis=-1, dtype=np.float32)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MelBands(Bands):
-    """What frontends on mel bands share.
-
-    Args:
-        n_mels: Bands.
-        mel_scale: "slaney" or "htk".
-        norm: "slaney" (unit area) or `None` (unit height).
-        triangles: Whether the filters' flanks are straight in "hertz", as in librosa, or in "mel", as in TensorFlow, VGGish
-            and YAMNet.
-    """
-
-    n_mels: int = 128
-    mel_scale: spectrum.MelScale = "slaney"
-    norm: spectrum.MelNorm = "slaney"
-    triangles: spectrum.Triangles = "hertz"
-
-    def __post_init__(self) -> None:
-        require_choice("mel_scale", self.mel_scale, ("slaney", "htk"))
-        require_choice("norm", self.norm, ("slaney", None))
-        require_choice("triangles", self.triangles, ("hertz", "mel"))
-        require_whole(n_mels=self.n_mels)
-        if self.n_mels < 1:
-            raise ValueError(f"n_mels must be at least 1, got {self.n_mels}")
-        super().__post_init__()
-
-    @property
-    def _bank(self) -> spectrum.Filterbank:
-        return spectrum.mel_bank(
-            self.sample_rate, self.n_fft, self.n_mels, self.fmin, self.fmax, self.mel_scale, self.norm, self.triangles
+    def _compressed(self, values: np.ndarray) -> np.ndarray:
+        return compress(
+            values, self.compression, power=self.power, reference=self.reference, top_db=self.top_db, offset=self.offset
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pcen(Configured):
-    """Per-channel energy normalisation of mel bands, ``librosa.pcen`` of the bands times `scale`.
+    """Per-channel energy normalisation of mel bands: ``librosa.pcen`` of the bands times `scale`.
 
     Args:
-        gain: Exponent of the smoothed energy that divides.
-        bias: Added before the compression.
-        exponent: Of the compression.
-        time_constant: Of the smoothing, seconds.
-        scale: What the bands are multiplied by first, since the defaults are for 32-bit integers.
+        gain: Exponent of the smoothed energy, by which the bands are divided.
+        bias: Summand before the compression.
+        exponent: Exponent of the compression.
+        time_constant: Time constant of the smoothing (seconds).
+        scale: Factor on the bands before all else. The defaults suit samples in the range of 32-bit integers, hence 2^31.
+
+    Raises:
+        ValueError: A setting is negative, or one other than `gain` and `bias` is zero.
 
     Source: Wang et al., "Trainable frontend for robust and far-field keyword spotting", ICASSP 2017.
     """
@@ -186,7 +157,16 @@ class Pcen(Configured):
             raise ValueError(f"PCEN needs gain and bias of at least 0, and positive {', '.join(positive)}, got {self}")
 
     def __call__(self, bands: np.ndarray, sample_rate: int, hop_length: int) -> np.ndarray:
-        """Normalise ``(frames, bands, channels)``."""
+        """Normalise mel bands.
+
+        Args:
+            bands: Mel bands ``(frames, bands, channels)``.
+            sample_rate: Sample rate of the sound (Hz).
+            hop_length: Distance between the starts of neighbouring frames (samples).
+
+        Returns:
+            float32 of the same shape.
+        """
         import librosa
 
         return librosa.pcen(
@@ -202,36 +182,107 @@ class Pcen(Configured):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogMel(Compressed, MelBands):
-    """Logarithm of mel bands, equal to librosa's ``power_to_db(melspectrogram(...))`` with the same settings.
+class LogMel(Framed):
+    """Log-mel spectrogram, shape ``(n_mels, frames, channels x (1 + deltas))``.
+
+    With the same settings it equals librosa's ``power_to_db(melspectrogram(...))``.
 
     Args:
-        n_mels, mel_scale, norm, triangles: See `MelBands`.
-        fmin, fmax, deltas, delta_width: See `Bands`.
-        frames, hop_length, framing, n_fft, win_length, window, power: See `TimeFrequency`.
-        compression: "db", "log", "pcen", or `None` for linear mel bands.
-        reference, top_db, offset: See `Compressed`.
-        pcen: What "pcen" does. Usual with ``power=1``.
+        sample_rate: Sample rate of the sound (Hz).
+        duration: Length of a window (seconds).
+        channels: Number of channels of the sound, 1 for mono.
+        layout: Content of the channels: "left_right", or "mid_side" (half the sum and half the difference of two channels).
+        pad: Filling of a clip that is shorter than a window: "zero" or "repeat".
+        hop: Time between window starts in a longer clip (seconds); `None` means half of `duration`.
+        last: Treatment of the end of a clip that no window covers: "align", "pad" or "drop", see `Frontend`.
+        prepare: Cleaning steps that are applied to every window first, in this order.
+        frames: Number of frames of the output, cut or padded with silence; `None` keeps the number that a window gives.
+        hop_length: Distance between the starts of neighbouring frames (samples).
+        framing: Position of the frames: "center" puts their centres at multiples of `hop_length` and pads the window with
+            half a frame of zeros at both ends; "window" takes only frames of `win_length` inside the window.
+        n_fft: Length of the FFT (samples).
+        win_length: Length of the window function (samples); `None` means `n_fft`.
+        window: Name of the window function: "hann", "hamming", "blackman" or "rectangular", all periodic.
+        power: Exponent of the magnitude: 1 for magnitude, 2 for power.
+        fmin: Lower edge of the lowest band (Hz).
+        fmax: Upper edge of the highest band (Hz); `None` means half of `sample_rate`.
+        deltas: Number of time derivatives that follow as further channels: 0, 1 or 2, as ``librosa.feature.delta`` computes
+            them from the frames of the window.
+        delta_width: Number of frames that a derivative is fitted to; odd.
+        n_mels: Number of mel bands.
+        mel_scale: Mel scale: "slaney" (linear below 1 kHz) or "htk".
+        norm: Normalisation of the filters: "slaney" for unit area, `None` for unit height.
+        triangles: Scale on which the flanks of the filters are straight lines: "hertz" as in librosa, or "mel" as in
+            TensorFlow, VGGish and YAMNet.
+        compression: Scale of the bands: "db" for decibels, "log" for the natural logarithm of the value plus `offset`, "pcen"
+            for per-channel energy normalisation, `None` for a linear scale.
+        reference: With "db", the squared magnitude that becomes 0 dB, or "max" for the largest in the window.
+        top_db: With "db", the distance of the floor from the largest value in the window (dB); `None` means no floor.
+        offset: With "log", the summand before the logarithm.
+        pcen: With "pcen", its settings; ``power=1`` is usual then.
 
-    Source: librosa 0.11; HTK Book (Young et al.) for the "htk" scale; Slaney's Auditory Toolbox for the other.
+    Raises:
+        ValueError: A setting is out of range, of a wrong type or unknown.
+
+    Source: librosa 0.11; HTK Book (Young et al.) for the "htk" scale; Slaney's Auditory Toolbox for the "slaney" scale.
     """
 
+    sample_rate: int = 22_050
+    duration: float = 5.0
+    channels: int = 1
+    layout: audio.Layout = "left_right"
+    pad: audio.Pad = "zero"
+    hop: float | None = None
+    last: audio.Last = "align"
+    prepare: tuple[CleaningStep, ...] = ()
+    frames: int | None = None
+    hop_length: int = 512
+    framing: spectrum.Framing = "center"
+    n_fft: int = 2_048
+    win_length: int | None = None
+    window: str = "hann"
+    power: float = 2.0
+    fmin: float = 0.0
+    fmax: float | None = None
+    deltas: int = 0
+    delta_width: int = 9
     n_mels: int = 64
-    compression: Literal["db", "log", "pcen"] | None = "db"  # type: ignore[assignment]
+    mel_scale: spectrum.MelScale = "slaney"
+    norm: spectrum.MelNorm = "slaney"
+    triangles: spectrum.Triangles = "hertz"
+    compression: Literal["db", "log", "pcen"] | None = "db"
+    reference: float | Literal["max"] = 1.0
+    top_db: float | None = 80.0
+    offset: float = 1e-6
     pcen: Pcen = Pcen()
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_mel(self.n_mels, mel_scale=self.mel_scale, norm=self.norm, triangles=self.triangles)
+        check_transform(self, n_fft=self.n_fft, win_length=self.win_length, window=self.window, power=self.power)
+        check_deltas(self.deltas, width=self.delta_width, frames=self.frame_count)
+        self.filterbank  # noqa: B018  an impossible filterbank must fail here and not at the first sound
+        known = ("db", "log", "pcen", None)
+        check_compression(self.compression, reference=self.reference, top_db=self.top_db, offset=self.offset, choices=known)
         if not isinstance(self.pcen, Pcen):
             raise ValueError(f"pcen must be a Pcen, got {self.pcen!r}")
 
-    @classmethod
-    def _compressions(cls) -> tuple[str | None, ...]:
-        return ("db", "log", "pcen", None)
+    @property
+    def stft(self) -> spectrum.Stft:
+        """Settings of the short-time Fourier transform."""
+        return stft_of(self)
 
     @property
-    def _rows(self) -> int:
-        return self.n_mels
+    def filterbank(self) -> spectrum.Filterbank:
+        """Mel filters."""
+        return spectrum.mel_bank(
+            self.sample_rate, self.n_fft, self.n_mels, self.fmin, self.fmax, self.mel_scale, self.norm, self.triangles
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the output, ``(n_mels, frames, channels x (1 + deltas))``."""
+        return (self.n_mels, self.frame_count, self.channels * (1 + self.deltas))
 
     @property
     def axis(self) -> Axis:
@@ -239,7 +290,12 @@ class LogMel(Compressed, MelBands):
         centres = spectrum.mel_centres(self.sample_rate, self.n_mels, fmin=self.fmin, fmax=self.fmax, mel_scale=self.mel_scale)
         return Axis("frequency, Hz", centres)
 
-    def _from_bands(self, bands: np.ndarray) -> np.ndarray:
+    def _compute(self, columns: list[np.ndarray]) -> np.ndarray:
+        bands = filtered(columns, self.stft, self.filterbank, power=self.power, frames=self.frame_count)
         if self.compression == "pcen":
-            return self.pcen(bands, self.sample_rate, self.hop_length)
-        return self._compress(bands, self.power)
+            values = self.pcen(bands, self.sample_rate, self.hop_length)
+        else:
+            values = compress(
+                bands, self.compression, power=self.power, reference=self.reference, top_db=self.top_db, offset=self.offset
+            )
+        return with_deltas(values.swapaxes(0, 1), self.deltas, width=self.delta_width)

@@ -11,7 +11,7 @@ import numpy as np
 
 from audiozoo import audio
 from audiozoo.classifier import Classifier, KerasScorer
-from audiozoo.features import Axis, Frontend, Stack, Step, Waveform
+from audiozoo.features import Axis, CleaningStep, Frontend, Stack, Waveform
 from audiozoo.files import replacing
 
 _TICKS = 6
@@ -23,7 +23,7 @@ def sound_picture(
     frontends: Sequence[Frontend],
     path: str | os.PathLike[str],
     *,
-    clean: Sequence[Step] = (),
+    clean: Sequence[CleaningStep] = (),
     title: str | None = None,
     start: float = 0.0,
     end: float | None = None,
@@ -86,7 +86,7 @@ def reconstruction_picture(classifier: Classifier, source: audio.Source, path: s
     return Path(path)
 
 
-def _versions(name: str, wave: np.ndarray, rate: int, clean: Sequence[Step]) -> list[tuple[str, np.ndarray]]:
+def _versions(name: str, wave: np.ndarray, rate: int, clean: Sequence[CleaningStep]) -> list[tuple[str, np.ndarray]]:
     if not clean:
         return [(name, wave)]
     cleaned = wave

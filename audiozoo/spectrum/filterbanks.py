@@ -1,4 +1,4 @@
-"""Filterbanks: matrices that turn the bins of an FFT into bands."""
+"""Filterbanks: matrices that sum the bins of an FFT into bands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from audiozoo.spectrum.scales import MelScale, hz_to_mel, mel_to_hz
 MelNorm = Literal["slaney"] | None
 Triangles = Literal["hertz", "mel"]
 
-_BANDS_PER_PRODUCT = 16  # a mel matrix is a band around its diagonal: products of 16 bands skip most of its zeros
+# A mel matrix is zero outside a band around its diagonal: products of 16 bands skip most of these zeros, and are still large
+# enough for BLAS to be fast.
+_BANDS_PER_PRODUCT = 16
 
 
 def mel_filterbank(
@@ -26,28 +28,28 @@ def mel_filterbank(
     norm: MelNorm = "slaney",
     triangles: Triangles = "hertz",
 ) -> np.ndarray:
-    """Triangular filters evenly spaced on a mel scale.
+    """Make triangular filters that are evenly spaced on a mel scale.
 
-    Equal to ``librosa.filters.mel`` with triangles="hertz", and to ``tf.signal.linear_to_mel_weight_matrix`` transposed with
-    triangles="mel", mel_scale="htk" and norm=None.
+    With ``triangles="hertz"`` the result equals ``librosa.filters.mel``. With ``triangles="mel"``, ``mel_scale="htk"`` and
+    ``norm=None`` it equals the transpose of ``tf.signal.linear_to_mel_weight_matrix``.
 
     Args:
-        sample_rate: Hz.
-        n_fft: Length of the FFT.
-        n_mels: Bands.
-        fmin: Lower edge of the lowest band, Hz.
-        fmax: Upper edge of the highest band, Hz; `None` is half the sample rate.
-        mel_scale: Slaney's or HTK's.
-        norm: "slaney" gives each filter unit area in hertz if its flanks are straight there; `None` unit height.
-        triangles: The scale on which the flanks are straight: "hertz" as in librosa, "mel" as in TensorFlow, Kaldi, VGGish
-            and YAMNet.
+        sample_rate: Sample rate of the sound (Hz).
+        n_fft: Length of the FFT (samples).
+        n_mels: Number of bands.
+        fmin: Lower edge of the lowest band (Hz).
+        fmax: Upper edge of the highest band (Hz); `None` means half the sample rate.
+        mel_scale: Mel scale, "slaney" or "htk".
+        norm: "slaney" divides each filter by half its width in hertz (unit area); `None` keeps unit height.
+        triangles: Scale on which the flanks are straight lines: "hertz" as in librosa, or "mel" as in TensorFlow, Kaldi,
+            VGGish and YAMNet.
 
     Returns:
-        float32 ``(n_mels, 1 + n_fft // 2)``.
+        The weights, float32 ``(n_mels, 1 + n_fft // 2)``.
 
     Raises:
-        ValueError: ``0 <= fmin < fmax <= sample_rate / 2`` does not hold, some filter is so narrow that no bin falls into
-            it, or `triangles` is neither.
+        ValueError: ``0 <= fmin < fmax <= sample_rate / 2`` does not hold, a filter is so narrow that it contains no FFT bin,
+            or `triangles` is unknown.
     """
     if triangles not in ("hertz", "mel"):
         raise ValueError(f"triangles must be 'hertz' or 'mel', got {triangles!r}")
@@ -70,12 +72,26 @@ def _mel_corners(sample_rate: float, n_mels: int, fmin: float, fmax: float | Non
 def mel_centres(
     sample_rate: float, n_mels: int, *, fmin: float = 0.0, fmax: float | None = None, mel_scale: MelScale = "slaney"
 ) -> np.ndarray:
-    """Return the frequency in Hz at which each band of `mel_filterbank` is largest, float64 ``(n_mels,)``."""
+    """Return the centre frequency of each band of `mel_filterbank`.
+
+    Args:
+        sample_rate: Sample rate of the sound (Hz).
+        n_mels: Number of bands.
+        fmin: Lower edge of the lowest band (Hz).
+        fmax: Upper edge of the highest band (Hz); `None` means half the sample rate.
+        mel_scale: Mel scale, "slaney" or "htk".
+
+    Returns:
+        Frequencies at which the filters peak (Hz), float64 ``(n_mels,)``.
+
+    Raises:
+        ValueError: ``0 <= fmin < fmax <= sample_rate / 2`` does not hold.
+    """
     return mel_to_hz(_mel_corners(sample_rate, n_mels, fmin, fmax, mel_scale)[1:-1], mel_scale)
 
 
 def _highest(sample_rate: float, fmin: float, fmax: float | None) -> float:
-    """Return the upper limit of a filterbank, once both limits are known to be possible."""
+    """Check both limits of a filterbank and return the upper one."""
     fmax = sample_rate / 2 if fmax is None else fmax
     if not 0 <= fmin < fmax <= sample_rate / 2:
         raise ValueError(
@@ -95,8 +111,8 @@ def _refuse_empty(filters: np.ndarray, edges: np.ndarray, sample_rate: float, n_
     if len(empty):
         low, high = edges[empty[0]], edges[empty[0] + 2]
         raise ValueError(
-            f"{len(empty)} of {len(filters)} mel bands hold no FFT bin (the first from {low:.1f} to {high:.1f} Hz; "
-            f"bins are {sample_rate / n_fft:.1f} Hz apart): use fewer bands, a larger n_fft or a higher fmin"
+            f"{len(empty)} of {len(filters)} mel bands hold no FFT bin (the first spans {low:.1f} to {high:.1f} Hz, and bins "
+            f"are {sample_rate / n_fft:.1f} Hz apart): use fewer bands, a larger n_fft or a higher fmin"
         )
 
 
@@ -106,25 +122,26 @@ _EAR_Q, _MIN_BANDWIDTH = 9.26449, 24.7  # Glasberg and Moore (1990): ERB(f) = f 
 def gammatone_filterbank(
     sample_rate: float, n_fft: int, n_bands: int, *, fmin: float = 0.0, fmax: float | None = None
 ) -> np.ndarray:
-    """Magnitude responses of fourth-order gammatone filters, centres evenly spaced on the ERB-rate scale.
+    """Make the magnitude responses of fourth-order gammatone filters.
 
-    The lowest centre is `fmin`, the highest one step below `fmax`. Equal to spafe 0.3.3's
-    ``gammatone_filter_banks(nfilts=n_bands, nfft=n_fft, fs=sample_rate, low_freq=fmin, high_freq=fmax, order=1)[0]``, row by
-    row. There, `order` is the exponent in the formula of the bandwidth, not the order of the filters, which is 4 in either
-    case: with spafe's default ``order=4`` the bandwidths, and so the rows, are other than Glasberg and Moore's.
+    The centre frequencies are evenly spaced on the ERB-rate scale. The lowest is `fmin`, the highest lies one step below
+    `fmax`. The result equals spafe 0.3.3's
+    ``gammatone_filter_banks(nfilts=n_bands, nfft=n_fft, fs=sample_rate, low_freq=fmin, high_freq=fmax, order=1)[0]``. In
+    spafe, `order` is the exponent in the formula of the bandwidth and not the order of the filters, which is always 4; its
+    default ``order=4`` gives bandwidths that differ from Glasberg and Moore's.
 
     Args:
-        sample_rate: Hz.
-        n_fft: Length of the FFT.
-        n_bands: Filters.
-        fmin: Centre of the lowest filter, Hz.
-        fmax: Where the centre after the highest would lie, Hz; `None` is half the sample rate.
+        sample_rate: Sample rate of the sound (Hz).
+        n_fft: Length of the FFT (samples).
+        n_bands: Number of filters.
+        fmin: Centre of the lowest filter (Hz).
+        fmax: Frequency at which the centre after the highest filter would lie (Hz); `None` means half the sample rate.
 
     Returns:
-        float32 ``(n_bands, 1 + n_fft // 2)``, low centres first, the largest value of each row 1.
+        The responses, float32 ``(n_bands, 1 + n_fft // 2)``, low centres first; the largest value of each filter is 1.
 
     Raises:
-        ValueError: ``0 <= fmin < fmax <= sample_rate / 2`` does not hold, or there is no band.
+        ValueError: ``0 <= fmin < fmax <= sample_rate / 2`` does not hold, or `n_bands` is below 1.
 
     Source: Slaney, "An Efficient Implementation of the Patterson-Holdsworth Auditory Filter Bank", Apple TR 35, 1993.
     """
@@ -138,7 +155,7 @@ def gammatone_filterbank(
     circle = np.exp(2j * np.pi * np.arange(1 + n_fft // 2) / n_fft)
     pole = decay * np.exp(1j * angle)
     resonance = np.abs((circle - pole) * (circle - pole.conj()))
-    # scaled first: its inverse's fourth power leaves the range of numbers for the narrowest filters at high rates
+    # The fourth power of 1 / resonance overflows for narrow filters at high rates, so the resonance is scaled first.
     response = (resonance.min(axis=1, keepdims=True) / resonance) ** 4
     for sign in (1, -1):
         for root in (np.sqrt(3 + 2**1.5), np.sqrt(3 - 2**1.5)):
@@ -147,18 +164,31 @@ def gammatone_filterbank(
 
 
 class Filterbank:
-    """A matrix ``(bands, bins)`` kept as a few small dense products, which skip most zeros of a banded one.
+    """A filterbank stored as a few small dense matrices, which leaves out most of its zeros.
+
+    Args:
+        filters: The weights, float32 ``(bands, bins)``.
 
     Attributes:
-        bands: Rows.
-        of_bins: For each product its bands, the columns it takes and the weights ``(columns, bands)``.
-        of_squares: The same for the squares of real and imaginary parts side by side: a product adds the two in passing.
+        bands, bins: Number of bands, and of FFT bins.
+        of_bins: Products for a spectrogram. Each has a slice of bands, the slice of bins that these bands need, and the
+            weights ``(bins, bands)``.
+        of_squares: The same for the interleaved squares of real and imaginary parts. Every weight occurs twice, so that the
+            product also adds the two squares of a bin.
     """
 
     def __init__(self, filters: np.ndarray) -> None:
-        self.bands = len(filters)
+        self.bands, self.bins = filters.shape
         self.of_bins = self._products(filters)
         self.of_squares = self._products(np.repeat(filters, 2, axis=1))
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """The weights, float32 ``(bands, bins)``."""
+        matrix = np.zeros((self.bands, self.bins), np.float32)
+        for bands, bins, weights in self.of_bins:
+            matrix[bands, bins] = weights.T
+        return matrix
 
     def _products(self, filters: np.ndarray) -> list[tuple[slice, slice, np.ndarray]]:
         starts = range(0, self.bands, _BANDS_PER_PRODUCT)
@@ -182,7 +212,17 @@ def mel_bank(
     norm: MelNorm,
     triangles: Triangles = "hertz",
 ) -> Filterbank:
-    """`mel_filterbank` prepared for `filtered_spectrogram`, remembered."""
+    """Prepare a `mel_filterbank` for `filtered_spectrogram`; the same arguments return the same object.
+
+    Args:
+        sample_rate, n_fft, n_mels, fmin, fmax, mel_scale, norm, triangles: See `mel_filterbank`.
+
+    Returns:
+        The filterbank. It is shared, so it must not be changed.
+
+    Raises:
+        ValueError: `mel_filterbank` refuses the arguments.
+    """
     return Filterbank(
         mel_filterbank(sample_rate, n_fft, n_mels, fmin=fmin, fmax=fmax, mel_scale=mel_scale, norm=norm, triangles=triangles)
     )
@@ -190,5 +230,15 @@ def mel_bank(
 
 @lru_cache(maxsize=32)
 def gammatone_bank(sample_rate: float, n_fft: int, n_bands: int, fmin: float, fmax: float | None) -> Filterbank:
-    """`gammatone_filterbank` prepared for `filtered_spectrogram`, remembered."""
+    """Prepare a `gammatone_filterbank` for `filtered_spectrogram`; the same arguments return the same object.
+
+    Args:
+        sample_rate, n_fft, n_bands, fmin, fmax: See `gammatone_filterbank`.
+
+    Returns:
+        The filterbank. It is shared, so it must not be changed.
+
+    Raises:
+        ValueError: `gammatone_filterbank` refuses the arguments.
+    """
     return Filterbank(gammatone_filterbank(sample_rate, n_fft, n_bands, fmin=fmin, fmax=fmax))

@@ -1,4 +1,4 @@
-"""Scales of frequency and of loudness."""
+"""Mel scales and the A-weighting curve."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ _SLANEY_STEP = np.log(6.4) / 27
 
 
 def hz_to_mel(hertz: np.ndarray | float, scale: MelScale = "slaney") -> np.ndarray:
-    """Convert hertz to mel: Slaney's Auditory Toolbox scale (linear below 1 kHz) or HTK's 2595 log10(1 + f / 700)."""
+    """Convert hertz to mel.
+
+    "slaney" is the scale of Slaney's Auditory Toolbox, linear below 1 kHz; "htk" is ``2595 log10(1 + hertz / 700)``.
+    """
     hertz = np.asarray(hertz, float)
     if scale == "htk":
         return 2595 * np.log10(1 + hertz / 700)
+    # np.where evaluates both branches, so the logarithm must not meet the zero at 0 Hz.
     above = 15 + np.log(np.maximum(hertz, 1000) / 1000) / _SLANEY_STEP
     return np.where(hertz < 1000, hertz * 3 / 200, above)
 
 
 def mel_to_hz(mel: np.ndarray | float, scale: MelScale = "slaney") -> np.ndarray:
-    """Convert mel to hertz, the inverse of `hz_to_mel`."""
+    """Convert mel to hertz; the inverse of `hz_to_mel`."""
     mel = np.asarray(mel, float)
     if scale == "htk":
         return 700 * (10 ** (mel / 2595) - 1)
@@ -29,7 +33,7 @@ def mel_to_hz(mel: np.ndarray | float, scale: MelScale = "slaney") -> np.ndarray
 
 
 def a_weighting(hertz: np.ndarray | float) -> np.ndarray:
-    """Return how much the A curve weighs power at frequencies, as a factor: 1 at 1 kHz, 0 at 0 Hz.
+    """Return the A-weighting of power at each frequency, as a factor: 1 at 1 kHz, 0 at 0 Hz.
 
     Source: IEC 61672-1:2013, annex E, with the pole frequencies in its rounded form.
     """

@@ -1,8 +1,8 @@
-"""Short-time Fourier transform, as exact as librosa's and a few times faster.
+"""Short-time Fourier transforms that agree with librosa's and run two to three times as fast.
 
-Frames go through window, FFT, power and filterbank in blocks that stay in the processor's cache: for these sizes the
-temporaries of a whole-clip pipeline cost more than the FFT itself. The FFT is single precision, whose rounding lies about
-140 dB below a frame's loudest bin.
+Window, FFT, power and filterbank process the frames in blocks that fit the processor's cache. A pipeline that processes the
+whole clip at each stage spends more time on its large temporary arrays than on the FFT. The FFT runs in single precision: its
+rounding error lies about 140 dB below the loudest bin of a frame.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ from typing import Literal
 
 import numpy as np
 
+from audiozoo.checks import unknown_name
 from audiozoo.spectrum.filterbanks import Filterbank
 
 Framing = Literal["center", "window"]
 
-_BLOCK_SAMPLES = 2**16  # 256 KiB of float32: half of a small L2 cache, the other half is for the spectrum
+# 256 KiB of float32: half of a small L2 cache. The other half holds the spectrum.
+_BLOCK_SAMPLES = 2**16
 
 LEAST_POWER = 1e-10
-"""Least power told apart from silence: -100 dB."""
+"""Power that counts as silence (-100 dB): smaller powers are raised to it before a logarithm."""
 
+# Coefficients of sums of cosines. scipy.signal has these windows too, but its import takes over a second.
 _COSINE_WINDOWS = {
     "hann": (0.5, 0.5),
     "hamming": (0.54, 0.46),
@@ -36,25 +39,33 @@ def window(name: str, length: int) -> np.ndarray:
 
     Args:
         name: "hann", "hamming", "blackman" or "rectangular".
-        length: Samples.
+        length: Length of the window (samples).
 
     Raises:
-        ValueError: Another name.
+        ValueError: The name is unknown.
 
     >>> window("hann", 4).round(3).tolist()
     [0.0, 0.5, 1.0, 0.5]
     """
     if name not in _COSINE_WINDOWS:
-        raise ValueError(f"unknown window {name!r}; there are {', '.join(_COSINE_WINDOWS)}")
+        raise unknown_name("window", name, _COSINE_WINDOWS)
     phase = 2 * np.pi * np.arange(length) / length
     terms = [(-1) ** k * a * np.cos(k * phase) for k, a in enumerate(_COSINE_WINDOWS[name])]
     return np.sum(terms, axis=0)
 
 
 def frame_count(samples: int, length: int, hop_length: int, framing: Framing = "center") -> int:
-    """Count the frames of `length` samples in a wave.
+    """Count the frames in a wave.
 
-    "center" pads half a frame of zeros on both sides, "window" stays inside the wave.
+    Args:
+        samples: Length of the wave (samples).
+        length: Length of a frame (samples).
+        hop_length: Distance between the starts of neighbouring frames (samples).
+        framing: "center" pads the wave with half a frame of zeros on both sides; "window" takes only frames that lie inside
+            the wave.
+
+    Returns:
+        The number of frames, 0 if the wave is too short for one.
     """
     if framing == "center":
         samples += 2 * (length // 2)
@@ -63,19 +74,20 @@ def frame_count(samples: int, length: int, hop_length: int, framing: Framing = "
 
 @dataclass(frozen=True, kw_only=True)
 class Stft:
-    """What makes a short-time Fourier transform: sizes in samples, window, and where frames lie.
+    """Settings of a short-time Fourier transform.
 
     Args:
-        n_fft: Length of the FFT.
-        hop_length: From one frame to the next.
-        win_length: Length of the window.
-        window: Name for `window`.
-        framing: "center" frames are `n_fft` samples around multiples of the hop, zeros beyond the wave's ends, with the
-            window in their middle (librosa). "window" frames are `win_length` samples inside the wave, the first at its
-            start, with zeros behind them up to `n_fft` (TensorFlow, Kaldi, HTK).
+        n_fft: Length of the FFT (samples).
+        hop_length: Distance between the starts of neighbouring frames (samples).
+        win_length: Length of the window function (samples), at most `n_fft`.
+        window: Name of the window function, see `audiozoo.spectrum.window`.
+        framing: Position of the frames. "center" frames span `n_fft` samples around multiples of `hop_length`, with zeros
+            beyond the ends of the wave and the window function in their middle (librosa). "window" frames span `win_length`
+            samples inside the wave, starting at its first sample, and are padded at the end to `n_fft` (TensorFlow, Kaldi,
+            HTK).
 
     Raises:
-        ValueError: Sizes that make no transform, or another framing.
+        ValueError: ``0 < win_length <= n_fft`` and ``hop_length > 0`` do not hold, or `framing` is unknown.
     """
 
     n_fft: int
@@ -94,68 +106,75 @@ class Stft:
             raise ValueError(f"framing must be 'center' or 'window', got {self.framing!r}")
 
     def frames_of(self, samples: int) -> int:
-        """Count the frames of a wave."""
+        """Count the frames in a wave of so many samples."""
         length = self.n_fft if self.framing == "center" else self.win_length
         return frame_count(samples, length, self.hop_length, self.framing)
 
     def times(self, frames: int, sample_rate: float) -> np.ndarray:
-        """Return the middle of each of so many frames in seconds, float64 ``(frames,)``."""
+        """Return the centres of the first `frames` frames (seconds from the start of the wave), float64 ``(frames,)``."""
         first = 0 if self.framing == "center" else self.win_length / 2
         return (first + self.hop_length * np.arange(frames)) / sample_rate
 
     @property
     def margin(self) -> int:
-        """Zeros in the FFT's input before the window."""
+        """Number of zeros before the window function in the input of the FFT (samples)."""
         return (self.n_fft - self.win_length) // 2 if self.framing == "center" else 0
 
 
 def spectrogram(wave: np.ndarray, stft: Stft, *, power: float = 2.0) -> np.ndarray:
-    """Magnitude to some power, without a filterbank.
+    """Compute a magnitude or power spectrogram.
 
     Args:
-        wave: float32 ``(samples,)``.
-        stft: The transform.
-        power: 1 for magnitude, 2 for power.
+        wave: Sound, float32 ``(samples,)``.
+        stft: Settings of the transform.
+        power: Exponent of the magnitude: 1 for magnitude, 2 for power.
 
     Returns:
-        float32 ``(frames, 1 + n_fft // 2)``, frames first because that is how it is computed.
+        The spectrogram, float32 ``(frames, 1 + n_fft // 2)``. Frames come first because they are computed one by one.
     """
     out = np.empty((stft.frames_of(len(wave)), stft.n_fft // 2 + 1), np.float32)
-    for rows, squares in _squares(wave, stft):
-        _magnitudes(squares, power, out=out[rows])
+    for frames, squares in _squares(wave, stft):
+        _magnitudes(squares, power, out=out[frames])
     return out
 
 
 def complex_spectrogram(wave: np.ndarray, stft: Stft) -> np.ndarray:
-    """Short-time Fourier transform with its phase.
+    """Compute a complex short-time Fourier transform.
 
     Args:
-        wave: float32 ``(samples,)``.
-        stft: The transform. "center" equals ``librosa.stft`` with zero padding; with "window" a frame's first sample is
-            the FFT's first.
+        wave: Sound, float32 ``(samples,)``.
+        stft: Settings of the transform. With "center" framing the result equals ``librosa.stft`` with zero padding; with
+            "window" framing the phase refers to the first sample of each frame.
 
     Returns:
-        complex64 ``(frames, 1 + n_fft // 2)``.
+        The transform, complex64 ``(frames, 1 + n_fft // 2)``.
     """
     out = np.empty((stft.frames_of(len(wave)), stft.n_fft // 2 + 1), np.complex64)
-    for rows, block in _spectra(wave, stft):
-        out[rows] = block
+    for frames, block in _spectra(wave, stft):
+        out[frames] = block
     return out
 
 
 def filtered_spectrogram(wave: np.ndarray, stft: Stft, bank: Filterbank, *, power: float = 2.0) -> np.ndarray:
-    """Spectrogram through a filterbank, never holding the whole spectrogram.
+    """Compute a spectrogram and sum its bins into bands, block by block, without holding the whole spectrogram.
+
+    Args:
+        wave: Sound, float32 ``(samples,)``.
+        stft: Settings of the transform.
+        bank: Filterbank for an FFT of the same length.
+        power: Exponent of the magnitude: 1 for magnitude, 2 for power.
 
     Returns:
-        float32 ``(frames, bands)``.
+        The bands, float32 ``(frames, bands)``.
     """
     out = np.empty((stft.frames_of(len(wave)), bank.bands), np.float32)
-    for rows, block in _squares(wave, stft):
+    for frames, block in _squares(wave, stft):
+        # With power 2 the filterbank's product adds the squares of both parts itself, which saves a pass over the block.
         parts = bank.of_squares
         if power != 2:
             block, parts = _magnitudes(block, power), bank.of_bins
         for bands, columns, weights in parts:
-            np.matmul(block[:, columns], weights, out=out[rows, bands])
+            np.matmul(block[:, columns], weights, out=out[frames, bands])
     return out
 
 
@@ -165,7 +184,7 @@ def _window32(name: str, length: int) -> np.ndarray:
 
 
 def _stretch(wave: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """Cut samples out of a wave, with zeros where they lie beyond its ends."""
+    """Return the samples from `start` to `stop`, with zeros beyond the ends of the wave."""
     if start >= 0 and stop <= len(wave):
         return wave[start:stop]
     inside = wave[max(0, start) : max(0, stop)]
@@ -175,30 +194,31 @@ def _stretch(wave: np.ndarray, start: int, stop: int) -> np.ndarray:
 
 
 def _spectra(wave: np.ndarray, stft: Stft) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield complex64 spectra ``(some frames, bins)``, which the caller may overwrite."""
+    """Yield blocks of complex64 spectra ``(frames, bins)``, which the caller may overwrite, with the frames that they cover."""
     from scipy.fft import rfft
 
     wave, taper = np.ascontiguousarray(wave, np.float32), _window32(stft.window, stft.win_length)
-    frames, hop, length = stft.frames_of(len(wave)), stft.hop_length, stft.win_length
+    count, hop_length, length = stft.frames_of(len(wave)), stft.hop_length, stft.win_length
     first = stft.margin - (stft.n_fft // 2 if stft.framing == "center" else 0)
     size = max(8, _BLOCK_SAMPLES // stft.n_fft)
     buffer = np.zeros((size, stft.n_fft), np.float32)
-    for start in range(0, frames, size):
-        rows = slice(start, min(start + size, frames))
-        samples = _stretch(wave, first + start * hop, first + (rows.stop - 1) * hop + length)
-        block = buffer[: rows.stop - start]
+    for start in range(0, count, size):
+        frames = slice(start, min(start + size, count))
+        samples = _stretch(wave, first + start * hop_length, first + (frames.stop - 1) * hop_length + length)
+        # One buffer serves all blocks: the zeros around the window function are written once.
+        block = buffer[: frames.stop - start]
         tapered = block[:, stft.margin : stft.margin + length]
-        # copying the overlapping frames before the product is faster than a product that reads them where they lie
-        tapered[...] = np.ndarray((len(block), length), np.float32, samples, strides=(4 * hop, 4))
+        # The frames overlap in `samples`. Copying them first is faster than multiplying through the overlapping view.
+        tapered[...] = np.ndarray((len(block), length), np.float32, samples, strides=(4 * hop_length, 4))
         tapered *= taper
-        yield rows, rfft(block)
+        yield frames, rfft(block)
 
 
 def _squares(wave: np.ndarray, stft: Stft) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield squares of real and imaginary parts side by side, ``(some frames, 2 x bins)``."""
-    for rows, spectra in _spectra(wave, stft):
+    """Yield blocks of the interleaved squares of real and imaginary parts, float32 ``(frames, 2 x bins)``."""
+    for frames, spectra in _spectra(wave, stft):
         parts = spectra.view(np.float32)
-        yield rows, np.multiply(parts, parts, out=parts)
+        yield frames, np.multiply(parts, parts, out=parts)
 
 
 def _magnitudes(squares: np.ndarray, power: float, out: np.ndarray | None = None) -> np.ndarray:
@@ -217,22 +237,25 @@ def to_decibels(
     amin: float = LEAST_POWER,
     top_db: float | None = 80.0,
 ) -> np.ndarray:
-    """Turn powers of magnitudes into decibels in place, equal to ``librosa.power_to_db`` of squares.
+    """Convert powers of magnitudes to decibels in place; squares give what ``librosa.power_to_db`` gives.
 
     Args:
-        values: float32, any shape, not negative; overwritten.
-        power: The power of magnitude that the values are, 2 for squares.
-        reference: The squared magnitude that is 0 dB, or "max": the array's largest.
-        amin: Least squared magnitude told apart from silence.
-        top_db: Floor below the array's largest value, in dB; `None` for no floor.
+        values: Powers of magnitudes, float32 of any shape, not negative; they are overwritten.
+        power: Exponent of the magnitude that the values have, 2 for squares.
+        reference: Squared magnitude that becomes 0 dB, or "max" for the largest in the array.
+        amin: Squared magnitude that smaller ones are raised to.
+        top_db: Distance of the floor from the largest value in the array (dB); `None` means no floor.
+
+    Returns:
+        The array `values`, now in decibels.
     """
     scale = np.float32(10 / np.log(10))
     if power != 2:
-        # a decibel is a tenth of a ratio of squares, whatever power the values were summed at
+        # Decibels compare squares of magnitudes, whatever the exponent of the values.
         np.power(values, 2 / power, out=values)
     reference = float(values.max()) if reference == "max" else reference
     np.maximum(values, amin, out=values)
-    # log and a product rather than log10: NumPy has a vectorised natural logarithm only
+    # NumPy vectorises the natural logarithm but not log10.
     np.log(values, out=values)
     values *= scale
     values -= np.float32(10 * np.log10(max(amin, reference)))

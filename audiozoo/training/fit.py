@@ -205,7 +205,7 @@ class _Run:
         return math.ceil(len(examples.index) / self.recipe.batch_size)
 
     def _fit_once(self, examples: Examples, validation: Examples | None, epochs: int, stage: str) -> Classifier:
-        scaler = Scaler.fit(examples.features.values, rows=examples.rows, per=self.recipe.standardize)
+        scaler = Scaler.fit(examples.features.values, index=examples.rows, per=self.recipe.standardize)
         steps = self._steps(examples)
         model = self._compiled(steps, epochs)
         classifier = Classifier(self.frontend, scaler, KerasScorer(model), self.classes)
