@@ -56,7 +56,7 @@ def same(features, expected):
     assert features.counts.tolist() == expected.counts.tolist()
     assert features.failures == expected.failures
     for i in range(len(expected.starts)):
-        assert np.array_equal(features.values[features.rows(i)], expected.values[expected.rows(i)])
+        assert np.array_equal(features.values[features.windows(i)], expected.values[expected.windows(i)])
 
 
 def all_packs(cache):
@@ -139,7 +139,7 @@ def test_a_changed_file_is_read_again(cache, write_sound, decoded, monkeypatch):
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as copying with times does; the size is the same too
     new = extract([Clip(str(path), ("a",))], FRONTEND, cache=cache)
     assert len(decoded) == 2
-    assert not np.array_equal(old.values[old.rows(0)], new.values[new.rows(0)])
+    assert not np.array_equal(old.values[old.windows(0)], new.values[new.windows(0)])
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_kept(cache, clips, monkeypatch):
@@ -354,7 +354,7 @@ clips = load_dataset("folder", root=sys.argv[1]).clips
 print("ready", flush=True)
 for folder in sys.stdin.readline().split():
     features = extract(clips, frontend, cache=FeatureCache(folder), jobs=2)
-    print(float(sum(features.values[features.rows(i)].sum(dtype="float64") for i in range(len(clips)))), flush=True)
+    print(float(sum(features.values[features.windows(i)].sum(dtype="float64") for i in range(len(clips)))), flush=True)
 """
 
 
@@ -368,7 +368,7 @@ def test_two_processes_at_once(sound_folder, clips, tmp_path):
         process.stdin.flush()
     answers = [process.communicate(timeout=120)[0].split() for process in both]
     expected = extract(clips, FRONTEND)
-    total = float(sum(expected.values[expected.rows(i)].sum(dtype="float64") for i in range(len(clips))))
+    total = float(sum(expected.values[expected.windows(i)].sum(dtype="float64") for i in range(len(clips))))
     assert [[float(line) for line in answer] for answer in answers] == [[total] * 12] * 2
     assert [process.returncode for process in both] == [0, 0]
     for folder in folders:

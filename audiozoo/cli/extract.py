@@ -82,7 +82,7 @@ def _loose(folder: Path) -> Dataset | None:
 
 
 def _longest(clips: Sequence[Clip], sample_rate: int) -> float:
-    from audiozoo.features.extract import measure_clip
+    from audiozoo.features.reading import measure_clip
 
     lengths = [size[0] for clip in clips if (size := measure_clip(clip))]
     if not lengths:
@@ -101,7 +101,7 @@ def _write(output: Path, features: Features, frontend: Frontend, data: Dataset, 
 
     clips = [data.clips[i] for i in features.readable]
     begins = [features.begins(int(i), step) / frontend.sample_rate + data.clips[i].start for i in features.readable]
-    rows = np.concatenate([np.r_[features.rows(int(i))] for i in features.readable])
+    rows = np.concatenate([np.r_[features.windows(int(i))] for i in features.readable])
     whole = len(rows) == len(features.values) and bool((np.diff(rows) == 1).all())
     starts = np.concatenate(begins)
     arrays: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Computed features on disk, so that a second pass over the same sounds reads them instead."""
+"""Computed features on disk, so that a second pass over the same sounds reads them instead of computing them."""
 
 from __future__ import annotations
 
@@ -17,36 +17,38 @@ import numpy as np
 from audiozoo.config import digest
 from audiozoo.download import cache_folder
 from audiozoo.features.frontends import Frontend
-from audiozoo.features.identity import FileHashes, Span, signature
+from audiozoo.features.identity import FileHashes, signature
 from audiozoo.features.packs import (
-    Block,
+    Features,
+    Index,
     Key,
-    Rows,
     count_clips,
     half_written_in,
     last_used,
-    load_pack,
     mark_used,
+    pack_of,
     packs_in,
+    read_pack,
     remove_pack,
     size_of,
     write_pack,
 )
+from audiozoo.features.reading import Span
 
 _LIMIT = "10GiB"
-_ABANDONED = 3_600  # seconds after which what a killed process left half-written is removed
+_ABANDONED = 3_600  # seconds after which a half-written pack is taken for a killed process's
 
 
 @dataclass(frozen=True)
 class CacheInfo:
-    """What a cache holds.
+    """Contents of a cache.
 
     Args:
-        folder: Where it is.
-        packs: Files of features.
-        clips: Clips in them; one that two frontends computed counts twice.
-        bytes: Their size on disk.
-        limit_bytes: The size that they are kept within.
+        folder: Folder of the features.
+        packs: Number of packs, each a folder of features.
+        clips: Number of clips in them. A clip that two frontends computed counts twice.
+        bytes: Size on disk.
+        limit_bytes: Largest size on disk.
     """
 
     folder: str
@@ -57,17 +59,17 @@ class CacheInfo:
 
 
 class FeatureCache:
-    """A folder of computed features, kept within a size: those not used for the longest time go first.
+    """A folder of computed features with a largest size; features not used for the longest time are deleted first.
 
-    Features are told apart by the bytes of the sound, the frontend, and the versions and sources of what computes them: a
-    changed parameter or a changed file never reads old ones. Any number of processes may use one folder at once.
+    The bytes of the sound, the frontend, and the versions and sources of the code that computes identify features, so a changed
+    file or parameter never gets old ones. Any number of processes may use one folder at once.
 
     Args:
         folder: Parent of the folder `features` that holds them; `None` is `audiozoo.download.cache_folder()`.
-        limit_bytes: The size; `None` is the environment's AUDIOZOO_CACHE_LIMIT, such as "500MB", or else 10 GiB.
+        limit_bytes: Largest size; `None` is the environment's AUDIOZOO_CACHE_LIMIT, such as "500MB", or else 10 GiB.
 
     Raises:
-        ValueError: A limit that is no size.
+        ValueError: The limit is negative, or AUDIOZOO_CACHE_LIMIT is not a size.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, *, limit_bytes: int | None = None) -> None:
@@ -80,7 +82,7 @@ class FeatureCache:
         self._hashes = FileHashes(self.folder / "hashes.sqlite")
 
     def keys(self, clips: Sequence[Span], *, jobs: int = -1) -> list[Key]:
-        """Name each clip by its content: the bytes of its file, and where in it; by its position if it cannot be read."""
+        """Return the identity of each clip: its file's bytes and the part of it, or its position if it cannot be read."""
         hashes = self._hashes.of((clip.path for clip in clips if isinstance(clip.path, str)), jobs=jobs)
         keys: list[Key] = []
         for position, clip in enumerate(clips):
@@ -90,18 +92,13 @@ class FeatureCache:
             keys.append(position if content is None else f"{content} {float(clip.start)} {end}")
         return keys
 
-    def shelf(self, frontend: Frontend, hop: float | None) -> Shelf | None:
-        """Open what is kept of a frontend; `None` if a class of it has no source file, so that a change of it goes unseen."""
-        name = signature(frontend, hop)
-        return None if name is None else Shelf(self, self.folder / name, frontend.shape)
-
     def info(self) -> CacheInfo:
-        """Count what is kept."""
+        """Count the packs, their clips and their bytes."""
         packs = self._packs()
         return CacheInfo(str(self.folder), len(packs), sum(map(count_clips, packs)), sum(map(size_of, packs)), self.limit_bytes)
 
     def clear(self) -> None:
-        """Remove all that is kept, and nothing else that may lie in the folder."""
+        """Delete all features, and no other file that may be in the folder."""
         for pack in self._packs() + self._half_written():
             remove_pack(pack)
         self._hashes.remove()
@@ -110,7 +107,7 @@ class FeatureCache:
                 folder.rmdir()
 
     def make_room(self, kept: Path) -> None:
-        """Remove the packs not used for the longest time until the rest is within the limit; one is kept in any case."""
+        """Delete the packs not used for the longest time until the rest is within the limit, and keep one in any case."""
         for path in self._half_written():
             if last_used(path) < time.time() - _ABANDONED:
                 remove_pack(path)
@@ -121,6 +118,11 @@ class FeatureCache:
                 remove_pack(pack)
                 excess -= sizes[pack]
 
+    def check_size(self, size: int) -> None:
+        """Raise an OSError if a pack of a size (bytes) is beyond the limit on its own."""
+        if size > self.limit_bytes:
+            raise OSError(f"{size} bytes are more than the limit of {self.limit_bytes}")
+
     def _packs(self) -> list[Path]:
         return [pack for folder in self.folder.glob("*") for pack in packs_in(folder)]
 
@@ -128,97 +130,99 @@ class FeatureCache:
         return [path for folder in self.folder.glob("*") for path in half_written_in(folder)]
 
 
-class Shelf:
-    """The packs of one frontend, and windows held in memory because they could not be written.
+class Store:
+    """The features of one frontend: packs on disk, and in memory what cannot be written there.
 
     Args:
-        cache: What the packs are part of.
-        folder: Where they are.
-        shape: Of one window.
+        cache: Cache to read and write; `None` keeps everything in memory.
+        frontend: Frontend of the features. If a class of it has no source file, the store is in memory, too.
+        hop: Time between window starts (seconds); `None` is the frontend's own.
     """
 
-    def __init__(self, cache: FeatureCache, folder: Path, shape: tuple[int, ...]) -> None:
-        self.cache, self.folder, self.shape = cache, folder, shape
-        self._blocks: list[Block] = []
-        self._places: dict[Key, Block] = {}
-        self._failed = False
-        for pack in packs_in(folder):
-            if block := load_pack(pack, shape):
-                self._put(block)
+    def __init__(self, cache: FeatureCache | None, frontend: Frontend, hop: float | None) -> None:
+        name = signature(frontend, hop) if cache else None
+        self._cache = cache if name else None
+        self._folder = cache.folder / name if cache and name else None  # `None` as soon as nothing can be written
+        self._shape = frontend.shape
+        self._held: list[Features] = []
+        self._places: dict[Key, tuple[Features, int]] = {}
+        for pack in packs_in(self._folder) if self._folder else ():
+            if features := read_pack(pack, self._shape):
+                self._hold(features)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether new features are written to disk."""
+        return self._folder is not None
+
+    def keys(self, clips: Sequence[Span], *, jobs: int) -> list[Key]:
+        """Return the identity of each clip, see `FeatureCache.keys`; without a cache its position."""
+        return self._cache.keys(clips, jobs=jobs) if self._cache else list(range(len(clips)))
 
     def __contains__(self, key: Key) -> bool:
         return key in self._places
 
-    def add(self, values: np.ndarray, rows: dict[Key, Rows]) -> None:
-        """Keep computed windows: on disk, or where that fails in memory."""
-        self._put(self._stored([values], rows) or Block(values, rows))
+    def add(self, features: Features) -> None:
+        """Keep computed features on disk or, where that fails, in memory."""
+        self._hold(self._written([features.values], features.index) or features)
 
-    def gather(self, keys: Iterable[Key]) -> Block:
-        """Return a block that holds all of the keys, which must be there: without a copy if they lie in one pack already.
+    def gather(self, keys: Iterable[Key]) -> Features:
+        """Return features that include all of the keys, which the store must contain.
 
-        Otherwise they are copied into a new pack, or where that fails into memory, and packs that are part of it go.
+        If one pack has them all, nothing is copied. Otherwise they are copied into a new pack (or into memory), and packs that
+        it makes redundant are deleted: training then reads one array, and a process maps few files.
         """
-        wanted = {key: self._places[key] for key in dict.fromkeys(keys)}
-        for block in self._blocks if wanted else ():
-            if wanted.keys() <= block.rows.keys():
-                if block.pack:
-                    mark_used(block.pack)
-                return block
-        return self._merged(wanted)
+        wanted = dict.fromkeys(keys)
+        for features in self._held if wanted else ():
+            if wanted.keys() <= set(features.keys):
+                mark_used(features)
+                return features
+        return self._merged(list(wanted))
 
-    def _put(self, block: Block) -> None:
-        self._blocks.append(block)
-        self._places.update(dict.fromkeys(block.rows, block))
+    def _hold(self, features: Features) -> None:
+        self._held.append(features)
+        self._places.update((key, (features, position)) for position, key in enumerate(features.keys))
 
-    def _merged(self, wanted: dict[Key, Block]) -> Block:
-        parts = [block.of(key) for key, block in wanted.items()]
-        stops = np.cumsum([len(part) for part in parts], dtype=int).tolist()
-        rows = {
-            key: Rows(stop - len(part), stop, block.rows[key].last)
-            for (key, block), part, stop in zip(wanted.items(), parts, stops, strict=True)
-        }
-        merged = self._stored(parts, rows)
-        if merged is None:
-            return Block(np.concatenate([np.empty((0, *self.shape), np.float32), *parts]), rows)
-        for block in self._blocks:
-            if block.pack and block.pack != merged.pack and block.rows.keys() <= rows.keys():
-                remove_pack(block.pack)
-        return merged
+    def _merged(self, keys: list[Key]) -> Features:
+        places = [self._places[key] for key in keys]
+        arrays = [np.empty((0, *self._shape), np.float32)]
+        arrays += [features.values[features.windows(position)] for features, position in places]
+        ends = np.cumsum([len(array) for array in arrays]).tolist()
+        lasts = [int(features.lasts[position]) for features, position in places]
+        index: Index = dict(zip(keys, zip(ends, ends[1:], lasts, strict=False), strict=True))
+        merged = self._written(arrays, index)
+        for features in self._held if merged else ():
+            if (pack := pack_of(features)) and pack != pack_of(merged) and index.keys() >= set(features.keys):
+                remove_pack(pack)
+        return merged or Features.indexed(np.concatenate(arrays), index)
 
-    def _stored(self, parts: Sequence[np.ndarray], rows: dict[Key, Rows]) -> Block | None:
-        """Write a pack and map it; `None`, and the first time a warning, if that cannot be done."""
-        if self._failed or not rows or not all(isinstance(key, str) for key in rows):
+    def _written(self, arrays: Sequence[np.ndarray], index: Index) -> Features | None:
+        """Write a pack and map it; `None` if that is not possible, with a warning the first time."""
+        if not (self._cache and self._folder and index and all(isinstance(key, str) for key in index)):
             return None
-        pack = self.folder / digest(sorted(map(str, rows)))
+        pack = self._folder / digest(sorted(map(str, index)))
         try:
-            self._refuse_too_large(sum(part.nbytes for part in parts))
-            write_pack(pack, parts, rows, self.shape)
+            self._cache.check_size(sum(array.nbytes for array in arrays))
+            write_pack(pack, arrays, index)
         except OSError as error:
-            self._failed = True
-            self._warn(error)
+            self._folder = None
+            warnings.warn(
+                f"{self._cache.folder}: features cannot be written and stay in memory: {error}. Free some space, set "
+                "AUDIOZOO_CACHE to another folder or AUDIOZOO_CACHE_LIMIT to a larger size, or use --no-cache, cache=None",
+                RuntimeWarning,
+                stacklevel=4,
+            )
             return None
-        block = load_pack(pack, self.shape)
-        self.cache.make_room(pack)
-        return block
-
-    def _refuse_too_large(self, size: int) -> None:
-        if size > self.cache.limit_bytes:
-            raise OSError(f"{size} bytes are more than the limit of {self.cache.limit_bytes}")
-
-    def _warn(self, error: OSError) -> None:
-        warnings.warn(
-            f"features cannot be kept in {self.cache.folder} and are held in memory: {error}. Free some space, set "
-            "AUDIOZOO_CACHE to another folder or AUDIOZOO_CACHE_LIMIT to a larger size, or do without: --no-cache, cache=None",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        features = read_pack(pack, self._shape)
+        self._cache.make_room(pack)
+        return features
 
 
 def parse_size(text: str, name: str) -> int:
     """Read a size such as "5GB", "500 MB", "2GiB" or plain bytes.
 
     Raises:
-        ValueError: It is none; the message names what it was given for.
+        ValueError: The text is not a size; the message contains `name`.
 
     >>> parse_size("1.5GB", "the limit"), parse_size("2 KiB", "the limit"), parse_size("7", "the limit")
     (1500000000, 2048, 7)

@@ -17,7 +17,7 @@ import numpy as np
 from audiozoo import audio
 from audiozoo.datasets import Clip
 from audiozoo.features import Features, Frontend, Scaler
-from audiozoo.features.extract import load_clip, measure_clip, warm_up
+from audiozoo.features.reading import load_clip, measure_clip, warm_up
 from audiozoo.registry import model_info
 from audiozoo.training.recipe import Recipe
 
@@ -76,7 +76,7 @@ class Examples:
     @property
     def rows(self) -> np.ndarray:
         """Positions of the examples' windows among all windows."""
-        return np.concatenate([np.r_[self.features.rows(i)] for i in self.index])
+        return np.concatenate([np.r_[self.features.windows(i)] for i in self.index])
 
 
 def target_indices(clips: Sequence[Clip], labels: Sequence[str]) -> np.ndarray:
@@ -177,7 +177,7 @@ class Batches:
         """Return a window's features for each clip: those computed before or, where waveforms are changed, new ones."""
         recipe, y = self.recipe, self.hot[clips]
         if not (recipe.augment_wave or recipe.mix_wave):
-            rows = [self.examples.features.rows(clip) for clip in clips]
+            rows = [self.examples.features.windows(clip) for clip in clips]
             chosen = [rng.integers(row.start, row.stop) for row, rng in zip(rows, generators, strict=True)]
             return self.examples.features.values[chosen], y
         waves = np.stack([self._window(*one) for one in zip(clips, generators, strict=True)])
