@@ -7,7 +7,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,20 +20,15 @@ from audiozoo.features.frontends import Frontend
 from audiozoo.features.identity import FileHashes, signature
 from audiozoo.features.packs import (
     Features,
-    Index,
     Key,
+    Span,
     count_clips,
-    half_written_in,
-    last_used,
-    mark_used,
-    pack_of,
-    packs_in,
+    measure_pack,
     read_pack,
     remove_pack,
-    size_of,
     write_pack,
 )
-from audiozoo.features.reading import Span
+from audiozoo.features.reading import Excerpt
 
 _LIMIT = "10GiB"
 _ABANDONED = 3_600  # seconds after which a half-written pack is taken for a killed process's
@@ -81,53 +76,55 @@ class FeatureCache:
             raise ValueError(f"limit_bytes must be 0 or more, got {limit_bytes}")
         self._hashes = FileHashes(self.folder / "hashes.sqlite")
 
-    def keys(self, clips: Sequence[Span], *, jobs: int = -1) -> list[Key]:
+    def keys(self, clips: Sequence[Excerpt]) -> list[Key]:
         """Return the identity of each clip: its file's bytes and the part of it, or its position if it cannot be read."""
-        hashes = self._hashes.of((clip.path for clip in clips if isinstance(clip.path, str)), jobs=jobs)
+        hashes = self._hashes.of(clip.path for clip in clips if isinstance(clip.path, str))
         keys: list[Key] = []
         for position, clip in enumerate(clips):
-            path = clip.path
+            path, end = clip.path, None if clip.end is None else float(clip.end)
             content = hashlib.sha256(path).hexdigest() if isinstance(path, bytes) else hashes.get(path)
-            end = None if clip.end is None else float(clip.end)
             keys.append(position if content is None else f"{content} {float(clip.start)} {end}")
         return keys
 
+    def packs(self, name: str = "*", *, half_written: bool = False) -> list[Path]:
+        """Find the packs of a signature, or those that a process is writing or removing, or was when it was killed."""
+        pattern = r"\.[0-9a-f]{32}" if half_written else "[0-9a-f]{16}"
+        return [path for path in self.folder.glob(f"{name}/*") if re.fullmatch(pattern, path.name)]
+
     def info(self) -> CacheInfo:
         """Count the packs, their clips and their bytes."""
-        packs = self._packs()
-        return CacheInfo(str(self.folder), len(packs), sum(map(count_clips, packs)), sum(map(size_of, packs)), self.limit_bytes)
+        packs = self.packs()
+        size = sum(measure_pack(pack)[1] for pack in packs)
+        return CacheInfo(str(self.folder), len(packs), sum(map(count_clips, packs)), size, self.limit_bytes)
 
     def clear(self) -> None:
         """Delete all features, and no other file that may be in the folder."""
-        for pack in self._packs() + self._half_written():
+        for pack in self.packs() + self.packs(half_written=True):
             remove_pack(pack)
         self._hashes.remove()
         for folder in (*self.folder.glob("*"), self.folder):
             with suppress(OSError):  # not empty
                 folder.rmdir()
 
-    def make_room(self, kept: Path) -> None:
-        """Delete the packs not used for the longest time until the rest is within the limit, and keep one in any case."""
-        for path in self._half_written():
-            if last_used(path) < time.time() - _ABANDONED:
-                remove_pack(path)
-        sizes = {pack: size_of(pack) for pack in self._packs()}
-        excess = sum(sizes.values()) - self.limit_bytes
-        for pack in sorted(sizes.keys() - {kept}, key=last_used):
-            if excess > 0:
-                remove_pack(pack)
-                excess -= sizes[pack]
+    def save(self, pack: Path, arrays: Sequence[np.ndarray], index: Mapping[Key, Span]) -> None:
+        """Write a pack as `write_pack` does, and delete the packs not used for the longest time if the limit is passed.
 
-    def check_size(self, size: int) -> None:
-        """Raise an OSError if a pack of a size (bytes) is beyond the limit on its own."""
+        Raises:
+            OSError: The pack cannot be written, or is beyond the limit on its own.
+        """
+        size = sum(array.nbytes for array in arrays)
         if size > self.limit_bytes:
             raise OSError(f"{size} bytes are more than the limit of {self.limit_bytes}")
-
-    def _packs(self) -> list[Path]:
-        return [pack for folder in self.folder.glob("*") for pack in packs_in(folder)]
-
-    def _half_written(self) -> list[Path]:
-        return [path for folder in self.folder.glob("*") for path in half_written_in(folder)]
+        write_pack(pack, arrays, index)
+        for path in self.packs(half_written=True):
+            if measure_pack(path)[0] < time.time() - _ABANDONED:
+                remove_pack(path)
+        found = sorted((*measure_pack(path), path) for path in self.packs())
+        excess = sum(size for _, size, _ in found) - self.limit_bytes
+        for _, size, path in found:
+            if excess > 0 and path != pack:
+                remove_pack(path)
+                excess -= size
 
 
 class Store:
@@ -141,81 +138,77 @@ class Store:
 
     def __init__(self, cache: FeatureCache | None, frontend: Frontend, hop: float | None) -> None:
         name = signature(frontend, hop) if cache else None
-        self._cache = cache if name else None
-        self._folder = cache.folder / name if cache and name else None  # `None` as soon as nothing can be written
+        self.cache = cache if name else None
+        self.folder = cache.folder / name if cache and name else None  # `None` as soon as writing fails
         self._shape = frontend.shape
-        self._held: list[Features] = []
-        self._places: dict[Key, tuple[Features, int]] = {}
-        for pack in packs_in(self._folder) if self._folder else ():
-            if features := read_pack(pack, self._shape):
-                self._hold(features)
+        packs = cache.packs(name) if cache and name else []
+        self._held = [features for pack in packs if (features := read_pack(pack, self._shape))]
+
+    def keys(self, clips: Sequence[Excerpt]) -> list[Key]:
+        """Return the identity of each clip, see `FeatureCache.keys`; without a cache its position."""
+        return self.cache.keys(clips) if self.cache else list(range(len(clips)))
 
     @property
-    def on_disk(self) -> bool:
-        """Whether new features are written to disk."""
-        return self._folder is not None
-
-    def keys(self, clips: Sequence[Span], *, jobs: int) -> list[Key]:
-        """Return the identity of each clip, see `FeatureCache.keys`; without a cache its position."""
-        return self._cache.keys(clips, jobs=jobs) if self._cache else list(range(len(clips)))
-
-    def __contains__(self, key: Key) -> bool:
-        return key in self._places
+    def known(self) -> set[Key]:
+        """The keys of all clips in the store."""
+        return {key for features in self._held for key in features.keys}
 
     def add(self, features: Features) -> None:
         """Keep computed features on disk or, where that fails, in memory."""
-        self._hold(self._written([features.values], features.index) or features)
+        self._held.append(self._saved([features.values], features.index) or features)
 
-    def gather(self, keys: Iterable[Key]) -> Features:
-        """Return features that include all of the keys, which the store must contain.
+    def gather(self, keys: Sequence[Key], failures: dict[int, str]) -> Features:
+        """Return the features of clips in order, without a copy if one pack has them all.
 
-        If one pack has them all, nothing is copied. Otherwise they are copied into a new pack (or into memory), and packs that
-        it makes redundant are deleted: training then reads one array, and a process maps few files.
+        Otherwise they are copied into a new pack, or into memory where that fails: training then reads one array.
+
+        Args:
+            keys: Identity of each clip; the store must contain it, unless the clip failed.
+            failures: Error message of each clip that could not be read, by position.
         """
-        wanted = dict.fromkeys(keys)
-        for features in self._held if wanted else ():
-            if wanted.keys() <= set(features.keys):
-                mark_used(features)
-                return features
-        return self._merged(list(wanted))
-
-    def _hold(self, features: Features) -> None:
-        self._held.append(features)
-        self._places.update((key, (features, position)) for position, key in enumerate(features.keys))
+        wanted = dict.fromkeys(key for position, key in enumerate(keys) if position not in failures)
+        held = (features for features in self._held if wanted and wanted.keys() <= set(features.keys))
+        found = next(held, None) or self._merged(list(wanted))
+        if found.pack:
+            with suppress(OSError):
+                os.utime(found.pack)  # packs not used for the longest time are deleted first
+        index = found.index
+        spans = [(0, 0, 0) if position in failures else index[key] for position, key in enumerate(keys)]
+        return Features.located(found.values, keys, spans, failures=failures, pack=found.pack)
 
     def _merged(self, keys: list[Key]) -> Features:
-        places = [self._places[key] for key in keys]
-        arrays = [np.empty((0, *self._shape), np.float32)]
-        arrays += [features.values[features.windows(position)] for features, position in places]
-        ends = np.cumsum([len(array) for array in arrays]).tolist()
-        lasts = [int(features.lasts[position]) for features, position in places]
-        index: Index = dict(zip(keys, zip(ends, ends[1:], lasts, strict=False), strict=True))
-        merged = self._written(arrays, index)
-        for features in self._held if merged else ():
-            if (pack := pack_of(features)) and pack != pack_of(merged) and index.keys() >= set(features.keys):
-                remove_pack(pack)
-        return merged or Features.indexed(np.concatenate(arrays), index)
+        places = {key: (features, i) for features in self._held for i, key in enumerate(features.keys)}
+        arrays, index = [np.empty((0, *self._shape), np.float32)], dict[Key, Span]()
+        end = 0
+        for features, i in (places[key] for key in keys):
+            arrays.append(features.values[features.windows(i)])
+            start, end = end, end + len(arrays[-1])
+            index[features.keys[i]] = start, end, int(features.lasts[i])
+        merged = self._saved(arrays, index)
+        if merged is None:
+            return Features.located(np.concatenate(arrays), index, index.values())
+        for features in self._held:
+            if features.pack not in (None, merged.pack) and index.keys() >= set(features.keys):
+                remove_pack(features.pack)
+        return merged
 
-    def _written(self, arrays: Sequence[np.ndarray], index: Index) -> Features | None:
+    def _saved(self, arrays: Sequence[np.ndarray], index: Mapping[Key, Span]) -> Features | None:
         """Write a pack and map it; `None` if that is not possible, with a warning the first time."""
-        if not (self._cache and self._folder and index and all(isinstance(key, str) for key in index)):
+        if not (self.cache and self.folder and index and all(isinstance(key, str) for key in index)):
             return None
-        pack = self._folder / digest(sorted(map(str, index)))
+        pack = self.folder / digest(sorted(map(str, index)))
         try:
-            self._cache.check_size(sum(array.nbytes for array in arrays))
-            write_pack(pack, arrays, index)
+            self.cache.save(pack, arrays, index)
         except OSError as error:
-            self._folder = None
+            self.folder = None
             warnings.warn(
-                f"{self._cache.folder}: features cannot be written and stay in memory: {error}. Free some space, set "
+                f"{self.cache.folder}: features cannot be written and stay in memory: {error}. Free some space, set "
                 "AUDIOZOO_CACHE to another folder or AUDIOZOO_CACHE_LIMIT to a larger size, or use --no-cache, cache=None",
                 RuntimeWarning,
                 stacklevel=4,
             )
             return None
-        features = read_pack(pack, self._shape)
-        self._cache.make_room(pack)
-        return features
+        return read_pack(pack, self._shape)
 
 
 def parse_size(text: str, name: str) -> int:

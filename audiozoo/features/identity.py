@@ -9,6 +9,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
@@ -44,13 +45,15 @@ class FileHashes:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def of(self, paths: Iterable[str], *, jobs: int = -1) -> dict[str, str]:
+    def of(self, paths: Iterable[str]) -> dict[str, str]:
         """Return the hash of each file by its path, without those that cannot be read or are no regular files."""
         settled = time.time_ns() - _SETTLED
         states = {path: state for path in set(paths) if (state := _state(path))}
         found = zip(states, self._run(_FIND, list(states.values())), strict=True)
         known = {path: row[0] for path, row in found if row}
-        fresh = _hashed([path for path in states if path not in known], jobs)
+        unknown = [path for path in states if path not in known]
+        with ThreadPoolExecutor() as pool:  # hashing runs outside Python's lock
+            fresh = {path: text for path, text in zip(unknown, pool.map(_hash, unknown), strict=True) if text}
         self._run(_KEEP, [(*states[path], text) for path, text in fresh.items() if max(states[path][2:]) < settled])
         return known | fresh
 
@@ -85,15 +88,6 @@ def _state(path: str) -> tuple[bytes, int, int, int] | None:
     # A copy may keep the time of modification of the file that it replaces, but not the time of change.
     state = (os.fsencode(os.path.abspath(path)), status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return state if stat.S_ISREG(status.st_mode) else None
-
-
-def _hashed(paths: list[str], jobs: int) -> dict[str, str]:
-    if not paths:
-        return {}
-    from joblib import Parallel, delayed
-
-    hashes = Parallel(n_jobs=jobs, prefer="threads")(delayed(_hash)(path) for path in paths)
-    return {path: text for path, text in zip(paths, hashes, strict=True) if text}
 
 
 def _hash(path: str) -> str | None:
@@ -156,5 +150,7 @@ def _versions() -> dict[str, str]:
 @cache
 def _own_sources(package: Path = Path(__file__).parents[1]) -> str:
     """Hash the sources that compute feature values."""
-    paths = sorted(path.relative_to(package) for part in ("audio", "spectrum", "features") for path in (package / part).rglob("*.py"))
+    paths = sorted(
+        path.relative_to(package) for part in ("audio", "spectrum", "features") for path in (package / part).rglob("*.py")
+    )
     return digest([[path.as_posix(), checksum(package / path)] for path in paths if path.as_posix() not in _STORING])

@@ -1,7 +1,7 @@
-"""`Features`: the windows of many clips in one array, in memory or in a pack.
+"""`Features`, the windows of many clips in one array, in memory or in a pack.
 
-A pack is a folder with an array (`values.npy`) and an index (`index.json`). It appears complete, by renaming, and never changes,
-so any number of processes may map it.
+A pack is a folder with an array (`values.npy`) and its index (`index.json`). It appears complete, by renaming, and never
+changes, so any number of processes may map it.
 """
 
 from __future__ import annotations
@@ -9,27 +9,21 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from uuid import uuid4
 
 import numpy as np
 
-FORMAT = 1
-"""Version of packs. Increase it when older packs must not be read, because their files or the order of windows mean another thing."""
-
+FORMAT = 1  # increase it if packs written before must not be read any more
 _VALUES, _INDEX = "values.npy", "index.json"
 
-Key = str | int
-"""Identity of a clip: its content, or its position where the content is unknown and must not be found again on disk."""
-
-Index = Mapping[Key, tuple[int, int, int]]
-"""For each clip: index of its first window, index after its last window, start of its last window in the clip (samples)."""
+Key = str | int  # a clip's content, or its position if nobody may find it by its content
+Span = tuple[int, int, int]  # of a clip: see `starts`, `stops` and `lasts` of `Features`
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +36,8 @@ class Features:
         stops: Index in `values` after each clip's last window, ``(clips,)``.
         lasts: Start of each clip's last window in the clip (samples at the frontend's rate), ``(clips,)``.
         failures: Error message of each clip that could not be read, by position; such a clip has no windows.
-        keys: Identity of each clip in the cache.
+        keys: Identity of each clip.
+        pack: Folder that the values are mapped from; `None` if they are in memory.
     """
 
     values: np.ndarray
@@ -51,25 +46,20 @@ class Features:
     lasts: np.ndarray
     failures: dict[int, str] = field(default_factory=dict)
     keys: tuple[Key, ...] = ()
+    pack: Path | None = None
 
     @classmethod
-    def indexed(cls, values: np.ndarray, index: Index) -> Features:
-        """Make features from an array of windows and an index of it."""
-        starts, stops, lasts = np.array([*index.values()], int).reshape(-1, 3).T
-        return cls(values, starts, stops, lasts, keys=tuple(index))
+    def located(cls, values: np.ndarray, keys: Iterable[Key], spans: Iterable[Span], **rest: Any) -> Features:
+        """Make features from an array, and the key and the span of each clip."""
+        starts, stops, lasts = np.array([*spans], int).reshape(-1, 3).T
+        return cls(values, starts, stops, lasts, keys=tuple(keys), **rest)
 
     @property
-    def index(self) -> Index:
-        """The index that `indexed` takes."""
-        spans = zip(self.starts.tolist(), self.stops.tolist(), self.lasts.tolist(), strict=True)
-        return dict(zip(self.keys, spans, strict=True))
-
-    def select(self, keys: Sequence[Key], failures: dict[int, str]) -> Features:
-        """Return the features of clips in the order of `keys`, without a copy; those in `failures` get no windows."""
-        index = self.index
-        chosen = [(0, 0, 0) if position in failures else index[key] for position, key in enumerate(keys)]
-        starts, stops, lasts = np.array(chosen, int).reshape(-1, 3).T
-        return replace(self, starts=starts, stops=stops, lasts=lasts, failures=failures, keys=tuple(keys))
+    def index(self) -> dict[Key, Span]:
+        """The span of each clip by its key."""
+        return dict(
+            zip(self.keys, zip(self.starts.tolist(), self.stops.tolist(), self.lasts.tolist(), strict=True), strict=True)
+        )
 
     def windows(self, clip: int) -> slice:
         """Return the slice of `values` that holds a clip's windows."""
@@ -101,23 +91,13 @@ class Features:
             raise ValueError("\n".join([f"{len(self.failures)} file(s) cannot be used:", *self.failures.values()]))
 
 
-def packs_in(folder: Path) -> list[Path]:
-    """Find the packs in a folder."""
-    return [path for path in folder.glob("*") if re.fullmatch("[0-9a-f]{16}", path.name)]
-
-
-def half_written_in(folder: Path) -> list[Path]:
-    """Find the packs in a folder that a process is writing or removing, or was when it was killed."""
-    return [path for path in folder.glob(".*") if re.fullmatch(r"\.[0-9a-f]{32}", path.name)]
-
-
-def write_pack(pack: Path, arrays: Sequence[np.ndarray], index: Index) -> None:
+def write_pack(pack: Path, arrays: Sequence[np.ndarray], index: Mapping[Key, Span]) -> None:
     """Write a pack, completely or not at all. If another process has written the same pack first, that one stays.
 
     Args:
         pack: Folder to make.
-        arrays: One or more float32 arrays ``(windows, *shape)``, to be laid one after another.
-        index: Index of the resulting array.
+        arrays: One or more float32 arrays ``(windows, *shape)``, which the pack's array joins.
+        index: Span of each clip in the joined array.
 
     Raises:
         OSError: The pack cannot be written; no part of it stays.
@@ -137,6 +117,14 @@ def write_pack(pack: Path, arrays: Sequence[np.ndarray], index: Index) -> None:
         remove_pack(temporary)
 
 
+@contextmanager
+def _durable(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())  # otherwise a power failure could leave a pack with empty files
+
+
 def _publish(temporary: Path, pack: Path) -> None:
     try:
         temporary.rename(pack)
@@ -146,21 +134,15 @@ def _publish(temporary: Path, pack: Path) -> None:
             raise
 
 
-@contextmanager
-def _durable(path: Path) -> Iterator[IO[bytes]]:
-    with open(path, "wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())  # otherwise a power failure could leave a pack whose files are empty
-
-
 def read_pack(pack: Path, shape: tuple[int, ...]) -> Features | None:
     """Map a pack whose windows have a shape; return `None` if it cannot be read, and remove it if it is damaged."""
     try:
-        features = Features.indexed(np.load(pack / _VALUES, mmap_mode="r"), json.loads((pack / _INDEX).read_bytes()))
-        if _is_sound(features, shape):
+        values, index = np.load(pack / _VALUES, mmap_mode="r"), json.loads((pack / _INDEX).read_bytes())
+        features = Features.located(values, index, index.values(), pack=pack)
+        inside = (features.starts >= 0) & (features.starts <= features.stops) & (features.stops <= len(values))
+        if inside.all() and values.dtype == np.float32 and values.shape[1:] == shape:
             return features
-    except FileNotFoundError:  # one of two files is missing, or another process has just removed the pack
+    except FileNotFoundError:  # one of its two files is missing, or another process has just removed the pack
         pass
     except OSError:  # too many open files, or no permission: that says nothing about the pack
         return None
@@ -168,12 +150,6 @@ def read_pack(pack: Path, shape: tuple[int, ...]) -> Features | None:
         pass
     remove_pack(pack)
     return None
-
-
-def _is_sound(features: Features, shape: tuple[int, ...]) -> bool:
-    starts, stops, values = features.starts, features.stops, features.values
-    inside = ((starts >= 0) & (starts <= stops) & (stops <= len(values))).all()
-    return bool(inside) and values.dtype == np.float32 and values.shape[1:] == shape
 
 
 def remove_pack(pack: Path) -> None:
@@ -190,18 +166,6 @@ def _hidden(pack: Path) -> Path:
     return pack.with_name(f".{uuid4().hex}")
 
 
-def pack_of(features: Features) -> Path | None:
-    """Return the pack that features are mapped from; `None` if they are in memory."""
-    return Path(features.values.filename).parent if isinstance(features.values, np.memmap) else None
-
-
-def mark_used(features: Features) -> None:
-    """Note that the pack of features, if there is one, is in use now."""
-    if pack := pack_of(features):
-        with suppress(OSError):
-            os.utime(pack)
-
-
 def count_clips(pack: Path) -> int:
     """Count the clips in a pack; a damaged or missing pack has none."""
     try:
@@ -210,15 +174,8 @@ def count_clips(pack: Path) -> int:
         return 0
 
 
-def size_of(pack: Path) -> int:
-    """Return a pack's size on disk (bytes); 0 for a missing pack."""
+def measure_pack(pack: Path) -> tuple[float, int]:
+    """Return when a pack was last used (seconds since 1970), and its size (bytes); zeros for a missing pack."""
     with suppress(OSError):
-        return sum(path.stat().st_size for path in pack.glob("*"))
-    return 0
-
-
-def last_used(pack: Path) -> float:
-    """Return when a pack was last used (seconds since 1970); 0 for a missing pack."""
-    with suppress(OSError):
-        return pack.stat().st_mtime
-    return 0.0
+        return pack.stat().st_mtime, sum(path.stat().st_size for path in pack.iterdir())
+    return 0.0, 0

@@ -12,7 +12,7 @@ from audiozoo import audio
 from audiozoo.features.frontends import Frontend
 
 
-class Span(Protocol):
+class Excerpt(Protocol):
     """A part of a sound file; `audiozoo.datasets.Clip` is one."""
 
     @property
@@ -28,7 +28,7 @@ class Span(Protocol):
         """End in the file (seconds); `None` is the end of the file."""
 
 
-def windows_of(clip: Span, frontend: Frontend, *, hop: float | None = None) -> list[tuple[int, np.ndarray]]:
+def windows_of(clip: Excerpt, frontend: Frontend, *, hop: float | None = None) -> list[tuple[int, np.ndarray]]:
     """Read a clip and compute its windows.
 
     Args:
@@ -48,12 +48,12 @@ def windows_of(clip: Span, frontend: Frontend, *, hop: float | None = None) -> l
     return list(frontend.windows(pieces, hop=hop))
 
 
-def load_clip(clip: Span, frontend: Frontend) -> np.ndarray:
+def load_clip(clip: Excerpt, frontend: Frontend) -> np.ndarray:
     """Read a clip's waveform with a frontend's sample rate and channels."""
     return audio.load(clip.path, sample_rate=frontend.sample_rate, channels=frontend.channels, start=clip.start, end=clip.end)
 
 
-def measure_clip(clip: Span) -> tuple[float, int] | None:
+def measure_clip(clip: Excerpt) -> tuple[float, int] | None:
     """Return a clip's duration (seconds) and channels from the file's header; `None` if the file cannot be opened."""
     try:
         seconds, _, channels = audio.measure(clip.path)
