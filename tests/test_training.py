@@ -48,6 +48,13 @@ def examples(clips):
     return Examples(clips, extract(clips, FRONTEND), target_indices(clips, labels), np.arange(len(clips)))
 
 
+def test_the_windows_of_some_examples(examples):
+    some = examples.subset(np.array([4, 1]))
+    assert some.window_index.tolist() == [4, 1]
+    with pytest.warns(DeprecationWarning, match=r"Examples\.window_index"):
+        assert some.rows.tolist() == [4, 1]
+
+
 def batches_of(examples, recipe, outputs=1):
     return Batches(examples, recipe, Scaler.identity(), FRONTEND, 3, outputs)
 
@@ -358,12 +365,12 @@ def test_refuses_what_cannot_be_learnt(clips):
         train("feature_mlp", [clip for clip in clips if clip.label == "low"])
     with pytest.raises(ValueError, match="no clip to learn bark from"):
         train("feature_mlp", clips, labels=["low", "high", "noise", "bark"])
-    with pytest.raises(ValueError, match="'noise' is none of those trained"):
+    with pytest.raises(ValueError, match="'noise' is not one of the classes"):
         train("feature_mlp", clips, labels=["low", "high"])
     with pytest.raises(ValueError, match="did you mean 'dropout'"):
         train("feature_mlp", clips, droput=0.1)
     several = [*clips, Clip(clips[0].path, ("low", "high"))]
-    with pytest.raises(ValueError, match="one label a clip"):
+    with pytest.raises(ValueError, match="training and scoring need one"):
         train("feature_mlp", several)
 
 

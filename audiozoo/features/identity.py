@@ -64,6 +64,7 @@ class FileHashes:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 with closing(sqlite3.connect(self.path, timeout=_PATIENCE)) as database, database:
                     database.execute(_TABLE)
+                    database.execute("BEGIN")  # one lock for all the statements; each would take its own
                     return [database.execute(statement, values).fetchone() for values in arguments]
             except (sqlite3.OperationalError, OSError):  # locked for long, read-only or full: hashing again costs only time
                 break
