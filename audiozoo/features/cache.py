@@ -31,7 +31,7 @@ from audiozoo.features.packs import (
 from audiozoo.features.reading import Excerpt
 
 _LIMIT = "10GiB"
-_ABANDONED = 3_600  # seconds after which a half-written pack is taken for a killed process's
+_ABANDONED = 3_600  # seconds after which a half-written pack is assumed to be left by a killed process
 
 
 @dataclass(frozen=True)
