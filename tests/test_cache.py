@@ -1,3 +1,4 @@
+import ast
 import errno
 import json
 import os
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from conftest import tone
 
+import audiozoo
 from audiozoo import crossval
 from audiozoo.crossval import FeatureBank, fold_jobs
 from audiozoo.datasets import Clip, load_dataset
@@ -56,7 +59,7 @@ def same(features, expected):
     assert features.counts.tolist() == expected.counts.tolist()
     assert features.failures == expected.failures
     for i in range(len(expected.starts)):
-        assert np.array_equal(features.values[features.rows(i)], expected.values[expected.rows(i)])
+        assert np.array_equal(features.values[features.windows(i)], expected.values[expected.windows(i)])
 
 
 def all_packs(cache):
@@ -79,6 +82,12 @@ def test_a_second_pass_decodes_nothing_and_copies_nothing(cache, clips, decoded)
     assert isinstance(second.values, np.memmap)
     assert not second.values.flags.writeable
     assert (cache.info().packs, cache.info().clips) == (1, 18)
+
+
+def test_the_old_name_of_windows_still_works(clips):
+    features = extract(clips[:3], FRONTEND)
+    with pytest.warns(DeprecationWarning, match=r"Features\.windows"):
+        assert features.rows(1) == features.windows(1) == slice(1, 2)
 
 
 def test_any_part_in_any_order_reads_the_same_pack(cache, clips, decoded):
@@ -139,7 +148,7 @@ def test_a_changed_file_is_read_again(cache, write_sound, decoded, monkeypatch):
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as copying with times does; the size is the same too
     new = extract([Clip(str(path), ("a",))], FRONTEND, cache=cache)
     assert len(decoded) == 2
-    assert not np.array_equal(old.values[old.rows(0)], new.values[new.rows(0)])
+    assert not np.array_equal(old.values[old.windows(0)], new.values[new.windows(0)])
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_kept(cache, clips, monkeypatch):
@@ -182,7 +191,42 @@ def test_the_signature_is_of_all_that_computes(monkeypatch):
     monkeypatch.setattr(identity, "_own_sources", lambda: "edited")
     known.append(signature(FRONTEND, None))
     assert len(set(known)) == 5
-    assert {"audiozoo", "libsndfile", "numpy", "scipy", "librosa", "soxr", "noisereduce"} == set(identity._versions())
+    assert {"libsndfile", "numpy", "scipy", "librosa", "soxr", "noisereduce"} == set(identity._versions())
+
+
+PACKAGE = Path(audiozoo.__file__).parent
+STORING = sorted(identity._STORING)
+COMPUTING = ["audio/files.py", "spectrum/filterbanks.py", "features/reading.py", "features/cleaning.py", "features/__new__.py"]
+
+
+def edited_sources(folder, edited):
+    """Return the signature's hash of the package's sources before and after an edit of one of them."""
+    shutil.copytree(PACKAGE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    before = identity._own_sources.__wrapped__(folder)
+    with (folder / edited).open("a") as file:
+        file.write("# edited")
+    return before, identity._own_sources.__wrapped__(folder)
+
+
+@pytest.mark.parametrize("edited", [*STORING, "training/fit.py"])
+def test_an_edit_of_what_stores_keeps_the_cache(tmp_path, edited):
+    assert (PACKAGE / edited).exists()
+    before, after = edited_sources(tmp_path / "package", edited)
+    assert before == after == identity._own_sources()
+
+
+@pytest.mark.parametrize("edited", COMPUTING)
+def test_an_edit_of_what_computes_voids_the_cache(tmp_path, edited):
+    before, after = edited_sources(tmp_path / "package", edited)
+    assert before != after
+
+
+def test_what_computes_imports_nothing_of_what_stores():
+    storing = {f"audiozoo.{name.removesuffix('.py').replace('/', '.')}" for name in STORING}
+    for path in (path for part in ("audio", "spectrum", "features") for path in (PACKAGE / part).rglob("*.py")):
+        if path.relative_to(PACKAGE).as_posix() not in STORING:
+            nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+            assert not storing & {node.module for node in nodes}, path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,16 +309,19 @@ def test_a_damaged_pack_is_computed_again(cache, clips, decoded, damage):
 @pytest.mark.parametrize("name", ["values.npy", "index.json"])
 def test_a_full_disk_loses_nothing(cache, clips, monkeypatch, name, decoded):
     expected = extract(clips, FRONTEND)
-    original = packs._write
+    original = packs._durable
 
-    def full(path, pieces):
-        original(path, list(pieces)[:1])
-        if path.name == name:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    @contextmanager
+    def full(path):
+        with original(path) as file:
+            yield file
+            file.truncate(10)
+            if path.name == name:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     decoded.clear()
     with monkeypatch.context() as patch:
-        patch.setattr(packs, "_write", full)
+        patch.setattr(packs, "_durable", full)
         patch.setattr(extracting, "_CHUNK_CLIPS", 4)
         with pytest.warns(
             RuntimeWarning, match=r"No space left on device.*AUDIOZOO_CACHE to another folder.*--no-cache"
@@ -307,7 +354,7 @@ def test_a_disk_that_fills_up_between_chunks(cache, clips, monkeypatch):
 
 def test_a_folder_that_cannot_be_made(clips, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.warns(RuntimeWarning, match="cannot be kept in"):
+    with pytest.warns(RuntimeWarning, match="file/features: features cannot be written and stay in memory"):
         same(extract(clips, FRONTEND, cache=FeatureCache(tmp_path / "file")), extract(clips, FRONTEND))
 
 
@@ -354,7 +401,7 @@ clips = load_dataset("folder", root=sys.argv[1]).clips
 print("ready", flush=True)
 for folder in sys.stdin.readline().split():
     features = extract(clips, frontend, cache=FeatureCache(folder), jobs=2)
-    print(float(sum(features.values[features.rows(i)].sum(dtype="float64") for i in range(len(clips)))), flush=True)
+    print(float(sum(features.values[features.windows(i)].sum(dtype="float64") for i in range(len(clips)))), flush=True)
 """
 
 
@@ -368,7 +415,7 @@ def test_two_processes_at_once(sound_folder, clips, tmp_path):
         process.stdin.flush()
     answers = [process.communicate(timeout=120)[0].split() for process in both]
     expected = extract(clips, FRONTEND)
-    total = float(sum(expected.values[expected.rows(i)].sum(dtype="float64") for i in range(len(clips))))
+    total = float(sum(expected.values[expected.windows(i)].sum(dtype="float64") for i in range(len(clips))))
     assert [[float(line) for line in answer] for answer in answers] == [[total] * 12] * 2
     assert [process.returncode for process in both] == [0, 0]
     for folder in folders:
@@ -380,14 +427,13 @@ def test_another_process_was_first(cache, clips, monkeypatch):
     expected = extract(clips, FRONTEND, cache=cache)
     theirs = all_packs(cache)[0]
     shutil.move(theirs, cache.folder / "aside")
-    original = packs._write
+    original = packs._publish
 
-    def overtaken(path, pieces):
-        original(path, pieces)
-        if path.name == "index.json":
-            shutil.move(cache.folder / "aside", theirs)
+    def overtaken(temporary, pack):
+        shutil.move(cache.folder / "aside", theirs)
+        original(temporary, pack)
 
-    monkeypatch.setattr(packs, "_write", overtaken)
+    monkeypatch.setattr(packs, "_publish", overtaken)
     before = (theirs.parent.parent / "aside" / "values.npy").stat().st_ino
     same(extract(clips, FRONTEND, cache=cache), expected)
     assert (theirs / "values.npy").stat().st_ino == before
@@ -485,7 +531,6 @@ def test_hashes_are_remembered(tmp_path, clips, hashed, monkeypatch):
     hashes.of(paths)
     assert len(hashed) == 36, "files written a moment ago may change again within a tick of the clock"
     monkeypatch.setattr(identity, "_SETTLED", 0)
-    monkeypatch.setattr(identity, "_VARIABLES", 5)
     hashes.of(paths)
     assert FileHashes(hashes.path).of(paths) == first
     assert len(hashed) == 54

@@ -107,6 +107,10 @@ def test_scores_do_not_depend_on_how_many_are_asked_at_once(classifier, rng):
     together = classifier.window_scores(windows)
     alone = np.concatenate([classifier.window_scores(windows[i : i + 1]) for i in range(0, 70, 9)])
     assert np.allclose(together[::9], alone, atol=1e-5)
+    some = classifier.window_scores(windows, index=np.arange(0, 70, 9))
+    assert np.allclose(some, alone, atol=1e-5)
+    with pytest.warns(DeprecationWarning, match="use index="):
+        assert np.array_equal(classifier.window_scores(windows, rows=np.arange(0, 70, 9)), some)
 
 
 def test_temperature_and_pooling(classifier):

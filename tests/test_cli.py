@@ -242,9 +242,9 @@ def test_features_are_kept_and_cleared(audiozoo, classifier, sound_folder, tmp_p
     assert audiozoo("evaluate", classifier, sound_folder, "--no-cache")[0] == 0
     assert json.loads(audiozoo("cache", "info", "--json")[1]) == empty
     assert audiozoo("evaluate", classifier, sound_folder)[0] == 0
-    assert "1 file(s) with the features of 18 clips" in audiozoo("cache", "info")[1]
+    assert "1 pack(s) with the features of 18 clips" in audiozoo("cache", "info")[1]
     status, out, _ = audiozoo("cache", "clear")
-    assert (status, "removed 1 file(s) with the features of 18 clips" in out) == (0, True)
+    assert (status, "deleted 1 pack(s) with the features of 18 clips" in out) == (0, True)
     assert json.loads(audiozoo("cache", "info", "--json")[1]) == empty
     monkeypatch.setenv("AUDIOZOO_CACHE_LIMIT", "much")
     status, _, err = audiozoo("evaluate", classifier, sound_folder)
@@ -256,7 +256,7 @@ def test_extract_a_row_for_each_window_with_its_times(audiozoo, sound_folder, tm
     (sound_folder / "low" / "bad.wav").write_bytes(b"no sound")
     settings = ("--set", "sample_rate=8000", "--set", "duration=0.5", "--set", "n_fft=256", "--set", "n_mels=20")
     status, out, err = audiozoo("extract", sound_folder, "--frontend", "logmel", *settings, "-o", tmp_path / "f.npz")
-    assert (status, "23 rows of 20 x 8 x 1 from 19 clips" in out, "bad.wav" in err) == (1, True, True)
+    assert (status, "23 windows of 20 x 8 x 1 from 19 clips" in out, "bad.wav" in err) == (1, True, True)
     with np.load(tmp_path / "f.npz") as kept:
         number = [name.endswith("long.wav") for name in kept["files"].tolist()].index(True)
         rows = kept["clip"] == number
@@ -280,9 +280,9 @@ def test_extract_a_row_for_each_clip(audiozoo, sound_folder, tmp_path):
 def test_extract_from_a_folder_without_classes_and_one_row_for_the_longest(audiozoo, tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(300, 1, 44_101), 44_100)
     words = ("--frontend", "feature_mlp", "--set", "duration=0.5", "-o", tmp_path / "f.npz")
-    assert "4 rows of 257" in audiozoo("extract", tmp_path, *words)[1]
+    assert "4 windows of 257" in audiozoo("extract", tmp_path, *words)[1]
     words = ("--frontend", "waveform", "--per", "clip", "-o", tmp_path / "f.npz")
-    assert "1 rows of 22051 x 1" in audiozoo("extract", tmp_path, *words)[1]
+    assert "1 windows of 22051 x 1" in audiozoo("extract", tmp_path, *words)[1]
 
 
 def test_augment_writes_copies_and_previews(audiozoo, sound_folder, tmp_path):

@@ -800,7 +800,7 @@ def test_extract_keeps_order_and_all_windows(write_sound, rng):
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     for i, wave in enumerate(waves):
         expected = [array for _, array in frontend.windows(wave.astype(np.float32))]
-        assert np.array_equal(features.values[features.rows(i)], expected)
+        assert np.array_equal(features.values[features.windows(i)], expected)
 
 
 def test_extract_names_every_bad_file_and_goes_on(write_sound, tmp_path):

@@ -9,7 +9,6 @@ import soundfile
 from conftest import tone
 
 import audiozoo
-from audiozoo import registry
 from audiozoo.augment import (
     AddBackground,
     AddNoise,
@@ -28,6 +27,7 @@ from audiozoo.augment import (
 )
 from audiozoo.datasets import Clip, load_dataset
 from audiozoo.features import LogMel, Scaler, extract
+from audiozoo.registry import table
 from audiozoo.training import Examples, Recipe, frontend_for, target_indices, train
 from audiozoo.training.examples import Batches, example_weights
 from audiozoo.training.optimization import optimizer as optimizer_of
@@ -45,6 +45,13 @@ def clips(sound_folder):
 def examples(clips):
     labels = sorted({clip.label for clip in clips})
     return Examples(clips, extract(clips, FRONTEND), target_indices(clips, labels), np.arange(len(clips)))
+
+
+def test_the_windows_of_some_examples(examples):
+    some = examples.subset(np.array([4, 1]))
+    assert some.window_index.tolist() == [4, 1]
+    with pytest.warns(DeprecationWarning, match=r"Examples\.window_index"):
+        assert some.rows.tolist() == [4, 1]
 
 
 def batches_of(examples, recipe, outputs=1):
@@ -153,7 +160,7 @@ def test_a_sigmoid_trains_with_binary_crossentropy_and_logits_raise(clips):
 def test_a_model_with_a_default_sigmoid_trains_with_binary_crossentropy(clips, monkeypatch):
     spec = audiozoo.model_info("feature_mlp")
     several = replace(spec, name="several", builder=partial(spec.builder, activation="sigmoid"))
-    monkeypatch.setitem(registry._SPECS, "several", several)
+    monkeypatch.setitem(table._SPECS, "several", several)
     classifier = train("several", clips, Recipe(epochs=1, batch_size=6, validation=0))
     assert classifier.history["loss"][0] == pytest.approx(np.log(2), abs=0.15)
 
@@ -331,12 +338,12 @@ def test_invalid_training_data_raise(clips):
         train("feature_mlp", [clip for clip in clips if clip.label == "low"])
     with pytest.raises(ValueError, match="no clips of bark"):
         train("feature_mlp", clips, labels=["low", "high", "noise", "bark"])
-    with pytest.raises(ValueError, match="'noise' is none of those trained"):
+    with pytest.raises(ValueError, match="'noise' is not one of the classes"):
         train("feature_mlp", clips, labels=["low", "high"])
     with pytest.raises(ValueError, match="did you mean 'dropout'"):
         train("feature_mlp", clips, droput=0.1)
     several = [*clips, Clip(clips[0].path, ("low", "high"))]
-    with pytest.raises(ValueError, match="one label a clip"):
+    with pytest.raises(ValueError, match="training and scoring need one"):
         train("feature_mlp", several)
 
 

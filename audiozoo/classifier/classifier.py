@@ -6,6 +6,7 @@ import io
 import json
 import os
 import platform
+import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -192,17 +193,23 @@ class Classifier:
         vectors = [self.scorer.embed(windows) for _, windows in self._standardised(pieces, hop)]
         return np.concatenate(vectors).mean(axis=0)
 
-    def window_scores(self, features: np.ndarray, *, rows: np.ndarray | None = None) -> np.ndarray:
-        """Classify windows that the frontend has computed already.
+    def window_scores(
+        self, features: np.ndarray, *, index: np.ndarray | None = None, rows: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Classify windows that the frontend has already computed.
 
         Args:
-            features: ``(windows, *frontend.shape)``, not standardised.
-            rows: Which of the windows; `None` is all.
+            features: Windows ``(windows, *frontend.shape)``, not standardised.
+            index: Indices of the windows to classify; `None` is all.
+            rows: Former name of `index`, deprecated.
 
         Returns:
-            Probabilities ``(windows, classes)``; `pool` makes one answer of those of a clip.
+            Probabilities ``(windows, classes)``; `pool` combines those of a clip.
         """
-        chosen = np.arange(len(features)) if rows is None else rows
+        if rows is not None:
+            warnings.warn("Classifier.window_scores(rows=) is deprecated, use index=", DeprecationWarning, stacklevel=2)
+            index = rows
+        chosen = np.arange(len(features)) if index is None else index
         scores = [self._tempered(self.scorer.scores(self.scaler(features[part]))) for part in batched(chosen)]
         return np.concatenate(scores)
 

@@ -1,4 +1,4 @@
-"""``audiozoo cache``: what is kept of computed features, and an end to it."""
+"""``audiozoo cache``: show or delete the cache of features."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 EXAMPLE = "audiozoo cache info"
 
-app = typer.Typer(help="Show or remove the features kept on disk.", no_args_is_help=True)
+app = typer.Typer(help="Show or delete the features kept on disk.", no_args_is_help=True)
 
 
 @app.command()
 def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Say where features are kept, and how many.
+    """Show where features are kept, how many, and their size.
 
-    The environment's AUDIOZOO_CACHE names another folder, AUDIOZOO_CACHE_LIMIT another size, such as 500MB.
+    The environment variable AUDIOZOO_CACHE sets the folder, and AUDIOZOO_CACHE_LIMIT the largest size, such as 500MB.
     """
     from audiozoo.features import FeatureCache
 
@@ -35,17 +35,17 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
 
 @app.command()
 def clear() -> None:
-    """Remove all features kept; they are computed again when needed."""
+    """Delete all features; they are computed again when they are needed."""
     from audiozoo.features import FeatureCache
 
     cache = FeatureCache()
     kept = cache.info()
     cache.clear()
-    out.print(f"{kept.folder}: removed {_described(kept)}", soft_wrap=True)
+    out.print(f"{kept.folder}: deleted {_described(kept)}", soft_wrap=True)
 
 
 def _described(kept: CacheInfo) -> str:
-    return f"{kept.packs} file(s) with the features of {kept.clips} clips, {_size(kept.bytes)}"
+    return f"{kept.packs} pack(s) with the features of {kept.clips} clips, {_size(kept.bytes)}"
 
 
 def _size(count: int) -> str:

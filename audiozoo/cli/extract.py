@@ -1,4 +1,4 @@
-"""``audiozoo extract``: the features of a folder of sounds as one NumPy file."""
+"""``audiozoo extract``: write the features of a folder of sounds to one NumPy file."""
 
 from __future__ import annotations
 
@@ -32,24 +32,27 @@ EXAMPLE = "audiozoo extract sounds/ --frontend logmel --set n_mels=128 -o featur
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(help="A folder of sounds, or with one folder of them for each class.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the .npz file.")],
+    folder: Annotated[Path, typer.Argument(help="A folder of sounds, or of one folder of sounds for each class.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .npz file to write.")],
     frontend: Annotated[str, typer.Option(help="logmel, mfcc, cqt, ..., a preset, a model's, or a JSON file.")] = "logmel",
     settings: FrontendSettings = None,
     per: Annotated[
-        Literal["window", "clip"], typer.Option(help="A row for each window, or one as long as the longest clip.")
+        Literal["window", "clip"], typer.Option(help="Features of each window, or of each clip, padded to the longest.")
     ] = "window",
-    hop: Annotated[float | None, typer.Option(help="Seconds between windows; the front end's own, or half a window.")] = None,
+    hop: Annotated[
+        float | None,
+        typer.Option(help="Time between window starts in seconds; by default the front end's own, or half a window."),
+    ] = None,
     table: Annotated[Path | None, typer.Option(help="A CSV table with the columns file and label instead of folders.")] = None,
     dataset: Annotated[str, typer.Option(help="How the folder is laid out: folder, esc10, urbansound8k, ...")] = "folder",
     options: DatasetOptions = None,
-    jobs: Annotated[int, typer.Option(help="Clips at a time; -1 is one for each core.")] = -1,
+    jobs: Annotated[int, typer.Option(help="Number of threads; -1 is one for each core.")] = -1,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
-    """Compute features of many sounds in parallel; a run that was stopped goes on where it was.
+    """Compute features of many sounds in parallel. A run that was stopped continues where it stopped.
 
-    The file holds `features` (rows, ...), `clip` (which clip a row is of), `start_s` and `end_s` (seconds); `files`, `labels`
-    and `folds` of the clips; and `frontend` (JSON).
+    The file holds, for each window, `features`, `clip` (its position in the next three), `start_s` and `end_s` (seconds); for
+    each clip, `files`, `labels` and `folds`; and `frontend` (JSON).
     """
     from audiozoo.features import extract
 
@@ -66,12 +69,12 @@ def run(
     if not used:
         features.raise_failures()
     written = _write(output, features, chosen, data, chosen.hop_samples(hop))
-    out.print(f"saved {output} ({written[0]} rows of {' x '.join(map(str, written[1:]))} from {used} clips)", soft_wrap=True)
+    out.print(f"saved {output} ({written[0]} windows of {' x '.join(map(str, written[1:]))} from {used} clips)", soft_wrap=True)
     report_failures(list(features.failures.values()), used=used)
 
 
 def _loose(folder: Path) -> Dataset | None:
-    """Take the sounds of a folder without class folders: features need no labels."""
+    """Return the sounds of a folder without class folders, as features need no labels; `None` if there are such folders."""
     from audiozoo import audio
     from audiozoo.datasets import Clip, Dataset
 
@@ -82,30 +85,32 @@ def _loose(folder: Path) -> Dataset | None:
 
 
 def _longest(clips: Sequence[Clip], sample_rate: int) -> float:
-    from audiozoo.features.extract import measure_clip
+    from audiozoo.features.reading import measure_clip
 
     lengths = [size[0] for clip in clips if (size := measure_clip(clip))]
     if not lengths:
         raise ValueError(
-            "none of the sounds can be opened, so there is no longest: see what `audiozoo extract` says without --per clip"
+            "--per clip needs the duration of the longest sound, and none of the sounds can be opened; "
+            "`audiozoo extract` without --per clip says why"
         )
-    # Rounded as the resampler does, so that the longest clip is one window too.
+    # Rounded as the resampler does; otherwise the longest clip could be a sample longer than a window, and become two.
     return math.floor(max(lengths) * sample_rate + 0.5 + 1e-6) / sample_rate
 
 
-def _write(output: Path, features: Features, frontend: Frontend, data: Dataset, step: int) -> tuple[int, ...]:
+def _write(output: Path, features: Features, frontend: Frontend, data: Dataset, hop_samples: int) -> tuple[int, ...]:
     import numpy as np
 
     from audiozoo.audio import describe
     from audiozoo.files import replacing
 
     clips = [data.clips[i] for i in features.readable]
-    begins = [features.begins(int(i), step) / frontend.sample_rate + data.clips[i].start for i in features.readable]
-    rows = np.concatenate([np.r_[features.rows(int(i))] for i in features.readable])
-    whole = len(rows) == len(features.values) and bool((np.diff(rows) == 1).all())
+    begins = [features.begins(int(i), hop_samples) / frontend.sample_rate + data.clips[i].start for i in features.readable]
+    index = np.concatenate([np.r_[features.windows(int(i))] for i in features.readable])
+    # A copy would hold all features twice, or hold those in memory that are mapped from a pack.
+    whole = len(index) == len(features.values) and bool((np.diff(index) == 1).all())
     starts = np.concatenate(begins)
     arrays: dict[str, Any] = {
-        "features": features.values if whole else features.values[rows],
+        "features": features.values if whole else features.values[index],
         "clip": np.repeat(np.arange(len(clips)), [len(one) for one in begins]),
         "start_s": starts,
         "end_s": starts + frontend.duration,

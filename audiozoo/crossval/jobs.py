@@ -20,7 +20,7 @@ from audiozoo.classifier import Classifier, versions
 from audiozoo.config import digest
 from audiozoo.datasets import Clip, Dataset, check_disjoint
 from audiozoo.features import FeatureCache, Features, Frontend, extract
-from audiozoo.features.extract import load_clip
+from audiozoo.features.reading import load_clip
 from audiozoo.files import replacing
 from audiozoo.layers import keras
 from audiozoo.registry import model_info

@@ -16,11 +16,12 @@ from audiozoo.features.cleaning import (
 )
 from audiozoo.features.combined import Scale, Stack, Statistics
 from audiozoo.features.descriptors import Descriptors
-from audiozoo.features.extract import Features, extract
+from audiozoo.features.extract import extract
 from audiozoo.features.framed import Framed
 from audiozoo.features.frontends import Axis, Frontend, Waveform
 from audiozoo.features.loudness import NormalizeLoudness, loudness
 from audiozoo.features.noise import NoiseClip, ReduceNoise
+from audiozoo.features.packs import Features
 from audiozoo.features.pitch import CQT, Chroma
 from audiozoo.features.presets import list_presets, preset
 from audiozoo.features.scaler import Scaler

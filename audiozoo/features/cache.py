@@ -1,4 +1,4 @@
-"""Computed features on disk, so that a second pass over the same sounds reads them instead."""
+"""Computed features on disk, so that a second pass over the same sounds reads them instead of computing them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,36 +17,33 @@ import numpy as np
 from audiozoo.config import digest
 from audiozoo.download import cache_folder
 from audiozoo.features.frontends import Frontend
-from audiozoo.features.identity import FileHashes, Span, signature
+from audiozoo.features.identity import FileHashes, signature
 from audiozoo.features.packs import (
-    Block,
+    Features,
     Key,
-    Rows,
+    Span,
     count_clips,
-    half_written_in,
-    last_used,
-    load_pack,
-    mark_used,
-    packs_in,
+    measure_pack,
+    read_pack,
     remove_pack,
-    size_of,
     write_pack,
 )
+from audiozoo.features.reading import Excerpt
 
 _LIMIT = "10GiB"
-_ABANDONED = 3_600  # seconds after which what a killed process left half-written is removed
+_ABANDONED = 3_600  # seconds after which a half-written pack is assumed to be left by a killed process
 
 
 @dataclass(frozen=True)
 class CacheInfo:
-    """What a cache holds.
+    """Contents of a cache.
 
     Args:
-        folder: Where it is.
-        packs: Files of features.
-        clips: Clips in them; one that two frontends computed counts twice.
-        bytes: Their size on disk.
-        limit_bytes: The size that they are kept within.
+        folder: Folder of the features.
+        packs: Number of packs, each a folder of features.
+        clips: Number of clips in them. A clip that two frontends computed counts twice.
+        bytes: Size on disk.
+        limit_bytes: Largest size on disk.
     """
 
     folder: str
@@ -57,17 +54,17 @@ class CacheInfo:
 
 
 class FeatureCache:
-    """A folder of computed features, kept within a size: those not used for the longest time go first.
+    """A folder of computed features with a largest size; features not used for the longest time are deleted first.
 
-    Features are told apart by the bytes of the sound, the frontend, and the versions and sources of what computes them: a
-    changed parameter or a changed file never reads old ones. Any number of processes may use one folder at once.
+    The bytes of the sound, the frontend, and the versions and sources of the code that computes identify features, so a changed
+    file or parameter never gets old ones. Any number of processes may use one folder at once.
 
     Args:
         folder: Parent of the folder `features` that holds them; `None` is `audiozoo.download.cache_folder()`.
-        limit_bytes: The size; `None` is the environment's AUDIOZOO_CACHE_LIMIT, such as "500MB", or else 10 GiB.
+        limit_bytes: Largest size; `None` is the environment's AUDIOZOO_CACHE_LIMIT, such as "500MB", or else 10 GiB.
 
     Raises:
-        ValueError: A limit that is no size.
+        ValueError: The limit is negative, or AUDIOZOO_CACHE_LIMIT is not a size.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, *, limit_bytes: int | None = None) -> None:
@@ -79,146 +76,146 @@ class FeatureCache:
             raise ValueError(f"limit_bytes must be 0 or more, got {limit_bytes}")
         self._hashes = FileHashes(self.folder / "hashes.sqlite")
 
-    def keys(self, clips: Sequence[Span], *, jobs: int = -1) -> list[Key]:
-        """Name each clip by its content: the bytes of its file, and where in it; by its position if it cannot be read."""
-        hashes = self._hashes.of((clip.path for clip in clips if isinstance(clip.path, str)), jobs=jobs)
+    def keys(self, clips: Sequence[Excerpt]) -> list[Key]:
+        """Return the identity of each clip: its file's bytes and the part of it, or its position if it cannot be read."""
+        hashes = self._hashes.of(clip.path for clip in clips if isinstance(clip.path, str))
         keys: list[Key] = []
         for position, clip in enumerate(clips):
-            path = clip.path
+            path, end = clip.path, None if clip.end is None else float(clip.end)
             content = hashlib.sha256(path).hexdigest() if isinstance(path, bytes) else hashes.get(path)
-            end = None if clip.end is None else float(clip.end)
             keys.append(position if content is None else f"{content} {float(clip.start)} {end}")
         return keys
 
-    def shelf(self, frontend: Frontend, hop: float | None) -> Shelf | None:
-        """Open what is kept of a frontend; `None` if a class of it has no source file, so that a change of it goes unseen."""
-        name = signature(frontend, hop)
-        return None if name is None else Shelf(self, self.folder / name, frontend.shape)
+    def packs(self, name: str = "*", *, half_written: bool = False) -> list[Path]:
+        """Find the packs of a signature, or those that a process is writing or removing, or was when it was killed."""
+        pattern = r"\.[0-9a-f]{32}" if half_written else "[0-9a-f]{16}"
+        return [path for path in self.folder.glob(f"{name}/*") if re.fullmatch(pattern, path.name)]
 
     def info(self) -> CacheInfo:
-        """Count what is kept."""
-        packs = self._packs()
-        return CacheInfo(str(self.folder), len(packs), sum(map(count_clips, packs)), sum(map(size_of, packs)), self.limit_bytes)
+        """Count the packs, their clips and their bytes."""
+        packs = self.packs()
+        size = sum(measure_pack(pack)[1] for pack in packs)
+        return CacheInfo(str(self.folder), len(packs), sum(map(count_clips, packs)), size, self.limit_bytes)
 
     def clear(self) -> None:
-        """Remove all that is kept, and nothing else that may lie in the folder."""
-        for pack in self._packs() + self._half_written():
+        """Delete all features, and no other file that may be in the folder."""
+        for pack in self.packs() + self.packs(half_written=True):
             remove_pack(pack)
         self._hashes.remove()
         for folder in (*self.folder.glob("*"), self.folder):
             with suppress(OSError):  # not empty
                 folder.rmdir()
 
-    def make_room(self, kept: Path) -> None:
-        """Remove the packs not used for the longest time until the rest is within the limit; one is kept in any case."""
-        for path in self._half_written():
-            if last_used(path) < time.time() - _ABANDONED:
+    def save(self, pack: Path, arrays: Sequence[np.ndarray], index: Mapping[Key, Span]) -> None:
+        """Write a pack as `write_pack` does, and delete the packs not used for the longest time if the limit is passed.
+
+        Raises:
+            OSError: The pack cannot be written, or is beyond the limit on its own.
+        """
+        size = sum(array.nbytes for array in arrays)
+        if size > self.limit_bytes:
+            raise OSError(f"{size} bytes are more than the limit of {self.limit_bytes}")
+        write_pack(pack, arrays, index)
+        for path in self.packs(half_written=True):
+            if measure_pack(path)[0] < time.time() - _ABANDONED:
                 remove_pack(path)
-        sizes = {pack: size_of(pack) for pack in self._packs()}
-        excess = sum(sizes.values()) - self.limit_bytes
-        for pack in sorted(sizes.keys() - {kept}, key=last_used):
-            if excess > 0:
-                remove_pack(pack)
-                excess -= sizes[pack]
-
-    def _packs(self) -> list[Path]:
-        return [pack for folder in self.folder.glob("*") for pack in packs_in(folder)]
-
-    def _half_written(self) -> list[Path]:
-        return [path for folder in self.folder.glob("*") for path in half_written_in(folder)]
+        found = sorted((*measure_pack(path), path) for path in self.packs())
+        excess = sum(size for _, size, _ in found) - self.limit_bytes
+        for _, size, path in found:
+            if excess > 0 and path != pack:
+                remove_pack(path)
+                excess -= size
 
 
-class Shelf:
-    """The packs of one frontend, and windows held in memory because they could not be written.
+class Store:
+    """The features of one frontend: packs on disk, and in memory what cannot be written there.
 
     Args:
-        cache: What the packs are part of.
-        folder: Where they are.
-        shape: Of one window.
+        cache: Cache to read and write; `None` keeps everything in memory.
+        frontend: Frontend of the features. If a class of it has no source file, the store is in memory, too.
+        hop: Time between window starts (seconds); `None` is the frontend's own.
     """
 
-    def __init__(self, cache: FeatureCache, folder: Path, shape: tuple[int, ...]) -> None:
-        self.cache, self.folder, self.shape = cache, folder, shape
-        self._blocks: list[Block] = []
-        self._places: dict[Key, Block] = {}
-        self._failed = False
-        for pack in packs_in(folder):
-            if block := load_pack(pack, shape):
-                self._put(block)
+    def __init__(self, cache: FeatureCache | None, frontend: Frontend, hop: float | None) -> None:
+        name = signature(frontend, hop) if cache else None
+        self.cache = cache if name else None
+        self.folder = cache.folder / name if cache and name else None  # `None` as soon as writing fails
+        self._shape = frontend.shape
+        packs = cache.packs(name) if cache and name else []
+        self._held = [features for pack in packs if (features := read_pack(pack, self._shape))]
 
-    def __contains__(self, key: Key) -> bool:
-        return key in self._places
+    def keys(self, clips: Sequence[Excerpt]) -> list[Key]:
+        """Return the identity of each clip, see `FeatureCache.keys`; without a cache its position."""
+        return self.cache.keys(clips) if self.cache else list(range(len(clips)))
 
-    def add(self, values: np.ndarray, rows: dict[Key, Rows]) -> None:
-        """Keep computed windows: on disk, or where that fails in memory."""
-        self._put(self._stored([values], rows) or Block(values, rows))
+    @property
+    def known(self) -> set[Key]:
+        """The keys of all clips in the store."""
+        return {key for features in self._held for key in features.keys}
 
-    def gather(self, keys: Iterable[Key]) -> Block:
-        """Return a block that holds all of the keys, which must be there: without a copy if they lie in one pack already.
+    def add(self, features: Features) -> None:
+        """Keep computed features on disk or, where that fails, in memory."""
+        self._held.append(self._saved([features.values], features.index) or features)
 
-        Otherwise they are copied into a new pack, or where that fails into memory, and packs that are part of it go.
+    def gather(self, keys: Sequence[Key], failures: dict[int, str]) -> Features:
+        """Return the features of clips in order, without a copy if one pack has them all.
+
+        Otherwise they are copied into a new pack, or into memory where that fails: training then reads one array.
+
+        Args:
+            keys: Identity of each clip; the store must contain it, unless the clip failed.
+            failures: Error message of each clip that could not be read, by position.
         """
-        wanted = {key: self._places[key] for key in dict.fromkeys(keys)}
-        for block in self._blocks if wanted else ():
-            if wanted.keys() <= block.rows.keys():
-                if block.pack:
-                    mark_used(block.pack)
-                return block
-        return self._merged(wanted)
+        wanted = dict.fromkeys(key for position, key in enumerate(keys) if position not in failures)
+        held = (features for features in self._held if wanted and wanted.keys() <= set(features.keys))
+        found = next(held, None) or self._merged(list(wanted))
+        if found.pack:
+            with suppress(OSError):
+                os.utime(found.pack)  # packs not used for the longest time are deleted first
+        index = found.index
+        spans = [(0, 0, 0) if position in failures else index[key] for position, key in enumerate(keys)]
+        return Features.located(found.values, keys, spans, failures=failures, pack=found.pack)
 
-    def _put(self, block: Block) -> None:
-        self._blocks.append(block)
-        self._places.update(dict.fromkeys(block.rows, block))
-
-    def _merged(self, wanted: dict[Key, Block]) -> Block:
-        parts = [block.of(key) for key, block in wanted.items()]
-        stops = np.cumsum([len(part) for part in parts], dtype=int).tolist()
-        rows = {
-            key: Rows(stop - len(part), stop, block.rows[key].last)
-            for (key, block), part, stop in zip(wanted.items(), parts, stops, strict=True)
-        }
-        merged = self._stored(parts, rows)
+    def _merged(self, keys: list[Key]) -> Features:
+        places = {key: (features, i) for features in self._held for i, key in enumerate(features.keys)}
+        arrays, index = [np.empty((0, *self._shape), np.float32)], dict[Key, Span]()
+        end = 0
+        for features, i in (places[key] for key in keys):
+            arrays.append(features.values[features.windows(i)])
+            start, end = end, end + len(arrays[-1])
+            index[features.keys[i]] = start, end, int(features.lasts[i])
+        merged = self._saved(arrays, index)
         if merged is None:
-            return Block(np.concatenate([np.empty((0, *self.shape), np.float32), *parts]), rows)
-        for block in self._blocks:
-            if block.pack and block.pack != merged.pack and block.rows.keys() <= rows.keys():
-                remove_pack(block.pack)
+            return Features.located(np.concatenate(arrays), index, index.values())
+        for features in self._held:
+            if features.pack not in (None, merged.pack) and index.keys() >= set(features.keys):
+                remove_pack(features.pack)
         return merged
 
-    def _stored(self, parts: Sequence[np.ndarray], rows: dict[Key, Rows]) -> Block | None:
-        """Write a pack and map it; `None`, and the first time a warning, if that cannot be done."""
-        if self._failed or not rows or not all(isinstance(key, str) for key in rows):
+    def _saved(self, arrays: Sequence[np.ndarray], index: Mapping[Key, Span]) -> Features | None:
+        """Write a pack and map it; `None` if that is not possible, with a warning the first time."""
+        if not (self.cache and self.folder and index and all(isinstance(key, str) for key in index)):
             return None
-        pack = self.folder / digest(sorted(map(str, rows)))
+        pack = self.folder / digest(sorted(map(str, index)))
         try:
-            self._refuse_too_large(sum(part.nbytes for part in parts))
-            write_pack(pack, parts, rows, self.shape)
+            self.cache.save(pack, arrays, index)
         except OSError as error:
-            self._failed = True
-            self._warn(error)
+            self.folder = None
+            warnings.warn(
+                f"{self.cache.folder}: features cannot be written and stay in memory: {error}. Free some space, set "
+                "AUDIOZOO_CACHE to another folder or AUDIOZOO_CACHE_LIMIT to a larger size, or use --no-cache, cache=None",
+                RuntimeWarning,
+                stacklevel=4,
+            )
             return None
-        block = load_pack(pack, self.shape)
-        self.cache.make_room(pack)
-        return block
-
-    def _refuse_too_large(self, size: int) -> None:
-        if size > self.cache.limit_bytes:
-            raise OSError(f"{size} bytes are more than the limit of {self.cache.limit_bytes}")
-
-    def _warn(self, error: OSError) -> None:
-        warnings.warn(
-            f"features cannot be kept in {self.cache.folder} and are held in memory: {error}. Free some space, set "
-            "AUDIOZOO_CACHE to another folder or AUDIOZOO_CACHE_LIMIT to a larger size, or do without: --no-cache, cache=None",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        return read_pack(pack, self._shape)
 
 
 def parse_size(text: str, name: str) -> int:
     """Read a size such as "5GB", "500 MB", "2GiB" or plain bytes.
 
     Raises:
-        ValueError: It is none; the message names what it was given for.
+        ValueError: The text is not a size; the message contains `name`.
 
     >>> parse_size("1.5GB", "the limit"), parse_size("2 KiB", "the limit"), parse_size("7", "the limit")
     (1500000000, 2048, 7)

@@ -1,98 +1,31 @@
-"""The features of many clips, computed in parallel and held once."""
+"""`extract`: the features of many clips, computed in parallel, and each only once if there is a cache."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from audiozoo import audio
-from audiozoo.features.cache import FeatureCache, Shelf
+from audiozoo.features.cache import FeatureCache, Store
 from audiozoo.features.frontends import Frontend
-from audiozoo.features.identity import Span
-from audiozoo.features.packs import Block, Key, Rows
+from audiozoo.features.packs import Features, Key, Span
+from audiozoo.features.reading import Excerpt, warm_up, windows_of
 
-# What a killed run loses at most. Each chunk is a map, and with it an open file, until the end.
+# A killed run loses at most one chunk. Smaller chunks would be more packs, each of which keeps a file open until the end.
 _CHUNK_CLIPS = 1_024
 _CHUNK_BYTES = 2**26
 
-
-@dataclass(eq=False)
-class Features:
-    """The windows of a sequence of clips.
-
-    Args:
-        values: float32 ``(windows, *shape)``; read-only, and with windows of other clips among them, if a cache gave it.
-        starts: Each clip's first window in `values`, ``(clips,)``.
-        stops: The window behind its last.
-        lasts: Where in the clip its last window begins, in samples of the frontend's rate, ``(clips,)``.
-        failures: What was wrong with each clip that could not be read, by its position; it has no windows.
-    """
-
-    values: np.ndarray
-    starts: np.ndarray
-    stops: np.ndarray
-    lasts: np.ndarray
-    failures: dict[int, str] = field(default_factory=dict)
-
-    def rows(self, clip: int) -> slice:
-        """Where a clip's windows stand in `values`."""
-        return slice(int(self.starts[clip]), int(self.stops[clip]))
-
-    def begins(self, clip: int, step: int) -> np.ndarray:
-        """Where in the clip its windows begin, in samples, if they are `step` samples apart, ``(windows,)``."""
-        return np.append(np.arange(self.counts[clip] - 1) * step, self.lasts[clip])[: self.counts[clip]]
-
-    @property
-    def counts(self) -> np.ndarray:
-        """How many windows each clip has."""
-        return self.stops - self.starts
-
-    @property
-    def readable(self) -> np.ndarray:
-        """Positions of the clips that could be read."""
-        return np.array([clip for clip in range(len(self.starts)) if clip not in self.failures], int)
-
-    def raise_failures(self) -> None:
-        """Raise a ValueError that names every clip that could not be read, if there is one."""
-        if self.failures:
-            raise ValueError("\n".join([f"{len(self.failures)} file(s) cannot be used:", *self.failures.values()]))
-
-
-def windows_of(clip: Span, frontend: Frontend, *, hop: float | None = None) -> list[tuple[int, np.ndarray]]:
-    """Read a clip and compute its windows, each with where it begins; see `Frontend.windows`.
-
-    Raises:
-        OSError, ValueError: The clip cannot be read or used; the message names the file.
-    """
-    pieces = audio.stream(
-        clip.path, sample_rate=frontend.sample_rate, channels=frontend.channels, start=clip.start, end=clip.end
-    )
-    return list(frontend.windows(pieces, hop=hop))
-
-
-def measure_clip(clip: Span) -> tuple[float, int] | None:
-    """Read from its file's header how many seconds and channels a clip has; `None` if the file cannot be opened."""
-    try:
-        seconds, _, channels = audio.measure(clip.path)
-    except (OSError, ValueError):
-        return None  # computing its features will say why
-    return min(seconds, clip.end or seconds) - clip.start, channels
-
-
-def load_clip(clip: Span, frontend: Frontend) -> np.ndarray:
-    """Read a clip at a frontend's rate and channels."""
-    return audio.load(clip.path, sample_rate=frontend.sample_rate, channels=frontend.channels, start=clip.start, end=clip.end)
+_Windows = list[tuple[int, np.ndarray]]
 
 
 def extract(
-    clips: Sequence[Span],
+    clips: Sequence[Excerpt],
     frontend: Frontend,
     *,
     hop: float | None = None,
@@ -103,143 +36,96 @@ def extract(
     """Compute the windows of many clips, several clips at a time.
 
     Args:
-        clips: What to read.
-        frontend: What to compute.
-        hop: Seconds between windows; `None` is the frontend's own.
-        jobs: Clips at a time; -1 is one for each core. They are threads: decoding, resampling and the FFT run outside
-            Python's lock.
-        cache: Where to keep what is computed, and to find what was: those clips are not read again. A run that was killed
-            goes on from there.
-        progress: Called with (clips done, clips in all).
+        clips: Clips to read.
+        frontend: Frontend that computes the windows.
+        hop: Time between window starts (seconds); `None` is the frontend's own.
+        jobs: Number of threads; -1 is one for each core. Threads run in parallel because decoding, resampling and the FFT
+            release Python's lock.
+        cache: Cache of features. Clips found in it are not read, and the others are added, so that a killed run continues
+            where it stopped.
+        progress: Function called with the number of clips done and of all clips.
 
     Returns:
-        The features. A clip that cannot be read is no error here: it has no windows and stands in `failures`.
+        The features. A clip that cannot be read has no windows and a message in `failures`.
+
+    Raises:
+        ValueError: The hop is not positive, or longer than a window.
     """
-    frontend.hop_samples(hop)  # a hop that cannot be is no clip's fault
-    job = _Extraction(clips, frontend, hop, jobs, progress)
-    shelf = None if cache is None else cache.shelf(frontend, hop)
-    if cache is None or shelf is None:
-        (block,) = job.blocks(range(len(clips)), clips_each=len(clips), bytes_each=math.inf)
-        return job.features(block, range(len(clips)))
-    return job.cached(cache, shelf)
-
-
-@dataclass(eq=False)
-class _Extraction:
-    """What is to be computed, and what could not be."""
-
-    clips: Sequence[Span]
-    frontend: Frontend
-    hop: float | None
-    jobs: int
-    progress: Callable[[int, int], Any] | None
-    failures: dict[int, str] = field(default_factory=dict)
-
-    def cached(self, cache: FeatureCache, shelf: Shelf) -> Features:
-        """Compute what is not on the shelf, and put it there as it comes."""
-        keys = cache.keys(self.clips, jobs=self.jobs)
-        missing = [position for position, key in enumerate(keys) if key not in shelf]
-        if self.progress and len(missing) < len(keys):
-            self.progress(len(keys) - len(missing), len(keys))
-        for block in self.blocks(missing, clips_each=_CHUNK_CLIPS, bytes_each=_CHUNK_BYTES):
-            positions = [int(position) for position in block.rows]
-            now = cache.keys([self.clips[position] for position in positions], jobs=self.jobs)
-            for position, key in zip(positions, now, strict=True):
-                # Of a file that changed meanwhile nobody knows which content was computed: it is not to be kept.
+    frontend.hop_samples(hop)  # a wrong hop is an error of the call, and not one of each clip
+    store = Store(cache, frontend, hop)
+    keys, known = store.keys(clips), store.known
+    missing = [position for position, key in enumerate(keys) if key not in known]
+    if progress and len(missing) < len(keys):
+        progress(len(keys) - len(missing), len(keys))
+    limits = (min(_CHUNK_CLIPS, len(missing)), _CHUNK_BYTES) if store.folder else (len(missing), math.inf)
+    failures: dict[int, str] = {}
+    with closing(_computed(clips, missing, frontend, hop, jobs, progress)) as computed:
+        while (chunk := _gathered(computed, failures, frontend.shape, *limits)).keys:
+            positions = [int(position) for position in chunk.keys]
+            for position, key in zip(positions, store.keys([clips[position] for position in positions]), strict=True):
+                # A file that has changed since it was hashed may have given windows of either content: nobody may find them.
                 keys[position] = key if key == keys[position] else position
-            shelf.add(block.values, {keys[position]: block.rows[position] for position in positions})
-        return self.features(shelf.gather(key for i, key in enumerate(keys) if i not in self.failures), keys)
-
-    def blocks(self, positions: Sequence[int], *, clips_each: int, bytes_each: float) -> Iterator[Block]:
-        """Compute clips, and yield them by their positions in blocks of about a size; at least one, if an empty one."""
-        block = _Growing(self.frontend.shape, min(clips_each, len(positions)))
-        for position, windows in self._windows(positions):
-            if len(block.rows) >= clips_each or block.bytes >= bytes_each:
-                yield block.finished()
-                block = _Growing(self.frontend.shape, min(clips_each, len(positions)))
-            block.add(position, windows)
-        yield block.finished()
-
-    def _windows(self, positions: Sequence[int]) -> Iterator[tuple[int, list[tuple[int, np.ndarray]]]]:
-        if not positions:
-            return
-        from joblib import Parallel, delayed
-
-        # librosa compiles what a frontend needs on first use, which two threads must not do at once.
-        warm_up(self.frontend)
-        tasks = (delayed(_attempt)(self.clips[position], self.frontend, self.hop) for position in positions)
-        results = Parallel(n_jobs=self.jobs, prefer="threads", return_as="generator")(tasks)
-        first = 1 + len(self.clips) - len(positions)
-        with _stopped(results):
-            for done, (position, result) in enumerate(zip(positions, results, strict=True), first):
-                if isinstance(result, str):
-                    self.failures[position] = result
-                else:
-                    yield position, result
-                if self.progress:
-                    self.progress(done, len(self.clips))
-
-    def features(self, block: Block, keys: Sequence[Key]) -> Features:
-        """Say where each clip's windows stand in a block."""
-        nowhere = Rows(0, 0, 0)
-        rows = [nowhere if position in self.failures else block.rows[key] for position, key in enumerate(keys)]
-        starts, stops, lasts = np.array(rows, int).reshape(-1, 3).T
-        return Features(block.values, starts, stops, lasts, self.failures)
+            store.add(replace(chunk, keys=tuple(keys[position] for position in positions)))
+    return store.gather(keys, failures)
 
 
-@cache
-def warm_up(frontend: Frontend) -> None:
-    """Run a frontend once, before several threads do: librosa compiles what it needs on first use."""
-    shape = (frontend.samples, frontend.channels)[: 1 if frontend.channels == 1 else 2]
-    noise = np.random.default_rng(0).uniform(-0.1, 0.1, shape).astype(np.float32)
-    with suppress(ValueError):  # a window too short for a cleaning step: the clips will say so
-        frontend(noise)
+def _computed(
+    clips: Sequence[Excerpt],
+    positions: Sequence[int],
+    frontend: Frontend,
+    hop: float | None,
+    jobs: int,
+    progress: Callable[[int, int], Any] | None,
+) -> Generator[tuple[int, _Windows | str], None, None]:
+    """Yield the position of each clip, in order, and its windows or what is wrong with it."""
+    if not positions:
+        return
+    from joblib import Parallel, delayed
+
+    warm_up(frontend)
+    tasks = (delayed(_attempt)(clips[position], frontend, hop) for position in positions)
+    results = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(tasks)
+    try:
+        for done, (position, result) in enumerate(zip(positions, results, strict=True), 1 + len(clips) - len(positions)):
+            yield position, result
+            if progress:
+                progress(done, len(clips))
+    finally:
+        # After an interruption the threads would go on. This stops them, and joblib warns that it does.
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            results.close()
 
 
-def _attempt(clip: Span, frontend: Frontend, hop: float | None) -> list[tuple[int, np.ndarray]] | str:
+def _attempt(clip: Excerpt, frontend: Frontend, hop: float | None) -> _Windows | str:
     try:
         return windows_of(clip, frontend, hop=hop)
     except (OSError, ValueError) as error:
         return audio.explain(clip.path, error)
 
 
-@contextmanager
-def _stopped(results: Any) -> Iterator[None]:
-    """Stop the threads when the block ends: after an interruption they would go on, and joblib warns that they do not."""
-    try:
-        yield
-    finally:
-        with warnings.catch_warnings(action="ignore", category=UserWarning):
-            results.close()
-
-
-class _Growing:
-    """Windows gathered clip after clip."""
-
-    def __init__(self, shape: tuple[int, ...], clips: int) -> None:
-        self._values = np.empty((clips, *shape), np.float32)
-        self._end = 0
-        self.rows: dict[Key, Rows] = {}
-
-    @property
-    def bytes(self) -> int:
-        """Size of the windows so far."""
-        return self._values[: self._end].nbytes
-
-    def add(self, position: int, windows: list[tuple[int, np.ndarray]]) -> None:
-        """Copy a clip's windows."""
-        start, self._end = self._end, self._end + len(windows)
-        if self._end > len(self._values):
-            self._resize(max(self._end, len(self._values) * 3 // 2))
-        for row, (_, array) in enumerate(windows, start):
-            self._values[row] = array
-        self.rows[position] = Rows(start, self._end, windows[-1][0])
-
-    def finished(self) -> Block:
-        """Return what was gathered."""
-        self._resize(self._end)
-        return Block(self._values, self.rows)
-
-    def _resize(self, windows: int) -> None:
-        # In place, so that the allocator can move pages instead of holding the features twice.
-        self._values.resize((windows, *self._values.shape[1:]), refcheck=False)
+def _gathered(
+    computed: Iterable[tuple[int, _Windows | str]],
+    failures: dict[int, str],
+    shape: tuple[int, ...],
+    most_clips: int,
+    most_bytes: float,
+) -> Features:
+    """Copy windows into one array until it has enough clips or bytes, and put errors into `failures`; keys are positions."""
+    values = np.empty((most_clips, *shape), np.float32)
+    index: dict[Key, Span] = {}
+    end = 0
+    for position, result in computed:
+        if isinstance(result, str):
+            failures[position] = result
+            continue
+        start, end = end, end + len(result)
+        if end > len(values):
+            # In place, so that the allocator can move pages; a copy would hold all features twice.
+            values.resize((max(end, len(values) * 3 // 2), *shape), refcheck=False)
+        for i, (_, window) in enumerate(result, start):
+            values[i] = window
+        index[position] = start, end, result[-1][0]
+        if len(index) >= most_clips or values[:end].nbytes >= most_bytes:
+            break
+    values.resize((end, *shape), refcheck=False)
+    return Features.located(values, index, index.values())

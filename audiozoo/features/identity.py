@@ -1,131 +1,94 @@
-"""What computed features depend on: the bytes of the sound, and everything that computes."""
+"""What cached features depend on: the bytes of the sound, and everything that computes their values."""
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import os
 import sqlite3
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any
 
-from audiozoo._version import __version__
 from audiozoo.config import Configured, digest
 from audiozoo.features.frontends import Frontend
+from audiozoo.features.packs import FORMAT
 from audiozoo.files import checksum
-
-_T = TypeVar("_T")
 
 _SETTLED = 2_000_000_000  # ns; a file changed a moment ago may change again within one tick of its file system's clock
 _PATIENCE = 10.0  # seconds to wait for another process that writes the database
-_VARIABLES = 500  # in one query; SQLite allows no fewer than 999
 _TABLE = "CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size, modified, changed, hash TEXT) WITHOUT ROWID"
+_FIND = "SELECT hash FROM files WHERE path = ? AND size = ? AND modified = ? AND changed = ?"
+_KEEP = "REPLACE INTO files VALUES (?, ?, ?, ?, ?)"
 _FAMILIAR = {"audiozoo", *sys.stdlib_module_names}
 _LIBRARIES = ("numpy", "scipy", "librosa", "soxr", "noisereduce")
 
-
-class Span(Protocol):
-    """A stretch of sound: a path or the bytes of a file, and where in it, in seconds."""
-
-    @property
-    def path(self) -> str | bytes:
-        """A path, or the bytes of a file."""
-
-    @property
-    def start(self) -> float:
-        """Seconds."""
-
-    @property
-    def end(self) -> float | None:
-        """Seconds; `None` is the end of the file."""
-
-
-class _File(NamedTuple):
-    """A file as it was when it was hashed."""
-
-    key: bytes
-    size: int
-    modified: int
-    changed: int  # a file copied over another may bring its time of modification with it, but not this one
-
-    @classmethod
-    def at(cls, path: str) -> _File | None:
-        try:
-            status = os.stat(path)
-        except (OSError, ValueError):
-            return None
-        times = (status.st_mtime_ns, status.st_ctime_ns)
-        return cls(os.fsencode(os.path.abspath(path)), status.st_size, *times) if stat.S_ISREG(status.st_mode) else None
+# Modules that store, order or name values, and compute none. The list is not one of those that compute: a new module forgotten
+# here costs computing time, but one forgotten there would bring back values that its code no longer gives.
+_STORING = {f"features/{name}.py" for name in ("__init__", "cache", "extract", "identity", "packs", "presets", "scaler")}
 
 
 class FileHashes:
-    """SHA-256 of files, remembered by path, size and times in an SQLite database; without one, every file is read again.
+    """SHA-256 of files, remembered in an SQLite database by path, size and times.
+
+    Without a usable database, every file is read again.
 
     Args:
-        path: The database. It is made when needed, and made anew when damaged.
+        path: Database file. It is made when needed, and replaced when damaged.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def of(self, paths: Iterable[str], *, jobs: int = -1) -> dict[str, str]:
-        """Return the hash of each file; those that are no ordinary file, or cannot be read, are left out."""
+    def of(self, paths: Iterable[str]) -> dict[str, str]:
+        """Return the hash of each file by its path, without those that cannot be read or are no regular files."""
         settled = time.time_ns() - _SETTLED
-        files = {path: file for path in set(paths) if (file := _File.at(path))}
-        nothing: dict[_File, str] = {}
-        known = self._use(lambda database: _select(database, [file.key for file in files.values()]), nothing)
-        hashes = {path: known[file] for path, file in files.items() if file in known}
-        fresh = _hashed([path for path in files if path not in hashes], jobs)
-        rows = [
-            (*files[path], found) for path, found in fresh.items() if max(files[path].modified, files[path].changed) < settled
-        ]
-        if rows:
-            self._use(lambda database: database.executemany("REPLACE INTO files VALUES (?, ?, ?, ?, ?)", rows), None)
-        return hashes | fresh
+        states = {path: state for path in set(paths) if (state := _state(path))}
+        found = zip(states, self._run(_FIND, list(states.values())), strict=True)
+        known = {path: row[0] for path, row in found if row}
+        unknown = [path for path in states if path not in known]
+        with ThreadPoolExecutor() as pool:  # hashing runs outside Python's lock
+            fresh = {path: text for path, text in zip(unknown, pool.map(_hash, unknown), strict=True) if text}
+        self._run(_KEEP, [(*states[path], text) for path, text in fresh.items() if max(states[path][2:]) < settled])
+        return known | fresh
 
-    def _use(self, act: Callable[[sqlite3.Connection], _T], otherwise: _T) -> _T:
-        for _ in range(2):
+    def _run(self, statement: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Run a statement for each tuple of arguments, and return the first row that each gives, or `None`."""
+        for _ in range(2 if arguments else 0):
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 with closing(sqlite3.connect(self.path, timeout=_PATIENCE)) as database, database:
                     database.execute(_TABLE)
-                    return act(database)
-            except (sqlite3.OperationalError, OSError):  # locked for long, read-only, full: hashing again costs time alone
-                return otherwise
+                    database.execute("BEGIN")  # one lock for all the statements; each would take its own
+                    return [database.execute(statement, values).fetchone() for values in arguments]
+            except (sqlite3.OperationalError, OSError):  # locked for long, read-only or full: hashing again costs only time
+                break
             except sqlite3.DatabaseError:
                 self.remove()
-        return otherwise
+        return [None] * len(arguments)
 
     def remove(self) -> None:
         """Forget all hashes."""
-        # A journal left behind would be played back into the next database.
+        # SQLite would play a journal that is left behind back into the next database.
         for path in (self.path, self.path.with_name(f"{self.path.name}-journal")):
-            with suppress(OSError):  # the folder is none, or not ours to change
+            with suppress(OSError):  # there is none, or no permission
                 path.unlink()
 
 
-def _select(database: sqlite3.Connection, keys: list[bytes]) -> dict[_File, str]:
-    found = {}
-    for start in range(0, len(keys), _VARIABLES):
-        part = keys[start : start + _VARIABLES]
-        rows = database.execute(f"SELECT * FROM files WHERE path IN ({', '.join('?' * len(part))})", part)
-        found.update({_File(*row[:-1]): row[-1] for row in rows})
-    return found
-
-
-def _hashed(paths: list[str], jobs: int) -> dict[str, str]:
-    if not paths:
-        return {}
-    from joblib import Parallel, delayed
-
-    found = Parallel(n_jobs=jobs, prefer="threads")(delayed(_hash)(path) for path in paths)
-    return {path: text for path, text in zip(paths, found, strict=True) if text}
+def _state(path: str) -> tuple[bytes, int, int, int] | None:
+    """Return a regular file's absolute path, size, and times of modification and of change, all as the database keeps them."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    # A copy may keep the time of modification of the file that it replaces, but not the time of change.
+    state = (os.fsencode(os.path.abspath(path)), status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return state if stat.S_ISREG(status.st_mode) else None
 
 
 def _hash(path: str) -> str | None:
@@ -136,21 +99,20 @@ def _hash(path: str) -> str | None:
 
 
 def signature(frontend: Frontend, hop: float | None) -> str | None:
-    """Hash all that features depend on beside the sound: the frontend, the hop, versions, and the sources of what computes.
+    """Hash all that feature values depend on except the sound: frontend, hop, versions of libraries, and sources of code.
 
     Returns:
-        16 hexadecimal digits, or `None` if a class in the frontend has no source file, so that a change of it goes unseen.
+        16 hexadecimal digits. `None` if a class of the frontend has no source file, so that a change of it would go unseen.
     """
     files = {_source_file(kind) for kind in _foreign_kinds(frontend)}
     if None in files:
         return None
-    sources = sorted(checksum(file) for file in files if file)
-    hop = None if hop is None else float(hop)
-    return digest([frontend.key, hop, _versions(), _own_sources(), sources])
+    foreign = sorted(checksum(file) for file in files if file)
+    return digest([FORMAT, frontend.key, None if hop is None else float(hop), _versions(), _own_sources(), foreign])
 
 
 def _foreign_kinds(value: Any) -> Iterator[type]:
-    """Yield the classes within a frontend, and their bases, that come neither with this package nor with Python."""
+    """Yield the classes inside a frontend, and their bases, that belong neither to this package nor to Python."""
     if isinstance(value, Configured):
         yield from (kind for kind in type(value).__mro__ if kind.__module__.split(".")[0] not in _FAMILIAR)
         for name in value.to_config().keys() - {"class"}:
@@ -162,7 +124,7 @@ def _foreign_kinds(value: Any) -> Iterator[type]:
 
 def _source_file(kind: type) -> str | None:
     if kind.__module__ == "__main__" and hasattr(sys, "ps1"):
-        return None  # typed in, even if the session began with a file
+        return None  # the class was typed in, even if the session began with a file
     try:
         file = inspect.getsourcefile(kind)
     except (OSError, TypeError):
@@ -176,7 +138,8 @@ def _versions() -> dict[str, str]:
 
     import soundfile
 
-    found = {"audiozoo": __version__, "libsndfile": soundfile.__libsndfile_version__}
+    # Not this package's version: its computing sources are hashed, and most releases change none of them.
+    found = {"libsndfile": soundfile.__libsndfile_version__}
     for name in _LIBRARIES:
         try:
             found[name] = version(name)
@@ -186,10 +149,9 @@ def _versions() -> dict[str, str]:
 
 
 @cache
-def _own_sources() -> str:
-    root = Path(__file__).parents[1]
-    hashed = hashlib.sha256()
-    for pattern in ("audio/*.py", "spectrum/*.py", "features/*.py"):
-        for path in sorted(root.glob(pattern)):
-            hashed.update(path.name.encode() + path.read_bytes())
-    return hashed.hexdigest()
+def _own_sources(package: Path = Path(__file__).parents[1]) -> str:
+    """Hash the sources that compute feature values."""
+    paths = sorted(
+        path.relative_to(package) for part in ("audio", "spectrum", "features") for path in (package / part).rglob("*.py")
+    )
+    return digest([[path.as_posix(), checksum(package / path)] for path in paths if path.as_posix() not in _STORING])

@@ -1,149 +1,159 @@
-"""Packs: folders with the windows of some clips in one array, and an index that says where each clip's stand.
+"""`Features`, the windows of many clips in one array, in memory or in a pack.
 
-A pack appears whole, by renaming, and never changes, so any number of processes may map it.
+A pack is a folder with an array (`values.npy`) and its index (`index.json`). It appears complete, by renaming, and never
+changes, so any number of processes may map it.
 """
 
 from __future__ import annotations
 
 import errno
-import io
 import json
 import os
-import re
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any
 from uuid import uuid4
 
 import numpy as np
 
+FORMAT = 1  # increase it if packs written before must not be read any more
 _VALUES, _INDEX = "values.npy", "index.json"
 
-Key = str | int
-"""A clip by its content, or by its position if it must not be kept on disk."""
-
-
-class Rows(NamedTuple):
-    """Where a clip's windows stand, and where in the clip they begin.
-
-    Args:
-        start: The clip's first row.
-        stop: The row behind its last.
-        last: Where its last window begins, in samples of the frontend's rate; the others begin a hop from each other.
-    """
-
-    start: int
-    stop: int
-    last: int
+Key = str | int  # a clip's content, or its position if nobody may find it by its content
+Span = tuple[int, int, int]  # of a clip: see `starts`, `stops` and `lasts` of `Features`
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
-    """The windows of some clips.
+class Features:
+    """The windows of a sequence of clips.
 
     Args:
-        values: float32 ``(windows, *shape)``; mapped, if it is a pack on disk.
-        rows: Where each clip's windows stand in it.
-        pack: The folder on disk; `None` if it is held in memory.
+        values: float32 ``(windows, *shape)``. From a cache, the array is read-only and may hold windows of other clips, too.
+        starts: Index in `values` of each clip's first window, ``(clips,)``.
+        stops: Index in `values` after each clip's last window, ``(clips,)``.
+        lasts: Start of each clip's last window in the clip (samples at the frontend's rate), ``(clips,)``.
+        failures: Error message of each clip that could not be read, by position; such a clip has no windows.
+        keys: Identity of each clip.
+        pack: Folder that the values are mapped from; `None` if they are in memory.
     """
 
     values: np.ndarray
-    rows: dict[Key, Rows]
+    starts: np.ndarray
+    stops: np.ndarray
+    lasts: np.ndarray
+    failures: dict[int, str] = field(default_factory=dict)
+    keys: tuple[Key, ...] = ()
     pack: Path | None = None
 
-    def of(self, key: Key) -> np.ndarray:
-        """Return a clip's windows, not copied."""
-        return self.values[self.rows[key].start : self.rows[key].stop]
+    @classmethod
+    def located(cls, values: np.ndarray, keys: Iterable[Key], spans: Iterable[Span], **rest: Any) -> Features:
+        """Make features from an array, and the key and the span of each clip."""
+        starts, stops, lasts = np.array([*spans], int).reshape(-1, 3).T
+        return cls(values, starts, stops, lasts, keys=tuple(keys), **rest)
+
+    @property
+    def index(self) -> dict[Key, Span]:
+        """The span of each clip by its key."""
+        return dict(
+            zip(self.keys, zip(self.starts.tolist(), self.stops.tolist(), self.lasts.tolist(), strict=True), strict=True)
+        )
+
+    def windows(self, clip: int) -> slice:
+        """Return the slice of `values` that holds a clip's windows."""
+        return slice(int(self.starts[clip]), int(self.stops[clip]))
+
+    def rows(self, clip: int) -> slice:
+        """Return `windows(clip)`; deprecated name."""
+        warnings.warn("Features.rows is now Features.windows", DeprecationWarning, stacklevel=2)
+        return self.windows(clip)
+
+    def begins(self, clip: int, hop_samples: int) -> np.ndarray:
+        """Return the start of each window in its clip (samples), ``(windows,)``, for windows `hop_samples` apart."""
+        # The last window may be aligned to the clip's end, so its start is stored and the others are computed.
+        return np.append(np.arange(self.counts[clip] - 1) * hop_samples, self.lasts[clip])[: self.counts[clip]]
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Number of windows of each clip, ``(clips,)``."""
+        return self.stops - self.starts
+
+    @property
+    def readable(self) -> np.ndarray:
+        """Positions of the clips that could be read."""
+        return np.array([clip for clip in range(len(self.starts)) if clip not in self.failures], int)
+
+    def raise_failures(self) -> None:
+        """Raise a ValueError that names every clip that could not be read, if there is one."""
+        if self.failures:
+            raise ValueError("\n".join([f"{len(self.failures)} file(s) cannot be used:", *self.failures.values()]))
 
 
-def packs_in(folder: Path) -> list[Path]:
-    """Find the packs in a folder."""
-    return [path for path in folder.glob("*") if re.fullmatch("[0-9a-f]{16}", path.name)]
-
-
-def half_written_in(folder: Path) -> list[Path]:
-    """Find what is being written in a folder, or was when somebody was killed."""
-    return [path for path in folder.glob(".*") if re.fullmatch(r"\.[0-9a-f]{32}", path.name)]
-
-
-def write_pack(pack: Path, parts: Sequence[np.ndarray], rows: dict[Key, Rows], shape: tuple[int, ...]) -> None:
-    """Write a pack, whole or not at all; if another process was first with the same clips, its pack stays.
+def write_pack(pack: Path, arrays: Sequence[np.ndarray], index: Mapping[Key, Span]) -> None:
+    """Write a pack, completely or not at all. If another process has written the same pack first, that one stays.
 
     Args:
-        pack: Where; its name is a hash of the clips.
-        parts: float32 ``(windows, *shape)``, one behind the other.
-        rows: Where each clip's windows stand in them.
-        shape: Of one window.
+        pack: Folder to make.
+        arrays: One or more float32 arrays ``(windows, *shape)``, which the pack's array joins.
+        index: Span of each clip in the joined array.
 
     Raises:
-        OSError: It cannot be written; nothing of it stays.
+        OSError: The pack cannot be written; no part of it stays.
     """
     temporary = _hidden(pack)
+    shape = (sum(map(len, arrays)), *arrays[0].shape[1:])
     try:
         temporary.mkdir(parents=True)
-        _write(temporary / _VALUES, [_header((sum(map(len, parts)), *shape)), *(part.data for part in parts)])
-        _write(temporary / _INDEX, [json.dumps(rows).encode()])
-        _rename(temporary, pack)
+        with _durable(temporary / _VALUES) as file:
+            # Not through a memory map: writing to a map on a full disk kills the process.
+            np.lib.format.write_array_header_1_0(file, {"descr": np.dtype("f4").str, "fortran_order": False, "shape": shape})
+            file.writelines(array.data for array in arrays)
+        with _durable(temporary / _INDEX) as file:
+            file.write(json.dumps(index).encode())
+        _publish(temporary, pack)
     finally:
         remove_pack(temporary)
 
 
-def _header(shape: tuple[int, ...]) -> bytes:
-    header = io.BytesIO()
-    described = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(header, described)
-    return header.getvalue()
-
-
-def _write(path: Path, pieces: Iterable[Any]) -> None:
-    # Not through a map: writing to one on a full disk kills the process.
-    with open(path, "wb") as file:
-        file.writelines(pieces)
+@contextmanager
+def _durable(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("wb") as file:
+        yield file
         file.flush()
-        os.fsync(file.fileno())  # or a power failure could leave the name with nothing behind it
+        os.fsync(file.fileno())  # otherwise a power failure could leave a pack with empty files
 
 
-def _rename(temporary: Path, pack: Path) -> None:
+def _publish(temporary: Path, pack: Path) -> None:
     try:
         temporary.rename(pack)
     except OSError as error:
-        # Another process was first with the same clips, and may even have merged them into a larger pack by now.
+        # Another process was first, and may even have merged its pack into a larger one since.
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY) and not pack.is_dir():
             raise
 
 
-def load_pack(pack: Path, shape: tuple[int, ...]) -> Block | None:
-    """Map a pack of windows of a shape; one that is damaged is removed."""
+def read_pack(pack: Path, shape: tuple[int, ...]) -> Features | None:
+    """Map a pack whose windows have a shape; return `None` if it cannot be read, and remove it if it is damaged."""
     try:
-        rows = _read_index(pack)
-        values = np.load(pack / _VALUES, mmap_mode="r")
-        if _fits(values, rows, shape):
-            return Block(values, rows, pack)
-    except FileNotFoundError:
+        values, index = np.load(pack / _VALUES, mmap_mode="r"), json.loads((pack / _INDEX).read_bytes())
+        features = Features.located(values, index, index.values(), pack=pack)
+        inside = (features.starts >= 0) & (features.starts <= features.stops) & (features.stops <= len(values))
+        if inside.all() and values.dtype == np.float32 and values.shape[1:] == shape:
+            return features
+    except FileNotFoundError:  # one of its two files is missing, or another process has just removed the pack
         pass
     except OSError:  # too many open files, or no permission: that says nothing about the pack
         return None
-    except Exception:  # a damaged file makes its readers raise almost anything
+    except Exception:  # readers of a damaged file raise almost anything
         pass
     remove_pack(pack)
     return None
 
 
-def _read_index(pack: Path) -> dict[Key, Rows]:
-    rows = json.loads((pack / _INDEX).read_bytes())
-    return {key: Rows(*numbers) for key, numbers in rows.items()}
-
-
-def _fits(values: np.ndarray, rows: dict[Key, Rows], shape: tuple[int, ...]) -> bool:
-    spans = np.array([*rows.values()]).reshape(-1, 3)[:, :2]
-    inside = ((spans >= 0) & (spans <= len(values))).all() and (spans[:, 0] <= spans[:, 1]).all()
-    return bool(inside) and values.dtype == np.float32 and values.shape[1:] == shape
-
-
 def remove_pack(pack: Path) -> None:
-    """Remove a pack, hidden first so that nobody finds half of it; on Windows one that is mapped stays."""
+    """Remove a pack. It is hidden first, so that no process finds half of it; on Windows, a mapped pack stays."""
     hidden = _hidden(pack)
     with suppress(OSError):
         pack.rename(hidden)
@@ -157,28 +167,15 @@ def _hidden(pack: Path) -> Path:
 
 
 def count_clips(pack: Path) -> int:
-    """Count the clips in a pack; one that is damaged, or gone by now, has none."""
+    """Count the clips in a pack; a damaged or missing pack has none."""
     try:
-        return len(_read_index(pack))
-    except (OSError, ValueError, AttributeError, TypeError):
+        return len(json.loads((pack / _INDEX).read_bytes()))
+    except (OSError, ValueError, TypeError):
         return 0
 
 
-def size_of(pack: Path) -> int:
-    """Return a pack's bytes on disk; one that is gone by now has none."""
+def measure_pack(pack: Path) -> tuple[float, int]:
+    """Return when a pack was last used (seconds since 1970), and its size (bytes); zeros for a missing pack."""
     with suppress(OSError):
-        return sum(path.stat().st_size for path in pack.glob("*"))
-    return 0
-
-
-def mark_used(pack: Path) -> None:
-    """Note that a pack is used now."""
-    with suppress(OSError):
-        os.utime(pack)
-
-
-def last_used(pack: Path) -> float:
-    """Return when a pack was used last, seconds since 1970; one that is gone by now never was."""
-    with suppress(OSError):
-        return pack.stat().st_mtime
-    return 0.0
+        return pack.stat().st_mtime, sum(path.stat().st_size for path in pack.iterdir())
+    return 0.0, 0

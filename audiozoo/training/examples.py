@@ -1,8 +1,9 @@
-"""What training sees: clips with features and targets, and the batches made of them."""
+"""Training data: clips with features and targets, and batches of them."""
 
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,31 +18,31 @@ import numpy as np
 from audiozoo import audio
 from audiozoo.datasets import Clip
 from audiozoo.features import Features, Frontend, Scaler
-from audiozoo.features.extract import load_clip, measure_clip, warm_up
+from audiozoo.features.reading import load_clip, measure_clip, warm_up
 from audiozoo.recipe import Recipe
 from audiozoo.registry import model_info
 
-# What is drawn: without these, an epoch's order and its first clip would draw the same numbers, and so would two mixtures.
+# Part of every seed: without it, an epoch's order and its first clip would draw the same numbers, and so would two mixtures.
 _ORDER, _CLIP, _MIX_WAVE, _MIX = 1, 2, 3, 4
-_WAVES_KEPT = 2**30  # bytes of waveforms kept from one epoch to the next; those beyond are read again
+_WAVES_KEPT = 2**30  # bytes of waveforms kept between epochs; others are read again in each epoch
 
 
 def frontend_for(name: str, clips: Sequence[Clip]) -> Frontend:
-    """Return a model's own frontend, `adapted` to clips."""
+    """Return a model's frontend, `adapted` to clips."""
     return adapted(model_info(name).frontend, clips)
 
 
 def adapted(frontend: Frontend, clips: Sequence[Clip]) -> Frontend:
-    """Adapt a frontend to clips: a window no longer than the longest (but a second), no more channels than there are.
+    """Limit a frontend's duration to the longest clip (at least 1 s), and its channels to those of the clips.
 
-    Clips that cannot be opened do not count.
+    Clips that cannot be opened are ignored.
     """
     sizes = [size for clip in clips if (size := measure_clip(clip))]
     if not sizes:
         return frontend
     longest = max(seconds for seconds, _ in sizes)
     channels = max(channels for _, channels in sizes)
-    # A second at least: networks pool time away, and padding is cheaper than an error.
+    # At least a second: networks pool over time, and a shorter window could be too small for them.
     return frontend.adapt(duration=min(frontend.duration, max(longest, 1.0)), channels=min(frontend.channels, max(1, channels)))
 
 
@@ -50,12 +51,12 @@ class Examples:
     """Clips with their features and targets.
 
     Args:
-        clips: All clips that `features` are of.
-        features: Their windows.
-        targets: Class indices ``(clips,)``.
-        index: Which of the clips count here.
-        numbers: A number for each of these, which its random draws depend on; `None` counts them from 0. It is not the
-            position among all clips, so that a job draws the same whatever else was read with it.
+        clips: All clips that `features` holds.
+        features: Windows of all clips.
+        targets: Class index of each clip, ``(clips,)``.
+        index: Positions of the clips that are used here.
+        numbers: Seed of each used clip's random draws; `None` numbers them from 0. It does not depend on the unused clips, so a
+            job gives the same draws whatever else was read with it.
     """
 
     clips: Sequence[Clip]
@@ -69,38 +70,53 @@ class Examples:
             self.numbers = np.arange(len(self.index))
 
     def subset(self, chosen: np.ndarray) -> Examples:
-        """Return the chosen ones of the examples that count here; booleans or positions."""
+        """Return some of the examples that are used here, chosen by booleans or positions."""
         assert self.numbers is not None
         return replace(self, index=self.index[chosen], numbers=self.numbers[chosen])
 
     @property
+    def window_index(self) -> np.ndarray:
+        """Indices of the used clips' windows among all windows."""
+        return np.concatenate([np.r_[self.features.windows(i)] for i in self.index])
+
+    @property
     def rows(self) -> np.ndarray:
-        """Positions of the examples' windows among all windows."""
-        return np.concatenate([np.r_[self.features.rows(i)] for i in self.index])
+        """`window_index`; deprecated name."""
+        warnings.warn("Examples.rows is deprecated, use Examples.window_index", DeprecationWarning, stacklevel=2)
+        return self.window_index
 
 
 def target_indices(clips: Sequence[Clip], labels: Sequence[str]) -> np.ndarray:
-    """Translate each clip's label into its index.
+    """Return the index of each clip's label in `labels`, ``(clips,)``.
 
     Raises:
-        ValueError: A label that is not among the labels, or a clip with several.
+        ValueError: A clip has another label, or several labels.
     """
     numbers = {label: index for index, label in enumerate(labels)}
     for clip in clips:
         if clip.label not in numbers:
             raise ValueError(
-                f"{audio.describe(clip.path)}: the label {clip.label!r} is none of those trained: {', '.join(labels)}. "
-                "Correct the label, leave the clip out, or train with it"
+                f"{audio.describe(clip.path)}: the label {clip.label!r} is not one of the classes: {', '.join(labels)}. "
+                "Correct the label, leave the clip out, or train with this class"
             )
         if len(clip.labels) > 1:
             raise ValueError(
-                f"{audio.describe(clip.path)}: has the labels {', '.join(clip.labels)}; one label a clip is trained and scored"
+                f"{audio.describe(clip.path)}: has the labels {', '.join(clip.labels)}; training and scoring need one"
             )
     return np.array([numbers[clip.label] for clip in clips], int)
 
 
 class Batches:
-    """The batches of all epochs, each a function of the seed, the epoch and the clip alone."""
+    """The batches of all epochs. What happens to a clip depends only on the seed, the epoch and the clip.
+
+    Args:
+        examples: Clips to train on.
+        recipe: Batch size, augmentation, class weights and seed.
+        scaler: Scaler of the features.
+        frontend: Frontend that computes augmented waveforms.
+        classes: Number of classes.
+        outputs: Number of the model's outputs; each gets the same targets.
+    """
 
     def __init__(
         self, examples: Examples, recipe: Recipe, scaler: Scaler, frontend: Frontend, classes: int, outputs: int
@@ -113,12 +129,12 @@ class Batches:
 
     @contextmanager
     def stream(self, workers: int = 0) -> Iterator[Iterator[tuple[Any, ...]]]:
-        """Give ``(x, y, weights)`` without end, epoch after epoch; y once for each output.
+        """Yield an endless iterator of ``(x, y, weights)``, epoch after epoch, with `y` once for each output.
 
-        An error in making a batch is raised as it is when the block ends, whatever the backend has made of it.
+        If a batch raises an error, the block raises that error, and not what the backend has turned it into.
 
         Args:
-            workers: Threads that make batches ahead; 0 makes each when it is asked for. The batches are the same.
+            workers: Number of threads that prepare batches; 0 prepares each batch when it is needed. The batches are the same.
         """
         if workers and self.recipe.augments:
             warm_up(self.frontend)
@@ -148,7 +164,7 @@ class Batches:
             coming.append(pool.submit(self._batch, *plan))
 
     def _plans(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield each batch's epoch and the places of its examples."""
+        """Yield the epoch of each batch and the positions of its examples in `Examples.index`."""
         for epoch in itertools.count():
             order = np.random.default_rng([_ORDER, self.recipe.seed, epoch]).permutation(len(self.examples.index))
             for start in range(0, len(order), self.recipe.batch_size):
@@ -158,7 +174,7 @@ class Batches:
         assert self.examples.numbers is not None
         recipe, rate = self.recipe, self.frontend.sample_rate
         clips, numbers = self.examples.index[places].tolist(), self.examples.numbers[places].tolist()
-        # One generator for each clip of each epoch, whatever the batch it falls into.
+        # One generator for each clip and epoch, so that the draws do not depend on the batch.
         generators = [np.random.default_rng([_CLIP, recipe.seed, epoch, number]) for number in numbers]
         x, y = self._inputs(clips, generators, (_MIX_WAVE, recipe.seed, epoch, *numbers))
         if recipe.mix:
@@ -174,11 +190,11 @@ class Batches:
     def _inputs(
         self, clips: Sequence[int], generators: Sequence[np.random.Generator], seed: tuple[int, ...]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return a window's features for each clip: those computed before or, where waveforms are changed, new ones."""
+        """Return the features and the target of one window of each clip, computed anew where waveforms are augmented."""
         recipe, y = self.recipe, self.hot[clips]
         if not (recipe.augment_wave or recipe.mix_wave):
-            rows = [self.examples.features.rows(clip) for clip in clips]
-            chosen = [rng.integers(row.start, row.stop) for row, rng in zip(rows, generators, strict=True)]
+            windows = [self.examples.features.windows(clip) for clip in clips]
+            chosen = [rng.integers(one.start, one.stop) for one, rng in zip(windows, generators, strict=True)]
             return self.examples.features.values[chosen], y
         waves = np.stack([self._window(*one) for one in zip(clips, generators, strict=True)])
         if recipe.mix_wave:
@@ -194,8 +210,8 @@ class Batches:
             wave = fit(change(wave, sample_rate=self.frontend.sample_rate, label=label, rng=rng))
             if wave.shape[1:] != channels:
                 raise ValueError(
-                    f"augment_wave must keep the channels that the front end takes, {channels}, got {wave.shape[1:]}: "
-                    "Downmix(keep_channels=True) does"
+                    f"augment_wave must keep the channels that the front end takes, {channels}, got {wave.shape[1:]}; "
+                    "use Downmix(keep_channels=True) to mix channels down"
                 )
         return wave
 
@@ -210,9 +226,9 @@ class Batches:
 
 
 def _telling(batches: Iterator[tuple[Any, ...]], errors: list[Exception], ended: Event) -> Iterator[tuple[Any, ...]]:
-    """Pass batches on, and keep the error that ends them: TensorFlow, which asks for them, would raise one of its own.
+    """Pass batches on, and append the error that ends them to `errors`: TensorFlow replaces it by an error of its own.
 
-    It also asks for some that it will never use; what goes wrong then, as the workers are gone, is nobody's concern.
+    TensorFlow also requests batches after training has ended and the workers have gone; errors of those are not kept.
     """
     try:
         yield from batches
@@ -223,7 +239,7 @@ def _telling(batches: Iterator[tuple[Any, ...]], errors: list[Exception], ended:
 
 
 def example_weights(examples: Examples, recipe: Recipe) -> np.ndarray:
-    """Return the weight of every clip in the loss ``(clips,)``: the clip's own, times its class's if the recipe balances."""
+    """Return the weight of each clip in the loss, ``(clips,)``: its own, times that of its class for balanced classes."""
     weights = np.array([clip.weight for clip in examples.clips], np.float32)
     if recipe.class_weight == "balanced":
         counts = np.bincount(examples.targets[examples.index])

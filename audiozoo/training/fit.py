@@ -205,7 +205,7 @@ class _Run:
         return math.ceil(len(examples.index) / self.recipe.batch_size)
 
     def _fit_once(self, examples: Examples, validation: Examples | None, epochs: int, stage: str) -> Classifier:
-        scaler = Scaler.fit(examples.features.values, index=examples.rows, per=self.recipe.standardize)
+        scaler = Scaler.fit(examples.features.values, index=examples.window_index, per=self.recipe.standardize)
         steps = self._steps(examples)
         model = self._compiled(steps, epochs)
         classifier = Classifier(self.frontend, scaler, KerasScorer(model), self.classes)
@@ -322,7 +322,7 @@ def _validation_figures(classifier: Classifier, examples: Examples) -> dict[str,
 def pooled_scores(classifier: Classifier, examples: Examples) -> np.ndarray:
     """Return the probabilities of each example, pooled over its windows, ``(examples, classes)``."""
     features = examples.features
-    scores = classifier.window_scores(features.values, rows=examples.rows)
+    scores = classifier.window_scores(features.values, index=examples.window_index)
     # The windows of an example are consecutive; split at the ends, they give one group for each example.
     ends = np.cumsum(features.counts[examples.index])
     return np.stack([classifier.pool(part) for part in np.split(scores, ends[:-1])])
