@@ -131,7 +131,7 @@ def test_check_wave_gives_float32_without_a_copy():
     ("wave", "rate", "reason"),
     [
         (np.zeros(10), None, "sample rate"),
-        (np.zeros(10), 0, "positive"),
+        (np.zeros(10), 0, "from 50 to 10000000 Hz"),
         (np.zeros(10, np.int16), 8_000, "divide"),
         (np.zeros((2, 100)), 8_000, r"wave\.T"),
         (np.zeros((2, 3, 4)), 8_000, "shape"),
@@ -196,18 +196,13 @@ def test_fit_refuses(options, reason):
 @given(samples=st.integers(1, 500), length=st.integers(1, 100), data=st.data())
 def test_windows_cover_every_sample_once_or_more(samples, length, data):
     hop = data.draw(st.integers(1, length))
-    starts = audio.window_starts(samples, length, hop)
+    starts = [start for start, _ in audio.cut([np.zeros(samples, np.float32)], length, hop)]
     covered = {i for start in starts for i in range(start, min(start + length, samples))}
     assert covered == set(range(samples))
     assert starts == sorted(set(starts))
     assert starts[-1] + length == samples or starts == [0]
     if samples == length:
         assert starts == [0]
-
-
-def test_windows_refuse_a_hop_that_skips_sound():
-    with pytest.raises(ValueError, match="hop"):
-        audio.window_starts(10, 4, 5)
 
 
 def test_reads_real_clips(esc50_root):
@@ -256,7 +251,7 @@ def test_a_bad_sample_late_in_a_file_is_found(write_sound, small_blocks):
     wave = np.zeros(20_000, np.float32)
     wave[15_000] = np.nan
     path = write_sound(wave, subtype="FLOAT")
-    with pytest.raises(ValueError, match=r"sound\.wav: holds NaN"):
+    with pytest.raises(ValueError, match=r"sound\.wav: contains NaN"):
         list(audio.stream(path, sample_rate=8_000))
 
 
