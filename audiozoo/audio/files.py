@@ -104,7 +104,6 @@ def _opened(source: Source) -> Iterator[Any]:
     import soundfile
 
     name = describe(source)
-    _refuse_headerless(source, name)
     try:
         with soundfile.SoundFile(_openable(source, name)) as file:
             check_rate(file.samplerate, name=name)
@@ -117,27 +116,38 @@ def _opened(source: Source) -> Iterator[Any]:
         ) from error
 
 
-def _refuse_headerless(source: Source, name: str) -> None:
-    # soundfile takes every file of this name for samples without a header, and raises a TypeError that asks for their format.
-    if not isinstance(source, bytes) and name.lower().endswith(".raw"):
-        raise ValueError(f"{name}: a RAW file states neither its sample rate nor its format; convert it to WAV first")
-
-
 def _openable(source: Source, name: str) -> str | bytes | IO[bytes]:
-    if isinstance(source, bytes):
-        if not source:
-            raise ValueError(f"{name}: the file is empty (0 bytes)")
-        return io.BytesIO(source)
-    if not isinstance(source, (str, os.PathLike)):
-        return source
-    path = Path(source)
+    if isinstance(source, (str, os.PathLike)):
+        return _openable_path(Path(source), name)
+    if isinstance(source, bytes) and not source:
+        raise ValueError(f"{name}: the file is empty (0 bytes)")
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    _refuse_unreadable(file, name)
+    return file
+
+
+def _openable_path(path: Path, name: str) -> str | bytes:
     if not path.exists():
         raise FileNotFoundError(f"{name}: no such file")
     if path.is_dir():
         raise ValueError(f"{name}: expected a sound file, got a folder")
     if path.stat().st_size == 0:
         raise ValueError(f"{name}: the file is empty (0 bytes)")
+    with open(path, "rb") as file:
+        _refuse_unreadable(file, name)
     return str(path) if os.name == "nt" else os.fsencode(path)  # a file name need not be valid text
+
+
+def _refuse_unreadable(file: IO[bytes], name: str) -> None:
+    # soundfile takes every file of this name for samples without a header, and raises a TypeError that asks for their format.
+    if name.lower().endswith(".raw"):
+        raise ValueError(f"{name}: a RAW file states neither its sample rate nor its format; convert it to WAV first")
+    # libsndfile prints what is wrong in a MIDI sample dump to standard output, among the answers of the program.
+    place = file.tell()
+    begin = file.read(2)
+    file.seek(place)
+    if begin == b"\xf0\x7e":
+        raise ValueError(f"{name}: a MIDI sample dump (SDS) is not read; convert it to WAV first")
 
 
 def _refuse_cut(file: Any, name: str) -> None:
