@@ -105,9 +105,10 @@ def forget_peak():
 def examine(number, seed, folder):
     """Classify one damaged file; return a row of the report."""
     path, kind, mutation = damaged(number, seed=seed, folder=folder)
+    frontend = FRONTENDS[np.random.default_rng([seed, number, 1]).integers(len(FRONTENDS))]
     forget_peak()
     memory, begin = peak_bytes(), time.process_time()
-    outcome, why = classify(path, FRONTENDS[number % len(FRONTENDS)])
+    outcome, why = classify(path, frontend)
     seconds, megabytes = time.process_time() - begin, (peak_bytes() - memory) / 1e6
     if seconds > SLOW_SECONDS:
         outcome, why = "hang", f"{seconds:.1f} s of processor time; {outcome}: {why}"

@@ -161,7 +161,7 @@ def damaged(number, *, seed, folder):
     rng = np.random.default_rng([seed, number])
     names, pairs = list(MUTATIONS), recipes()
     kind, subtype = pairs[number % len(pairs)]
-    mutation = names[number // len(pairs) % len(names)]
+    mutation = names[(number % len(pairs) + number // len(pairs)) % len(names)]
     files = dict(sound(kind, subtype, LENGTHS[rng.integers(len(LENGTHS))]))
     target = list(files)[rng.integers(len(files))]
     other = next(iter(sound(*pairs[rng.integers(len(pairs))], LENGTHS[0]).values()))
