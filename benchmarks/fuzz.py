@@ -218,7 +218,9 @@ def table(rows, by):
 
 
 def report(rows, seed):
-    versions = f"soundfile {soundfile.__version__}, {soundfile.__libsndfile_version__}, Python {platform.python_version()}"
+    versions = (
+        f"soundfile {soundfile.__version__}, libsndfile {soundfile.__libsndfile_version__}, Python {platform.python_version()}"
+    )
     return f"""# Damaged sound files
 
 `python benchmarks/fuzz.py --files {len(rows)} --seed {seed}` ({versions}).

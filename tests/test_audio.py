@@ -314,11 +314,11 @@ def test_rates_at_the_bounds_are_read(write_sound, rate):
 
 
 def test_a_resampling_to_many_times_the_length_is_refused(write_sound):
-    path = with_rate(write_sound(np.zeros(100_000, np.float32)), 800)
-    assert audio.load(path, sample_rate=40_000, end=1).shape == (40_000,)
-    with pytest.raises(ValueError, match=r"sound\.wav: cannot resample from 800 Hz to 40001 Hz: .* at most 50 times"):
-        audio.load(path, sample_rate=40_001)
-    with pytest.raises(ValueError, match="at most 50 times"):
+    path = with_rate(write_sound(np.zeros(100_000, np.float32)), 1_000)
+    assert audio.load(path, sample_rate=24_000, end=1).shape == (24_000,)
+    with pytest.raises(ValueError, match=r"sound\.wav: cannot resample from 1000 Hz to 24001 Hz: .* at most 24 times"):
+        audio.load(path, sample_rate=24_001)
+    with pytest.raises(ValueError, match="at most 24 times"):
         audio.resample(np.zeros(9, np.float32), 1, 22_050)
 
 
@@ -333,7 +333,7 @@ def test_absurd_channels_are_refused(write_sound):
     content = bytearray(path.read_bytes())
     content[22:24], content[32:34] = (1_000).to_bytes(2, "little"), (2_000).to_bytes(2, "little")
     path.write_bytes(content + bytes(2_000))
-    with pytest.raises(ValueError, match=r"sound\.wav: the number of channels must be from 1 to 256, got 1000"):
+    with pytest.raises(ValueError, match=r"sound\.wav: the number of channels must be positive and at most 256, got 1000"):
         audio.read(path)
 
 
@@ -364,7 +364,7 @@ def test_a_header_that_promises_samples_costs_no_memory(write_sound):
     assert peak_memory(lambda: audio.load(wav, sample_rate=16_000)) < 2**25
 
 
-@pytest.mark.parametrize(("shape", "rate"), [((100_000,), 1_000), ((30_000, 40), 48_000), ((300_000, 2), 24_000)])
+@pytest.mark.parametrize(("shape", "rate"), [((100_000,), 2_000), ((30_000, 40), 48_000), ((300_000, 2), 24_000)])
 def test_pieces_are_bounded_before_and_after_resampling(write_sound, rng, monkeypatch, shape, rate):
     path = write_sound(rng.uniform(-0.1, 0.1, shape), rate)
     channels = 1 if len(shape) == 1 else shape[1]
@@ -428,8 +428,8 @@ def test_cut_joins_short_pieces_once(monkeypatch, rng):
         ({"duration": float("inf")}, "at most 3600 s"),
         ({"duration": float("nan")}, "duration must be positive"),
         ({"duration": 1e-9}, "must have from 1"),
-        ({"channels": 257}, "from 1 to 256"),
-        ({"channels": 0}, "from 1 to 256"),
+        ({"channels": 257}, "at most 256"),
+        ({"channels": 0}, "at most 256"),
         ({"sample_rate": 48_000, "duration": 3_600}, "16777216 samples"),
         ({"sample_rate": 48_000, "duration": 300, "channels": 2}, "16777216 samples"),
     ],

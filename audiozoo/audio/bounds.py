@@ -12,8 +12,8 @@ MIN_RATE = 50
 MAX_RATE = 10_000_000
 """Highest sample rate, Hz. Hydrophones and bat detectors stay below 2 MHz."""
 
-MAX_UPSAMPLING = 50
-"""Largest ratio of the rate after resampling to the rate before. Heart sounds at 1 kHz reach 48 kHz."""
+MAX_UPSAMPLING = 24
+"""Largest ratio of the rate after resampling to the rate before. Heart sounds at 2 kHz reach 48 kHz."""
 
 MAX_CHANNELS = 256
 """Most channels of a file or a front end. Microphone arrays have up to 256."""
@@ -34,7 +34,7 @@ def check_rate(sample_rate: float, *, name: str = "wave") -> None:
     if not MIN_RATE <= sample_rate <= MAX_RATE:
         raise ValueError(
             f"{name}: the sample rate must be from {MIN_RATE} to {MAX_RATE} Hz, got {sample_rate}; "
-            "if a file states it, its header is wrong: write the file again with the true rate"
+            "rates are in Hz, not kHz; if a file states this rate, its header is wrong"
         )
 
 
@@ -45,7 +45,7 @@ def check_channels(channels: int, *, name: str = "wave") -> None:
         ValueError: The number is not from 1 to `MAX_CHANNELS`.
     """
     if not 1 <= channels <= MAX_CHANNELS:
-        raise ValueError(f"{name}: the number of channels must be from 1 to {MAX_CHANNELS}, got {channels}")
+        raise ValueError(f"{name}: the number of channels must be positive and at most {MAX_CHANNELS}, got {channels}")
 
 
 def check_upsampling(orig_rate: float, target_rate: float, *, name: str = "wave") -> None:
