@@ -1,6 +1,10 @@
 import io
 import os
 import shutil
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiozoo import audio
+from audiozoo.features import LogMel, Waveform
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 FORMATS = [
     ("wav", "PCM_U8", 1e-2),
@@ -131,7 +138,7 @@ def test_check_wave_gives_float32_without_a_copy():
     ("wave", "rate", "reason"),
     [
         (np.zeros(10), None, "sample rate"),
-        (np.zeros(10), 0, "positive"),
+        (np.zeros(10), 0, "from 50 to 10000000 Hz"),
         (np.zeros(10, np.int16), 8_000, "divide"),
         (np.zeros((2, 100)), 8_000, r"wave\.T"),
         (np.zeros((2, 3, 4)), 8_000, "shape"),
@@ -196,18 +203,13 @@ def test_fit_refuses(options, reason):
 @given(samples=st.integers(1, 500), length=st.integers(1, 100), data=st.data())
 def test_windows_cover_every_sample_once_or_more(samples, length, data):
     hop = data.draw(st.integers(1, length))
-    starts = audio.window_starts(samples, length, hop)
+    starts = [start for start, _ in audio.cut([np.zeros(samples, np.float32)], length, hop)]
     covered = {i for start in starts for i in range(start, min(start + length, samples))}
     assert covered == set(range(samples))
     assert starts == sorted(set(starts))
     assert starts[-1] + length == samples or starts == [0]
     if samples == length:
         assert starts == [0]
-
-
-def test_windows_refuse_a_hop_that_skips_sound():
-    with pytest.raises(ValueError, match="hop"):
-        audio.window_starts(10, 4, 5)
 
 
 def test_reads_real_clips(esc50_root):
@@ -256,7 +258,7 @@ def test_a_bad_sample_late_in_a_file_is_found(write_sound, small_blocks):
     wave = np.zeros(20_000, np.float32)
     wave[15_000] = np.nan
     path = write_sound(wave, subtype="FLOAT")
-    with pytest.raises(ValueError, match=r"sound\.wav: holds NaN"):
+    with pytest.raises(ValueError, match=r"sound\.wav: contains NaN"):
         list(audio.stream(path, sample_rate=8_000))
 
 
@@ -284,3 +286,192 @@ def test_cut_holds_no_more_than_a_window_and_a_piece(rng):
 def test_cut_refuses(hop, last, reason):
     with pytest.raises(ValueError, match=reason):
         list(audio.cut([np.zeros(20)], 10, hop, last=last))
+
+
+def with_rate(path, rate):
+    """State another sample rate in the header of a WAV file."""
+    content = bytearray(path.read_bytes())
+    content[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("rate", [1, 7, 49, 10_000_001, 2**31 - 1])
+def test_a_rate_that_no_recorder_has_is_refused(write_sound, rate):
+    path = with_rate(write_sound(np.zeros(100_000, np.float32)), rate)
+    for reading in (audio.measure, audio.read, lambda source: audio.load(source, sample_rate=22_050)):
+        with pytest.raises(ValueError, match=rf"sound\.wav: the sample rate must be from 50 to 10000000 Hz, got {rate};"):
+            reading(path)
+
+
+@pytest.mark.parametrize("rate", [50, 10_000_000])
+def test_rates_at_the_bounds_are_read(write_sound, rate):
+    path = with_rate(write_sound(np.full(100_000, 0.25, np.float32)), rate)
+    assert audio.read(path)[1] == rate
+    wave = audio.load(path, sample_rate=1_000)
+    assert len(wave) == 100_000 * 1_000 // rate
+    assert np.abs(wave - 0.25).max() < 0.3
+
+
+def test_a_resampling_to_many_times_the_length_is_refused(write_sound):
+    path = with_rate(write_sound(np.zeros(100_000, np.float32)), 1_000)
+    assert audio.load(path, sample_rate=24_000, end=1).shape == (24_000,)
+    with pytest.raises(ValueError, match=r"sound\.wav: cannot resample from 1000 Hz to 24001 Hz: .* at most 24 times"):
+        audio.load(path, sample_rate=24_001)
+    with pytest.raises(ValueError, match="at most 24 times"):
+        audio.resample(np.zeros(9, np.float32), 1, 22_050)
+
+
+@pytest.mark.parametrize("target", [0, -1, float("nan")])
+def test_resampling_needs_positive_rates(target):
+    with pytest.raises(ValueError, match="rates must be positive"):
+        audio.resample(np.zeros(9, np.float32), 8_000, target)
+
+
+def test_absurd_channels_are_refused(write_sound):
+    path = write_sound(np.zeros((50, 2)))
+    content = bytearray(path.read_bytes())
+    content[22:24], content[32:34] = (1_000).to_bytes(2, "little"), (2_000).to_bytes(2, "little")
+    path.write_bytes(content + bytes(2_000))
+    with pytest.raises(ValueError, match=r"sound\.wav: the number of channels must be positive and at most 256, got 1000"):
+        audio.read(path)
+
+
+def peak_memory(call):
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_header_that_promises_samples_costs_no_memory(write_sound):
+    flac, wav = (write_sound(tone(440, 1, 8_000), name=f"sound.{suffix}") for suffix in ("flac", "wav"))
+    content = bytearray(flac.read_bytes())
+    content[21:26] = bytes([content[21] & 0xF0 | 15]) + b"\xff" * 4  # FLAC's number of samples: 2^36 - 1
+    flac.write_bytes(content)
+    assert audio.measure(flac)[0] > 8e6
+
+    def reading():
+        with pytest.raises(ValueError, match=r"sound\.flac"):
+            audio.load(flac, sample_rate=8_000)
+
+    assert peak_memory(reading) < 2**25
+    content = bytearray(wav.read_bytes())
+    content[4:8] = content[40:44] = b"\xff" * 4
+    wav.write_bytes(content)
+    assert peak_memory(lambda: audio.load(wav, sample_rate=16_000)) < 2**25
+
+
+@pytest.mark.parametrize(("shape", "rate"), [((100_000,), 2_000), ((30_000, 40), 48_000), ((300_000, 2), 24_000)])
+def test_pieces_are_bounded_before_and_after_resampling(write_sound, rng, monkeypatch, shape, rate):
+    path = write_sound(rng.uniform(-0.1, 0.1, shape), rate)
+    channels = 1 if len(shape) == 1 else shape[1]
+    whole = audio.load(path, sample_rate=48_000, channels=channels)
+    monkeypatch.setattr("audiozoo.audio.files._BLOCK", 400_000)
+    read = []
+    reading = soundfile.SoundFile.read
+    monkeypatch.setattr(soundfile.SoundFile, "read", lambda *a, **k: read.append(reading(*a, **k)) or read[-1])
+    pieces = list(audio.stream(path, sample_rate=48_000, channels=channels))
+    assert max(piece.size for piece in pieces) <= 440_000
+    assert max(block.size for block in read) <= 400_000
+    assert np.array_equal(np.concatenate(pieces), whole)
+
+
+@pytest.mark.parametrize(
+    ("rate", "target"), [(22_050, 44_100), (44_100, 22_050), (48_000, 44_100), (44_101, 22_050), (96_001, 8_000)]
+)
+def test_rates_without_a_simple_ratio_give_the_whole_in_pieces_too(write_sound, rng, monkeypatch, rate, target):
+    path = write_sound(rng.uniform(-0.5, 0.5, 50_000), rate)
+    whole = audio.load(path, sample_rate=target)
+    monkeypatch.setattr("audiozoo.audio.files._BLOCK", 1_777)
+    assert np.array_equal(audio.load(path, sample_rate=target), whole)
+
+
+def test_no_piece_is_empty(write_sound, rng, small_blocks):
+    path = write_sound(rng.uniform(-0.5, 0.5, 200_000), 1_000_000)
+    pieces = list(audio.stream(path, sample_rate=100))
+    assert all(map(len, pieces))
+    assert sum(map(len, pieces)) == 20
+    assert len(list(Waveform(sample_rate=100, duration=0.1).windows(audio.stream(path, sample_rate=100)))) == 3
+    short = write_sound(rng.uniform(-0.5, 0.5, 4_000), 10_000_000, name="short.wav")
+    with pytest.raises(ValueError, match=r"short\.wav: too short"):
+        list(audio.stream(short, sample_rate=100))
+
+
+def test_a_sound_that_exceeds_the_bound_between_its_samples_is_named(write_sound, small_blocks):
+    square = 0.99e6 * np.sign(np.sin(np.arange(20_000) * 0.71))
+    path = write_sound(square, subtype="FLOAT")
+    assert np.abs(audio.read(path)[0]).max() < audio.LOUDEST
+    with pytest.raises(ValueError, match=r"sound\.wav: .*magnitude 1e\+06"):
+        list(audio.stream(path, sample_rate=32_000))
+
+
+def test_cut_joins_short_pieces_once(monkeypatch, rng):
+    wave = rng.uniform(-1, 1, 5_000).astype(np.float32)
+    joined = []
+    join = np.concatenate
+    monkeypatch.setattr(np, "concatenate", lambda arrays: joined.append(len(arrays)) or join(arrays))
+    windows = list(audio.cut((wave[i : i + 1] for i in range(5_000)), 2_000, 1_000))
+    assert [start for start, _ in windows] == [0, 1_000, 2_000, 3_000]
+    assert all(np.array_equal(window, wave[start : start + 2_000]) for start, window in windows)
+    assert len(joined) <= 5
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"sample_rate": 1}, "sample rate must be from 50"),
+        ({"sample_rate": 10**9}, "to 10000000 Hz"),
+        ({"duration": 1e6}, "at most 3600 s"),
+        ({"duration": float("inf")}, "at most 3600 s"),
+        ({"duration": float("nan")}, "duration must be positive"),
+        ({"duration": 1e-9}, "must have from 1"),
+        ({"channels": 257}, "at most 256"),
+        ({"channels": 0}, "at most 256"),
+        ({"sample_rate": 48_000, "duration": 3_600}, "16777216 samples"),
+        ({"sample_rate": 48_000, "duration": 300, "channels": 2}, "16777216 samples"),
+    ],
+)
+def test_a_front_end_cannot_ask_for_a_huge_window(options, reason):
+    with pytest.raises(ValueError, match=reason):
+        LogMel(**options)
+
+
+def test_what_soundfile_would_take_for_raw_samples_is_refused(write_sound, tmp_path):
+    path = tmp_path / "sound.raw"
+    shutil.copy(write_sound(tone(440, 1, 8_000)), path)
+    with open(path, "rb") as file:
+        for source in (path, file):
+            with pytest.raises(ValueError, match=r"sound\.raw: a RAW file states neither"):
+                audio.read(source)
+
+
+def test_a_sound_file_prints_nothing(write_sound):
+    path = write_sound(tone(440, 1, 8_000), name="sound.sds", format="SDS", subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    content[300:400] = bytes(100)
+    path.write_bytes(content)
+    code = "import sys; from audiozoo import audio; audio.read(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    assert done.stdout == ""
+    assert "sound.sds: a MIDI sample dump" in done.stderr
+
+
+@pytest.mark.parametrize(("old", "new"), [("Crop", "CropMode"), ("Pad", "PadMode")])
+def test_old_names_still_work(old, new):
+    with pytest.warns(DeprecationWarning, match=new):
+        assert getattr(audio, old) is getattr(audio, new)
+
+
+def test_damaged_files_neither_crash_nor_hang_nor_fill_memory(tmp_path):
+    out = tmp_path / "fuzz.md"
+    command = [sys.executable, BENCHMARKS / "fuzz.py", "--files", "150", "--seed", "1", "--out", out]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [total] = {line for line in out.read_text().splitlines() if line.startswith("| all")}
+    cells = [cell.strip() for cell in total.strip("|").split("|")]
+    assert (cells[1], cells[4:9]) == ("150", ["0"] * 5)
+    assert int(cells[2]) > 20
+    assert int(cells[3]) > 20

@@ -536,7 +536,7 @@ def loudest_hertz(wave, rate):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_rates_in_kilohertz_are_refused(engine):
-    with pytest.raises(ValueError, match=r"at least 1,000 Hz, got 44\.1: rates are in Hz, not kHz"):
+    with pytest.raises(ValueError, match=r"got 44\.1[:;] rates are in Hz, not kHz"):
         augment.stretch(np.ones(99, np.float32), 44.1, rate=1.2, engine=engine)
 
 

@@ -324,8 +324,8 @@ def test_a_sound_beside_class_folders_does_not_hide_them(audiozoo, sound_folder,
 
 
 def test_a_sound_that_a_front_end_cannot_use_is_named(audiozoo, sound_folder, tmp_path):
-    words = ("--frontend", "waveform", "--set", "sample_rate=4", "--set", "duration=1", "-o", tmp_path / "f.npz")
-    soundfile.write(sound_folder / "low" / "short.wav", tone(300, 0.01, 8_000), 8_000)
+    words = ("--frontend", "waveform", "--set", "sample_rate=50", "--set", "duration=1", "-o", tmp_path / "f.npz")
+    soundfile.write(sound_folder / "low" / "short.wav", tone(300, 0.005, 8_000), 8_000)
     status, _, err = audiozoo("extract", sound_folder, *words)
     assert (status, "short.wav: too short" in err) == (1, True)
     status, _, err = audiozoo("extract", sound_folder, "--hop", 100, "-o", tmp_path / "g.npz")

@@ -623,7 +623,8 @@ def test_descriptors_are_finite_at_the_least_size(rate, n_fft, rng):
 
 def test_windows_of_hours_do_not_drift():
     hop = 0.1
-    starts = audio.window_starts(3 * 3_600 * 44_100, 44_100, round(hop * 44_100))
+    hours = np.broadcast_to(np.float32(0), 3 * 3_600 * 44_100)
+    starts = [start for start, _ in audio.cut([hours], 44_100, round(hop * 44_100))]
     assert starts[100_000] == 100_000 * 4_410
     assert starts[-1] == 3 * 3_600 * 44_100 - 44_100
 

@@ -1,9 +1,25 @@
-"""Read, resample, mix down, fit to a length, and cut sound into windows.
+"""Read, resample and mix down sound, pad or crop it to a length, and cut it into windows.
 
-A waveform is float32, nominally in [-1, 1], shaped ``(samples,)`` or ``(samples, channels)`` as soundfile gives it, and
-never travels without its sample rate in hertz.
+A waveform is a float32 array, nominally in [-1, 1], of shape ``(samples,)`` or ``(samples, channels)`` as in soundfile, and
+always comes with its sample rate in Hz.
 """
 
+from __future__ import annotations
+
+import warnings
+
+from audiozoo.audio.bounds import (
+    MAX_CHANNELS,
+    MAX_DURATION,
+    MAX_RATE,
+    MAX_UPSAMPLING,
+    MAX_WINDOW,
+    MIN_RATE,
+    check_channels,
+    check_rate,
+    check_upsampling,
+    check_window,
+)
 from audiozoo.audio.files import (
     SOUND_SUFFIXES,
     Source,
@@ -18,10 +34,10 @@ from audiozoo.audio.files import (
 )
 from audiozoo.audio.waves import (
     LOUDEST,
-    Crop,
+    CropMode,
     Last,
     Layout,
-    Pad,
+    PadMode,
     check_layout,
     check_samples,
     check_wave,
@@ -30,20 +46,29 @@ from audiozoo.audio.waves import (
     fit,
     resample,
     set_channels,
-    window_starts,
 )
 
 __all__ = [
     "LOUDEST",
+    "MAX_CHANNELS",
+    "MAX_DURATION",
+    "MAX_RATE",
+    "MAX_UPSAMPLING",
+    "MAX_WINDOW",
+    "MIN_RATE",
     "SOUND_SUFFIXES",
-    "Crop",
+    "CropMode",
     "Last",
     "Layout",
-    "Pad",
+    "PadMode",
     "Source",
+    "check_channels",
     "check_layout",
+    "check_rate",
     "check_samples",
+    "check_upsampling",
     "check_wave",
+    "check_window",
     "conform",
     "cut",
     "describe",
@@ -57,5 +82,13 @@ __all__ = [
     "set_channels",
     "sounds_in",
     "stream",
-    "window_starts",
 ]
+
+_RENAMED = {"Crop": "CropMode", "Pad": "PadMode"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"audiozoo.audio.{name} is now audiozoo.audio.{_RENAMED[name]}", DeprecationWarning, stacklevel=2)
+    return globals()[_RENAMED[name]]

@@ -7,55 +7,66 @@ from typing import Literal
 
 import numpy as np
 
-Pad = Literal["zero", "repeat"]
-Crop = Literal["start", "center", "random"]
+from audiozoo.audio.bounds import check_rate, check_upsampling
+from audiozoo.checks import require_choice
+
+PadMode = Literal["zero", "repeat"]
+CropMode = Literal["start", "center", "random"]
 Last = Literal["align", "pad", "drop"]
 Layout = Literal["left_right", "mid_side"]
 
 LOUDEST = 1e6
-"""Magnitude that no sound reaches in units of full scale; beyond it, powers overflow."""
+"""Magnitude that samples must stay below; full scale is 1. Powers of larger samples overflow float32."""
 
 RESAMPLING = "HQ"
-"""Quality of soxr, for whole waves and for pieces of them."""
+"""Quality setting of soxr. Whole waves and pieces use the same, so that they give the same samples."""
 
 
 def is_sound(wave: np.ndarray) -> bool:
-    """Tell whether all samples are finite and none is absurdly large."""
-    return float(max(wave.max(), -wave.min())) < LOUDEST  # not so for NaN
+    """Tell whether all samples are finite and below `LOUDEST` in magnitude."""
+    return float(max(wave.max(), -wave.min())) < LOUDEST  # a comparison with NaN is false
 
 
 def check_wave(
     wave: np.ndarray, sample_rate: float | None, *, channels: int | None = None, name: str = "wave"
 ) -> tuple[np.ndarray, float]:
-    """Check an array that a caller calls a waveform, once, where it enters.
+    """Check that an array is a waveform.
 
     Args:
-        wave: Floating point, ``(samples,)`` or ``(samples, channels)``. Values beyond [-1, 1] are kept as they are.
-        sample_rate: Its rate in Hz.
-        channels: How many it is known to have; fewer samples than these are then no sign of an array on its side.
-        name: What to call it in an error.
+        wave: Floating point array ``(samples,)`` or ``(samples, channels)``. Values beyond [-1, 1] stay as they are.
+        sample_rate: Sample rate of the array (Hz).
+        channels: Expected number of channels. An array with fewer samples than channels is refused as transposed unless it
+            has this number of channels.
+        name: Name of the array in an error.
 
     Returns:
-        The same samples as float32, not copied where they already are, and the rate.
+        The samples as float32, without a copy if they are float32 already, and the sample rate.
 
     Raises:
-        ValueError: The rate is missing or not positive; the array is empty, holds integers, NaN or infinity, or lies on its
-            side.
+        ValueError: The rate is missing or out of bounds (see `check_rate`), or the array is empty, contains integers, NaN or
+            infinity, or is ``(channels, samples)``.
     """
     if sample_rate is None:
-        raise ValueError(f"{name}: an array needs its sample rate in Hz; pass sample_rate=44100, or whatever it is")
-    if not sample_rate > 0:
-        raise ValueError(f"{name}: sample_rate must be positive, got {sample_rate}")
+        raise ValueError(f"{name}: an array needs its sample rate (Hz); pass sample_rate=44100, or the rate that it has")
+    check_rate(sample_rate, name=name)
     wave = check_layout(wave, channels=channels, name=name)
     check_samples(wave, name=name)
     return wave.astype(np.float32, copy=False), sample_rate
 
 
 def check_layout(wave: np.ndarray, *, channels: int | None = None, name: str = "wave") -> np.ndarray:
-    """Check what `check_wave` does but for the samples themselves, which takes no time, and return the array.
+    """Check the type and the shape of a waveform, and not its samples; see `check_wave`.
+
+    Args:
+        wave: Floating point array ``(samples,)`` or ``(samples, channels)``.
+        channels: Expected number of channels; see `check_wave`.
+        name: Name of the array in an error.
+
+    Returns:
+        The array, unchanged.
 
     Raises:
-        ValueError: The array is empty, holds integers, or lies on its side.
+        ValueError: The array is empty, contains integers, or is ``(channels, samples)``.
     """
     wave = np.asarray(wave)
     if wave.dtype.kind != "f":
@@ -71,10 +82,10 @@ def check_layout(wave: np.ndarray, *, channels: int | None = None, name: str = "
 
 
 def check_samples(wave: np.ndarray, *, name: str = "wave") -> None:
-    """Refuse a wave that `is_sound` does not take for one.
+    """Check the samples of a waveform.
 
     Raises:
-        ValueError: There is NaN, infinity, or an absurdly large magnitude in it.
+        ValueError: The samples contain NaN, infinity, or a magnitude of `LOUDEST` or more.
     """
     if not is_sound(wave):
         raise ValueError(
@@ -84,17 +95,17 @@ def check_samples(wave: np.ndarray, *, name: str = "wave") -> None:
 
 
 def set_channels(wave: np.ndarray, channels: int) -> np.ndarray:
-    """Mix down, or repeat a mono wave, to a number of channels.
+    """Mix a wave down to mono (the mean of its channels), or repeat a mono wave to several channels.
 
     Args:
         wave: ``(samples,)`` or ``(samples, n)``.
-        channels: Channels wanted; any number mixes down to one (their mean), and one repeats to any number.
+        channels: Number of channels of the result.
 
     Returns:
-        ``(samples,)`` for one channel, else ``(samples, channels)``.
+        ``(samples,)`` for one channel, otherwise ``(samples, channels)``.
 
     Raises:
-        ValueError: From several channels to another number of several, which no rule decides.
+        ValueError: The wave has several channels, and another number of several channels is wanted.
     """
     have = 1 if wave.ndim == 1 else wave.shape[1]
     if channels == 1:
@@ -110,16 +121,20 @@ def set_channels(wave: np.ndarray, channels: int) -> np.ndarray:
 
 
 def resample(wave: np.ndarray, orig_rate: float, target_rate: float) -> np.ndarray:
-    """Resample with soxr at its high quality; equal rates return the wave itself.
+    """Resample a wave with soxr at high quality.
 
     Args:
         wave: ``(samples,)`` or ``(samples, channels)``.
-        orig_rate: Its rate in Hz.
-        target_rate: The rate wanted in Hz.
+        orig_rate: Sample rate of the wave (Hz).
+        target_rate: Sample rate of the result (Hz).
 
     Returns:
-        float32, about ``samples * target_rate / orig_rate`` long.
+        float32, about ``samples * target_rate / orig_rate`` long. For equal rates it is the wave itself.
+
+    Raises:
+        ValueError: A rate is not positive, or the ratio of the rates is out of bounds; see `check_upsampling`.
     """
+    check_upsampling(orig_rate, target_rate)
     if orig_rate == target_rate:
         return wave
     import soxr
@@ -128,17 +143,28 @@ def resample(wave: np.ndarray, orig_rate: float, target_rate: float) -> np.ndarr
 
 
 def conform(wave: np.ndarray, orig_rate: float, *, sample_rate: int, channels: int = 1, name: str = "wave") -> np.ndarray:
-    """Bring a waveform to a rate and a number of channels; the channels first, since fewer are cheaper to resample.
+    """Resample a waveform and mix it down, or repeat it, to a number of channels.
+
+    Args:
+        wave: ``(samples,)`` or ``(samples, n)``.
+        orig_rate: Sample rate of the wave (Hz).
+        sample_rate: Sample rate of the result (Hz).
+        channels: Number of channels of the result; see `set_channels`.
+        name: Name of the wave in an error.
+
+    Returns:
+        float32 ``(samples,)`` for one channel, otherwise ``(samples, channels)``.
 
     Raises:
-        ValueError: The channels cannot be turned into those wanted, or the sound is shorter than one sample at the new rate.
+        ValueError: See `set_channels` and `resample`; or the wave is shorter than one sample at the new rate.
     """
     try:
+        # Mixing comes first because fewer channels take less time to resample.
         wave = resample(set_channels(wave, channels), orig_rate, sample_rate)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
     if not len(wave):
-        raise ValueError(f"{name}: too short, nothing is left of it at {sample_rate} Hz")
+        raise ValueError(f"{name}: too short, no sample is left of it at {sample_rate} Hz")
     return wave
 
 
@@ -146,21 +172,24 @@ def fit(
     wave: np.ndarray,
     length: int,
     *,
-    pad: Pad = "zero",
-    crop: Crop = "center",
+    pad: PadMode = "zero",
+    crop: CropMode = "center",
     rng: np.random.Generator | None = None,
 ) -> np.ndarray:
-    """Make a waveform exactly `length` samples long.
+    """Pad or crop a waveform to a length.
 
     Args:
         wave: ``(samples,)`` or ``(samples, channels)``.
-        length: Samples wanted.
-        pad: What follows a wave that is too short: zeros, or itself again and again.
-        crop: Which part of a wave that is too long is kept.
-        rng: Where the random crop draws from.
+        length: Length of the result (samples).
+        pad: Padding at the end of a shorter wave: "zero", or "repeat" for the wave over and over.
+        crop: Part of a longer wave to keep: its "start", its "center", or a "random" part.
+        rng: Random generator for the random crop.
+
+    Returns:
+        The wave with `length` samples; a view of the given one if it was longer.
 
     Raises:
-        ValueError: An unknown `pad` or `crop`, a length that is not positive, or a random crop without a generator.
+        ValueError: `pad` or `crop` is unknown, `length` is not positive, or a random crop has no generator.
 
     >>> fit(np.float32([1, 2, 3]), 5, pad="repeat").tolist()
     [1.0, 2.0, 3.0, 1.0, 2.0]
@@ -169,8 +198,8 @@ def fit(
     """
     if length <= 0:
         raise ValueError(f"length must be positive, got {length}")
-    if pad not in ("zero", "repeat"):
-        raise ValueError(f"pad must be 'zero' or 'repeat', got {pad!r}")
+    require_choice("pad", pad, ("zero", "repeat"))
+    require_choice("crop", crop, ("start", "center", "random"))
     missing = length - len(wave)
     if missing > 0:
         widths = ((0, missing),) + ((0, 0),) * (wave.ndim - 1)
@@ -179,65 +208,63 @@ def fit(
     return wave[start : start + length]
 
 
-def _crop_start(spare: int, crop: Crop, rng: np.random.Generator | None) -> int:
+def _crop_start(spare: int, crop: CropMode, rng: np.random.Generator | None) -> int:
     if crop == "start":
         return 0
     if crop == "center":
         return spare // 2
-    if crop != "random":
-        raise ValueError(f"crop must be 'start', 'center' or 'random', got {crop!r}")
     if rng is None:
-        raise ValueError("a random crop draws from a generator: pass rng=numpy.random.default_rng(seed)")
+        raise ValueError("a random crop needs a generator: pass rng=numpy.random.default_rng(seed)")
     return int(rng.integers(spare + 1))
 
 
-def window_starts(samples: int, length: int, hop: int, *, last: Last = "align") -> list[int]:
-    """Say where windows begin; see `cut`.
-
-    >>> window_starts(10, 4, 2), window_starts(11, 4, 4), window_starts(4, 4, 2), window_starts(3, 4, 2)
-    ([0, 2, 4, 6], [0, 4, 7], [0], [0])
-    >>> window_starts(11, 4, 4, last="pad"), window_starts(11, 4, 4, last="drop")
-    ([0, 4, 8], [0, 4])
-    """
-    return [start for start, _ in cut([np.broadcast_to(np.float32(0), samples)], length, hop, last=last)]
-
-
-def cut(blocks: Iterable[np.ndarray], length: int, hop: int, *, last: Last = "align") -> Iterator[tuple[int, np.ndarray]]:
-    """Cut a sound that arrives piece by piece into windows; no more of it is held than a window and a piece.
+def cut(
+    blocks: Iterable[np.ndarray], length: int, hop_length: int, *, last: Last = "align"
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Cut a sound that arrives in blocks into windows; only one window and one block are held at a time.
 
     Args:
-        blocks: The sound, each piece ``(samples,)`` or ``(samples, channels)``.
-        length: Of a window, in samples.
-        hop: Samples from one window to the next. Starts are whole multiples of it, so they do not drift, however long the
-            sound.
-        last: What becomes of an end that no window covers: "align" adds a window that ends with the sound, "pad" one that
-            begins a hop after the one before and is short, "drop" leaves the end out.
+        blocks: Consecutive blocks of the sound, each ``(samples,)`` or ``(samples, channels)``.
+        length: Length of a window (samples).
+        hop_length: Distance between the starts of two windows (samples). All starts are multiples of it, so they do not
+            drift in a long sound.
+        last: Treatment of an end that no window covers: "align" adds a window that ends with the sound, "pad" adds a shorter
+            window at the next start, "drop" leaves the end out.
 
     Yields:
-        The window's start in samples, and the window. A sound shorter than a window is one window, short.
+        The start of the window (samples) and the window. A sound shorter than a window is one short window.
 
     Raises:
-        ValueError: Not ``0 < hop <= length``, which would skip sound, or an unknown `last`.
+        ValueError: `hop_length` is not positive or exceeds `length`, which would skip sound; or `last` is unknown.
+
+    >>> [start for start, _ in cut([np.zeros(11)], 4, 4)]
+    [0, 4, 7]
+    >>> [start for start, _ in cut([np.zeros(11)], 4, 4, last="drop")]
+    [0, 4]
     """
-    if not 0 < hop <= length:
-        raise ValueError(f"windows need 0 < hop <= length in samples, got hop={hop} and length={length}")
-    if last not in ("align", "pad", "drop"):
-        raise ValueError(f"last must be 'align', 'pad' or 'drop', got {last!r}")
-    start = first = 0  # of the next window; of what is held
-    held: np.ndarray | None = None
+    if not 0 < hop_length <= length:
+        raise ValueError(f"windows need 0 < hop_length <= length (samples), got hop_length={hop_length} and length={length}")
+    require_choice("last", last, ("align", "pad", "drop"))
+    start = first = end = 0  # of the next window; of what is held; of what has arrived
+    pieces: list[np.ndarray] = []
     for block in blocks:
-        held = block if held is None else np.concatenate([held, block])
-        while start + length <= first + len(held):
+        pieces.append(block)
+        end += len(block)
+        if end < start + length:
+            continue  # joining each block to the others would take squared time where blocks are far shorter than a window
+        held = _joined(pieces)
+        while start + length <= end:
             yield start, held[start - first : start - first + length]
-            start += hop
-        # The window before the next must stay: the last one may have to be aligned to the sound's end.
-        let_go = max(0, min(start - hop - first, len(held) - length))
-        held, first = held[let_go:], first + let_go
-    if held is None:
-        return
-    end = first + len(held)
-    if start == 0:
-        yield 0, held
-    elif end > start - hop + length and last != "drop":
+            start += hop_length
+        # The samples since the previous start stay: the last window may have to be aligned with the end.
+        let_go = max(0, min(start - hop_length - first, len(held) - length))
+        pieces, first = [held[let_go:]], first + let_go
+    if start == 0 and end > 0:
+        yield 0, _joined(pieces)
+    elif end > start - hop_length + length and last != "drop":
         begin = end - length if last == "align" else start
-        yield begin, held[begin - first : begin - first + length]
+        yield begin, _joined(pieces)[begin - first : begin - first + length]
+
+
+def _joined(pieces: list[np.ndarray]) -> np.ndarray:
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)

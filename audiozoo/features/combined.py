@@ -35,7 +35,7 @@ class Combined(Frontend):
     duration: float = field(init=False)
     channels: int = field(init=False)
     layout: audio.Layout = field(init=False)
-    pad: audio.Pad = field(init=False)
+    pad: audio.PadMode = field(init=False)
     hop: float | None = field(init=False)
     last: audio.Last = field(init=False)
     prepare: tuple[CleaningStep, ...] = field(init=False)

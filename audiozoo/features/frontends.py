@@ -6,7 +6,6 @@ trained with it, and its output for a window depends on that window alone.
 
 from __future__ import annotations
 
-import math
 import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -66,17 +65,13 @@ class Frontend(Configured, metaclass=ABCMeta):
     duration: float = 5.0
     channels: int = 1
     layout: audio.Layout = "left_right"
-    pad: audio.Pad = "zero"
+    pad: audio.PadMode = "zero"
     hop: float | None = None
     last: audio.Last = "align"
     prepare: tuple[CleaningStep, ...] = ()
 
     def __post_init__(self) -> None:
-        if not (self.sample_rate > 0 and self.channels > 0 and 0 < self.duration < math.inf and self.samples > 0):
-            raise ValueError(
-                "a frontend needs a positive sample_rate (Hz), duration (seconds) and number of channels, got "
-                f"sample_rate={self.sample_rate}, duration={self.duration}, channels={self.channels}"
-            )
+        audio.check_window(sample_rate=self.sample_rate, duration=self.duration, channels=self.channels)
         require_whole(sample_rate=self.sample_rate, channels=self.channels)
         require_choice("pad", self.pad, ("zero", "repeat"))
         require_choice("last", self.last, ("align", "pad", "drop"))
