@@ -15,7 +15,7 @@ import numpy as np
 from audiozoo import spectrum
 from audiozoo.classifier import Classifier, KerasScorer
 from audiozoo.features import MFCC, Frontend, LogMel, Scale, Scaler, Spectrogram, Stack, Statistics, Waveform
-from audiozoo.layers import keras
+from audiozoo.layers import Activation, keras
 
 
 def waveform_model(classifier: Classifier) -> keras.Model:
@@ -39,7 +39,7 @@ def waveform_model(classifier: Classifier) -> keras.Model:
     network = _for_use(network)
     scores = network(_standardised(frontend.output, classifier.scaler))
     if classifier.temperature != 1:
-        scores = _tempered(scores, classifier.temperature, _last_activation(network))
+        scores = _tempered(scores, classifier.temperature, classifier.activation)
     return keras.Model(frontend.input, scores, name=f"{network.name}_from_waveform")
 
 
@@ -287,20 +287,12 @@ def _standardised(x: Any, scaler: Scaler) -> Any:
     return keras.layers.Rescaling(1 / scaler.deviation, dtype="float32")(centred)
 
 
-def _last_activation(model: keras.Model) -> Any:
-    last = model
-    while isinstance(last, keras.Model):
-        last = last.outputs[0]._keras_history.operation
-    return getattr(last, "activation", None)
-
-
-def _tempered(scores: Any, temperature: float, activation: Any) -> Any:
-    """Do what the classifier does to probabilities: share the weight among the classes, or with a class's own absence."""
-    if activation not in (keras.activations.softmax, keras.activations.sigmoid):
+def _tempered(scores: Any, temperature: float, activation: Activation) -> Any:
+    """Divide the logits by the temperature, as the classifier itself does."""
+    if activation is None:
         raise ValueError(
             f"a temperature ({temperature}) in a graph needs a network whose last layer has the activation softmax or "
             "sigmoid: end it so, or set the temperature to 1"
         )
-    cooled, rest = (keras.ops.maximum(p, 1e-12) ** (1 / temperature) for p in (scores, 1 - scores))
-    total = keras.ops.sum(cooled, axis=-1, keepdims=True) if activation is keras.activations.softmax else cooled + rest
-    return cooled / total
+    present, absent = (keras.ops.log(keras.ops.maximum(p, 1e-12)) / temperature for p in (scores, 1 - scores))
+    return keras.ops.softmax(present) if activation == "softmax" else keras.ops.sigmoid(present - absent)

@@ -247,7 +247,7 @@ def test_a_model_with_published_weights_is_loaded_by_name(cache, put, published,
     put(published)
     monkeypatch.chdir(cache)
     classifier = audiozoo.load_classifier("yamnet")
-    assert (len(classifier.labels), classifier.about["licence"]) == (521, "Apache-2.0")
+    assert (len(classifier.labels), classifier.about.licence) == (521, "Apache-2.0")
 
 
 def test_a_model_without_published_weights_is_no_classifier():

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from audiozoo import metrics
 from audiozoo.augment import ByClass
 from audiozoo.checks import refuse_unknown
-from audiozoo.classifier import Classifier, KerasScorer
+from audiozoo.classifier import Classifier, KerasScorer, TrainingFacts
 from audiozoo.datasets import Clip, hold_out, recordings_by_label
 from audiozoo.features import FeatureCache, Frontend, Scaler, extract
 from audiozoo.layers import keras
@@ -52,7 +52,7 @@ def train(
         weights: What to start from, as for `build`: a name in ``model_info(name).weights`` or a file. Another number of
             classes than the published one gets a last layer of its own. Published weights expect features as they are:
             their models' recipes have ``standardize=None``.
-        strict: Raise if a clip cannot be read; otherwise it is left out and named in ``classifier.about["failures"]``.
+        strict: Raise if a clip cannot be read; otherwise it is left out and named in ``classifier.about.failures``.
         workers: Threads that make augmented batches while the model learns from those before; 0 for none. They change the time
             that training takes and nothing else.
         cache: Where features are kept from one run to the next.
@@ -85,7 +85,7 @@ def train(
         options=options,
         progress=progress,
     )
-    classifier.about["failures"] = list(features.failures.values())
+    classifier.about = replace(classifier.about, failures=tuple(features.failures.values()))
     return classifier
 
 
@@ -159,9 +159,9 @@ class _Run:
         chosen = self._fit_once(learnt, validation, epochs, "training")
         if not self.recipe.refit:
             return chosen
-        refitted = self._fit_once(examples, None, chosen.about["best_epoch"], "refitting")
+        refitted = self._fit_once(examples, None, chosen.about.best_epoch or epochs, "refitting")
         refitted.history = {**chosen.history, **{f"refit_{key}": value for key, value in refitted.history.items()}}
-        refitted.about["validation"] = chosen.about["validation"]
+        refitted.about = replace(refitted.about, validation=chosen.about.validation)
         return refitted
 
     def _held_out(self, examples: Examples) -> np.ndarray:
@@ -215,17 +215,17 @@ class _Run:
         )
         return model
 
-    def _about(self, clips: int, watch: _Watch) -> dict[str, Any]:
-        return {
-            "model": self.spec.name,
-            "weights": None if self.weights is None else Path(self.weights).name,
-            "options": self.options,
-            "parameters": watch.model.count_params(),
-            "recipe": self.recipe.to_config(),
-            "training_clips": clips,
-            "best_epoch": watch.best_epoch,
-            "validation": watch.best,
-        }
+    def _about(self, clips: int, watch: _Watch) -> TrainingFacts:
+        return TrainingFacts(
+            model=self.spec.name,
+            weights=None if self.weights is None else Path(self.weights).name,
+            options=self.options,
+            parameters=watch.model.count_params(),
+            recipe=self.recipe.to_config(),
+            training_clips=clips,
+            best_epoch=watch.best_epoch,
+            validation=watch.best,
+        )
 
 
 _LOSSES: dict[str, Callable[[float], Any]] = {
