@@ -26,8 +26,9 @@ MIB = 2**20
 _ALLOWANCE, _EXPANSION = 16 * MIB, 8
 _PIECE = 2**16
 _LONGEST_DIRECTORY = MIB
+_LONGEST_HEADER = 1_000  # characters; NumPy writes 118, and parses nested brackets in seconds
 _MOST_JSON_VALUES = 10**6
-_MOST_HDF5_ITEMS = 20_000
+_MOST_HDF5_ITEMS = 10_000
 _DEEPEST_HDF5 = 64
 
 
@@ -194,7 +195,7 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 def _array(name: str, content: bytes) -> np.ndarray:
     stream = io.BytesIO(content)
     try:
-        shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
+        shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream, max_header_size=_LONGEST_HEADER)
     except Exception as error:  # the header is a Python expression, whose parser has errors of many kinds
         raise ValueError(f"{name} is no array that NumPy wrote ({error})") from error
     if dtype.kind not in "biuf":
