@@ -178,6 +178,7 @@ class Guess:
     """A scorer that is no Keras model."""
 
     kind = "guess"
+    activation = None
 
     def check(self, shape, classes):
         pass

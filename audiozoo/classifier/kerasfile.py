@@ -41,9 +41,7 @@ def check_keras_file(content: bytes) -> None:
     # Keras lists the variables that wait for their values, which it would give them at the next opportunity. The list is the
     # thread's own, so the variables of a model that is refused vanish with the thread.
     with ThreadPoolExecutor(1) as thread:
-        wanted = thread.submit(_weights_of, config, custom).result()
-    if wanted > held:
-        raise ValueError(f"the model's layers ask for {wanted:,} weights, and its file holds {held:,}")
+        thread.submit(_check_layers, config, custom, held).result()
 
 
 def _weights_in(hdf5: bytes) -> int:
@@ -65,15 +63,15 @@ def _class_names(config: Any) -> Iterator[str]:
             pending += value
 
 
-def _weights_of(config: dict[str, Any], custom: dict[str, Any]) -> int:
-    """Count the weights that a model will have, without allocating them."""
-    # In this scope a variable has a shape, and its value is left for later.
+def _check_layers(config: dict[str, Any], custom: dict[str, Any], held: int) -> None:
+    """Compare the layers that a configuration describes with the number of weights that are there for them."""
+    # In this scope a variable has a shape but no value, so nothing is allocated, however large it is.
     with keras.StatelessScope(initialize_variables=False):
         model = keras.saving.deserialize_keras_object({**config, "compile_config": None}, custom, safe_mode=True)
+    wanted = sum(math.prod(weight.shape) for weight in model.weights)
+    if wanted > held:
+        raise ValueError(f"the model's layers ask for {wanted:,} weights, and its file holds {held:,}")
     for layer in model.layers:
         for output in keras.tree.flatten(layer.output):
             if math.prod(size or 1 for size in output.shape[1:]) > _MOST_OUTPUTS:
-                raise ValueError(
-                    f"layer {layer.name} gives {tuple(output.shape)}, at most {_MOST_OUTPUTS:,} numbers are allowed"
-                )
-    return sum(math.prod(weight.shape) for weight in model.weights)
+                raise ValueError(f"layer {layer.name} gives {output.shape[1:]}, more than {_MOST_OUTPUTS:,} numbers a window")
