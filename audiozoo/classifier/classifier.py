@@ -131,10 +131,19 @@ class Classifier:
     def predict_windows(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
     ) -> list[WindowScore]:
-        """Classify each window of a sound; the arguments and errors are those of `predict`.
+        """Classify each window of a sound.
+
+        Args:
+            source: As for `predict`.
+            sample_rate: As for `predict`.
+            hop: As for `predict`.
 
         Returns:
             ``(start, end, label, score)`` of each window, times in seconds; the last window ends with the sound.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file or the array cannot be used; the message says why.
         """
         pieces, rate = _Counted(self._pieces(source, sample_rate)), self.frontend.sample_rate
         answers = []
@@ -147,7 +156,20 @@ class Classifier:
     def embed(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
     ) -> np.ndarray:
-        """Return the mean embedding of the windows, ``(width,)``; the arguments and errors are those of `predict`."""
+        """Embed a sound as a vector.
+
+        Args:
+            source: As for `predict`.
+            sample_rate: As for `predict`.
+            hop: As for `predict`.
+
+        Returns:
+            Mean over the windows of the model's embeddings, ``(width,)``.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file or the array cannot be used, or the model has no layer named `embedding`.
+        """
         pieces = self._pieces(source, sample_rate)
         vectors = [self.scorer.embed(windows) for _, windows in self._standardised(pieces, hop)]
         return np.concatenate(vectors).mean(axis=0)
