@@ -5,6 +5,7 @@ import struct
 import time
 import tracemalloc
 import zipfile
+from dataclasses import replace
 
 import h5py
 import keras
@@ -581,6 +582,22 @@ def test_the_last_layer_tells_the_activation(end, activation):
     inner = keras.Model(inputs, end(inputs))
     outer = keras.Input((4,))
     assert KerasScorer(inner).activation == KerasScorer(keras.Model(outer, inner(outer))).activation == activation
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"labels": ("a", "b", "c" * 1_001)}, "label must be a text of 1 to 1,000"),
+        ({"history": {"loss": [object()]}}, "JSON data only"),
+        ({"history": {"loss": [None]}}, "list of numbers"),
+        ({"about": TrainingFacts(notes={"path": object()})}, "JSON data only"),
+    ],
+)
+def test_what_would_not_be_loaded_is_not_saved(classifier, tmp_path, changes, reason):
+    path = tmp_path / "my.audiozoo"
+    with pytest.raises(ValueError, match=reason):
+        replace(classifier, **changes).save(path)
+    assert not path.exists()
 
 
 def test_facts_are_kept_as_they_are_written():

@@ -104,10 +104,10 @@ class Card:
 
 
 def card_of(classifier: Classifier) -> bytes:
-    """Return the card of a classifier as JSON.
+    """Return the card of a classifier as JSON, which `Card.parse` accepts.
 
     Raises:
-        ValueError: The facts or the history hold what JSON does not.
+        ValueError: A value has no place in JSON, or is beyond the limits of what is loaded.
     """
     card = {
         "schema": SCHEMA,
@@ -122,7 +122,13 @@ def card_of(classifier: Classifier) -> bytes:
         "about": classifier.about.to_dict(),
         "versions": versions(),
     }
-    return json.dumps(card, indent=1).encode()
+    try:
+        content = json.dumps(card, indent=1).encode()
+    except TypeError as error:
+        raise ValueError(f"history and about must hold JSON data only: {error}") from error
+    # An error now is better than a file that cannot be loaded later.
+    Card.parse(content)
+    return content
 
 
 def versions() -> dict[str, str]:

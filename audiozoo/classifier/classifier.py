@@ -231,7 +231,8 @@ class Classifier:
 
         Raises:
             OSError: The file cannot be written.
-            ValueError: The path is a folder, or the facts or the history hold what JSON does not.
+            ValueError: The path is a folder, or a value would not be loaded again: one that is no JSON data, or is beyond the
+                limits for files, such as a label of more than 1,000 characters.
         """
         scaler = io.BytesIO()
         np.savez(scaler, mean=self.scaler.mean, deviation=self.scaler.deviation)
