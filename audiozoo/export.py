@@ -16,7 +16,7 @@ from audiozoo import spectrum
 from audiozoo.classifier import Classifier, KerasScorer
 from audiozoo.features import MFCC, Frontend, LogMel, Scale, Scaler, Spectrogram, Stack, Statistics, Waveform
 from audiozoo.features.bands import with_deltas
-from audiozoo.layers import keras
+from audiozoo.layers import Activation, keras
 
 
 def waveform_model(classifier: Classifier) -> keras.Model:
@@ -43,7 +43,7 @@ def waveform_model(classifier: Classifier) -> keras.Model:
     network = _for_use(network)
     scores = network(_standardised(frontend.output, classifier.scaler))
     if classifier.temperature != 1:
-        scores = _tempered(scores, classifier.temperature, _last_activation(network))
+        scores = _tempered(scores, classifier.temperature, classifier.activation)
     return keras.Model(frontend.input, scores, name=f"{network.name}_from_waveform")
 
 
@@ -290,24 +290,12 @@ def _standardised(x: Any, scaler: Scaler) -> Any:
     return keras.layers.Rescaling(1 / scaler.deviation, dtype="float32")(centred)
 
 
-def _last_activation(model: Any) -> Any:
-    """Return the activation of the layer that computes the first output; `None` if it has none or is not a layer."""
-    if isinstance(model, keras.Sequential):
-        last = model.layers[-1]
-    else:
-        name = keras.tree.flatten(model.get_config()["output_layers"])[0]
-        last = next((layer for layer in model.layers if layer.name == name), None)
-    return _last_activation(last) if isinstance(last, keras.Model) else getattr(last, "activation", None)
-
-
-def _tempered(scores: Any, temperature: float, activation: Any) -> Any:
-    """Apply a temperature to probabilities, as the classifier does."""
-    if activation not in (keras.activations.softmax, keras.activations.sigmoid):
+def _tempered(scores: Any, temperature: float, activation: Activation) -> Any:
+    """Divide the logits by the temperature, as the classifier itself does."""
+    if activation is None:
         raise ValueError(
             f"export with a temperature ({temperature}) needs a network whose last layer has the activation softmax or "
             "sigmoid: add such a layer, or set the temperature to 1"
         )
-    cooled, rest = (keras.ops.maximum(p, 1e-12) ** (1 / temperature) for p in (scores, 1 - scores))
-    # Softmax shares the probability among all classes, sigmoid between a class and its absence.
-    total = keras.ops.sum(cooled, axis=-1, keepdims=True) if activation is keras.activations.softmax else cooled + rest
-    return cooled / total
+    present, absent = (keras.ops.log(keras.ops.maximum(p, 1e-12)) / temperature for p in (scores, 1 - scores))
+    return keras.ops.softmax(present) if activation == "softmax" else keras.ops.sigmoid(present - absent)

@@ -1,12 +1,11 @@
-"""Published weights: read from the files that their authors gave out, converted, put into a model.
+"""Published weights: read from the files that their authors published, converted, and put into a model.
 
-Weights on their way are a dictionary of arrays, each under its layer's name, a slash and its own: ``"logits/kernel"``.
+In between, the weights are a dictionary of arrays, each under the name of its layer and its own: ``"logits/kernel"``.
 """
 
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audiozoo.bounded import read_hdf5, read_npz
 from audiozoo.download import cache_folder, fetch
 from audiozoo.files import checksum, replacing
 
@@ -35,15 +35,16 @@ def load_weights(
     """Fill a model with the weights in a file.
 
     Args:
-        model: Every weight of its layers must be in the file, in the same shape.
-        path: A NumPy archive ``.npz``, which is taken as it is, or an HDF5 file that Keras wrote.
-        convert: Makes of an HDF5 file's arrays, under their full names in it, those that the model takes.
-        names: Names of layers in the file that differ from the model's, by the latter.
-        skip: The model's layers that stay as they are.
+        model: Model; every weight of its layers must be in the file, in the same shape.
+        path: NumPy archive ``.npz``, whose arrays are taken as they are, or HDF5 file that Keras wrote.
+        convert: Turns the arrays of an HDF5 file, under their full names in it, into those that the model takes.
+        names: Names of layers in the file that differ from the model's, by the names in the model.
+        skip: Names of the model's layers that stay as they are.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is neither kind of file, or holds other arrays than it should; the model is as it was then.
+        ValueError: The file is of neither kind, declares more than it holds, or holds other arrays than it should. The model
+            keeps its weights.
     """
     layers = {names.get(layer.name, layer.name): layer for layer in model.layers if layer.name not in skip}
     wanted = {f"{name}/{weight.name}": weight for name, layer in layers.items() for weight in layer.weights}
@@ -59,14 +60,22 @@ def load_weights(
 
 
 def fetch_weights(url: str, sha256: str, convert: Convert) -> Path:
-    """Fetch a file of weights once, convert it once, and return the path of the result, a NumPy archive.
+    """Fetch a file of weights and convert it, each once.
+
+    Args:
+        url: Address of the file.
+        sha256: Checksum of the file, hexadecimal.
+        convert: As for `load_weights`.
+
+    Returns:
+        Path of the converted weights, a NumPy archive in the cache folder.
 
     Raises:
-        OSError: It cannot be fetched; see `audiozoo.download.fetch`.
-        ValueError: It holds other arrays than it should.
+        OSError: The file cannot be fetched; see `audiozoo.download.fetch`.
+        ValueError: The file holds other arrays than it should.
     """
     source = fetch(url, sha256=sha256)
-    # Named by what it was made of: a source that is exchanged is converted anew.
+    # The checksum in the name makes a source that was exchanged be converted anew.
     converted = cache_folder() / f"{source.stem}-{checksum(source)[:16]}.npz"
     if not converted.is_file():
         with _blaming(source):
@@ -82,43 +91,30 @@ def _blaming(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path}: no such file of weights") from error
-    except (ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
+    # h5py raises a KeyError or a RuntimeError for some damaged files.
+    except (ValueError, TypeError, OSError, KeyError, RuntimeError, MemoryError) as error:
         raise ValueError(f"{path}: no weights for this model: {error}") from error
 
 
 def _read(path: Path, convert: Convert) -> Arrays:
-    if path.suffix != ".npz":
-        return convert(_read_hdf5(path))
-    with np.load(path, allow_pickle=False) as archive:
-        return dict(archive)
-
-
-def _read_hdf5(path: Path) -> Arrays:
-    import h5py
-
-    arrays: Arrays = {}
-
-    def keep(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Dataset):
-            arrays[name] = item[()]
-
-    with h5py.File(path) as file:
-        file.visititems(keep)
-    return arrays
+    return read_npz(path) if path.suffix == ".npz" else convert(read_hdf5(path))
 
 
 def layer_arrays(arrays: Arrays, layer: str, names: Sequence[str]) -> list[np.ndarray]:
-    """Pick a layer's arrays out of those of an HDF5 file.
+    """Return the arrays of one layer of an HDF5 file.
 
-    In Keras' old format the kernel of the layer ``a/b`` lies at ``a/b/a/b/kernel:0``, and that of a layer ``a/b/c`` below it.
+    In Keras's old format the kernel of the layer ``a/b`` lies at ``a/b/a/b/kernel:0``, and that of a layer ``a/b/c`` below it.
 
     Args:
-        arrays: The file's, under their full names.
-        layer: The layer's name; arrays of layers whose names continue it are its own too.
-        names: How the arrays' names end, in the order wanted: "kernel" also finds ``depthwise_kernel``.
+        arrays: All arrays of the file, under their full names.
+        layer: Name of the layer; arrays of layers whose names continue it count as its own.
+        names: Ends of the arrays' names, in the order of the result: "kernel" also finds ``depthwise_kernel``.
+
+    Returns:
+        The arrays, in the order of `names`.
 
     Raises:
-        ValueError: The layer has not exactly these.
+        ValueError: The layer does not have exactly these arrays.
     """
     own = {name: array for name, array in arrays.items() if f"/{layer}/" in f"/{name}"}
     found = [[array for name, array in own.items() if name.removesuffix(":0").endswith(end)] for end in names]
@@ -140,16 +136,16 @@ def fold_normalization(
     """Fold a batch normalisation without scale into the convolution before it.
 
     Args:
-        kernel: ``(height, width, channels, filters)``, or ``(height, width, channels, 1)`` of a depthwise convolution.
-        beta, mean, variance: Of the normalisation, one value for each of the convolution's outputs.
-        epsilon: Of the normalisation, added to the variance.
-        depthwise: The convolution has an output for each channel.
+        kernel: Kernel ``(height, width, channels, filters)``, or ``(height, width, channels, 1)`` of a depthwise convolution.
+        beta, mean, variance: Arrays of the normalisation, one value for each output of the convolution.
+        epsilon: Number that the normalisation adds to the variance.
+        depthwise: Whether the convolution is depthwise, with one output for each channel.
 
     Returns:
-        Kernel and bias of the one convolution that does both.
+        Kernel and bias of one convolution that does both.
 
     Raises:
-        ValueError: There are not as many values as outputs.
+        ValueError: The arrays do not have one value for each output.
     """
     outputs = kernel.shape[-2:-1] if depthwise else kernel.shape[-1:]
     if {beta.shape, mean.shape, variance.shape} != {outputs}:

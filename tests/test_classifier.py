@@ -1,14 +1,20 @@
+import errno
 import io
 import json
+import struct
+import time
+import tracemalloc
 import zipfile
+from dataclasses import replace
 
+import h5py
 import keras
 import numpy as np
 import pytest
 from conftest import tone
 
 import audiozoo
-from audiozoo.classifier import Classifier, Failure, KerasScorer, Prediction, predict_files
+from audiozoo.classifier import Classifier, Failure, KerasScorer, Prediction, TrainingFacts, predict_files
 from audiozoo.features import LogMel, Scaler, Waveform
 
 FRONTEND = LogMel(sample_rate=8_000, duration=0.5, n_fft=256, hop_length=128, n_mels=16)
@@ -20,7 +26,9 @@ def classifier():
     model = audiozoo.build("house_cnn", 3, input_shape=FRONTEND.shape, seed=0, filters=(4, 8))
     rng = np.random.default_rng(0)
     scaler = Scaler(rng.normal(-40, 5, (16, 1, 1)).astype(np.float32), rng.uniform(5, 9, (16, 1, 1)).astype(np.float32))
-    return Classifier(FRONTEND, scaler, KerasScorer(model), LABELS, history={"loss": [1.0, 0.5]}, about={"model": "house_cnn"})
+    return Classifier(
+        FRONTEND, scaler, KerasScorer(model), LABELS, history={"loss": [1.0, 0.5]}, about=TrainingFacts(model="house_cnn")
+    )
 
 
 def by_hand(classifier, wave):
@@ -121,8 +129,9 @@ def test_temperature_and_pooling(classifier):
     assert (best.predict(wave, sample_rate=8_000).scores >= classifier.predict(wave, sample_rate=8_000).scores - 1e-6).all()
     with pytest.raises(ValueError, match="did you mean 'mean'"):
         Classifier(FRONTEND, classifier.scaler, classifier.scorer, LABELS, pooling="men")
-    with pytest.raises(ValueError, match="positive"):
-        Classifier(FRONTEND, classifier.scaler, classifier.scorer, LABELS, temperature=0)
+    for temperature in (0, float("nan"), float("inf"), 1e9):
+        with pytest.raises(ValueError, match=r"temperature must be a number from 0\.001 to 1000"):
+            Classifier(FRONTEND, classifier.scaler, classifier.scorer, LABELS, temperature=temperature)
 
 
 def test_prediction():
@@ -138,7 +147,7 @@ def test_save_and_load_keep_everything(classifier, tmp_path):
     again = audiozoo.load_classifier(path)
     wave = tone(300, 1.3, 8_000)
     assert np.allclose(again.predict(wave, sample_rate=8_000).scores, classifier.predict(wave, sample_rate=8_000).scores)
-    for name in ("frontend", "labels", "pooling", "temperature", "history", "about"):
+    for name in ("frontend", "labels", "pooling", "temperature", "history", "about", "activation"):
         assert getattr(again, name) == getattr(classifier, name)
     again.save(path)
     assert [file.name for file in tmp_path.iterdir()] == ["my.audiozoo"]
@@ -173,19 +182,20 @@ def test_load_refuses_what_is_no_classifier(classifier, tmp_path):
     with pytest.raises(ValueError, match="cut short"):
         audiozoo.load_classifier(path)
     path.write_bytes(b"something else")
-    with pytest.raises(ValueError, match="no saved classifier"):
+    with pytest.raises(ValueError, match="not a classifier that this version reads: it is no ZIP"):
         audiozoo.load_classifier(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "a ZIP from elsewhere")
-    with pytest.raises(ValueError, match=r"'card\.json' is not in it"):
+    with pytest.raises(ValueError, match="is no member that it may have"):
         audiozoo.load_classifier(path)
 
 
 def test_a_classifier_of_the_first_schema_loads(classifier, tmp_path):
     path = tmp_path / "my.audiozoo"
     classifier.save(path)
-    older = lambda content: content.replace('"class": ', '"kind": ').replace('"schema": 2', '"schema": 1')  # noqa: E731
-    rewritten(path, "card.json", lambda content: older(content.decode() if isinstance(content, bytes) else content))
+    rewritten(
+        path, "card.json", lambda content: content.replace(b'"class": ', b'"kind": ').replace(b'"schema": 3', b'"schema": 1')
+    )
     assert audiozoo.load_classifier(path).frontend == classifier.frontend
 
 
@@ -208,9 +218,45 @@ def test_a_long_file_is_answered_piece_by_piece(classifier, write_sound, monkeyp
         ({"frontend": None}, "not a classifier"),
         ({"frontend": {"class": "LogMel"}}, "does not fit"),
         ({"labels": ["a"]}, "3 outputs and there are 1 labels"),
-        ({"labels": "abc"}, "sequence of different names"),
-        ({"temperature": None}, "not a classifier"),
-        ({"history": None}, "not a classifier"),
+        ({"labels": "abc"}, "list of 1 to 10,000 names"),
+        ({"temperature": None}, "temperature must be a number"),
+        ({"temperature": float("nan")}, "temperature must be a number.*got nan"),
+        ({"temperature": float("inf")}, "temperature must be a number"),
+        ({"temperature": -1}, "temperature must be a number"),
+        ({"temperature": 1e-9}, "temperature must be a number"),
+        ({"temperature": True}, "temperature must be a number"),
+        ({"history": None}, "history must be an object"),
+        ({"history": {"loss": "falling"}}, "history of 'loss' must be a list of numbers"),
+        ({"history": {"loss": [None]}}, "history of 'loss' must be a list of numbers"),
+        ({"about": []}, "about must be an object"),
+        ({"about": {"parameters": "many"}}, "fact 'parameters' must not be many"),
+        ({"about": {"recipe": [1]}}, "fact 'recipe' must not be"),
+        ({"labels": [1, 2, 3]}, "label must be a text.*got 1"),
+        ({"labels": ["a", None, "b"]}, "label must be a text.*got None"),
+        ({"labels": ["a", {"b": 1}, "c"]}, "label must be a text.*got {'b': 1}"),
+        ({"labels": ["a", ["b"], "c"]}, "label must be a text"),
+        ({"labels": ["a", "", "c"]}, "label must be a text"),
+        ({"labels": ["a", "b" * 1_001, "c"]}, "label must be a text"),
+        ({"labels": ["a", "a", "c"]}, "different names"),
+        ({"labels": [str(number) for number in range(10_001)]}, "list of 1 to 10,000 names"),
+        ({"labels": []}, "list of 1 to 10,000 names"),
+        ({"parameters": 1}, "the card says 1 parameters, the model has 463"),
+        ({"parameters": "463"}, "parameters must be a whole number"),
+        ({"activation": "relu"}, "activation must be one of"),
+        ({"activation": "sigmoid"}, "activation must be that of the model, 'softmax'"),
+        ({"pooling": ["mean"]}, "unknown pooling"),
+        ({"schema": True}, "schema must be a whole number"),
+        ({"scorer": {}}, "unknown kind of model"),
+        ({"frontend": {"class": "LogMel", "duration": 1e9}}, "duration must be a number"),
+        ({"frontend": {"class": "LogMel", "duration": float("nan")}}, "duration must be a number"),
+        ({"frontend": {"class": "LogMel", "sample_rate": 1}}, "sample_rate must be a number from 50 to"),
+        ({"frontend": {"class": "LogMel", "sample_rate": 10**30}}, "sample_rate must be a number from 50 to"),
+        ({"frontend": {"class": "LogMel", "n_fft": 2**40}}, "n_fft must be a number from 1 to"),
+        ({"frontend": {"class": "LogMel", "n_mels": 10**9}}, "n_mels must be a number from 1 to"),
+        ({"frontend": {"class": "LogMel", "fmax": float("nan")}}, "fmax must be a number"),
+        ({"frontend": {"class": "Waveform", "duration": 3_600, "sample_rate": 10**6}}, "gives .* for a window, at most"),
+        ({"frontend": {"class": "Scale", "of": {"class": "LogMel", "frames": 10**12}}}, "frames must be a number from 1 to"),
+        ({"frontend": {"class": "Recipe"}}, "unknown frontend"),
     ],
 )
 def test_load_refuses_a_card_it_cannot_read(classifier, tmp_path, changes, reason):
@@ -227,20 +273,368 @@ def test_load_names_a_damaged_file(classifier, tmp_path, name, change):
     path = tmp_path / "my.audiozoo"
     classifier.save(path)
     rewritten(path, name, change)
-    with pytest.raises(ValueError, match=r"my\.audiozoo: (no saved classifier|not a classifier)"):
+    with pytest.raises(ValueError, match=r"my\.audiozoo: not a classifier that this version reads"):
         audiozoo.load_classifier(path)
+
+
+REFUSED = r"my\.audiozoo: not a classifier that this version reads: "
+
+
+@pytest.fixture(scope="module")
+def saved(classifier, tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "my.audiozoo"
+    classifier.save(path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def hostile(saved, tmp_path):
+    """Return a saved classifier that may be spoilt."""
+    path = tmp_path / "my.audiozoo"
+    path.write_bytes(saved)
+    return path
+
+
+def refuses(path, reason):
+    with pytest.raises(ValueError, match=f"{REFUSED}.*{reason}"):
+        audiozoo.load_classifier(path)
+
+
+def test_a_bomb_is_refused_at_once(hostile):
+    with zipfile.ZipFile(hostile, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("readme.txt", bytes(32 * 2**20))
+    assert hostile.stat().st_size < 10**6
+    tracemalloc.start()
+    begin = time.perf_counter()
+    refuses(hostile, "readme.txt. is no member that it may have")
+    with zipfile.ZipFile(hostile, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("card.json", b" ")
+    packed = bytearray(hostile.read_bytes())
+    struct.pack_into("<I", packed, packed.index(b"PK\x01\x02") + 24, 2**32 - 2)
+    hostile.write_bytes(packed)
+    refuses(hostile, "card.json declares 4,294,967,294 bytes")
+    assert time.perf_counter() - begin < 1
+    assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
+    tracemalloc.stop()
+
+
+def test_a_bomb_inside_the_model_is_refused(hostile):
+    def bomb(content):
+        inner = io.BytesIO()
+        with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("config.json", b"{}")
+            archive.writestr("model.weights.h5", bytes(64 * 2**20))
+        return inner.getvalue()
+
+    rewritten(hostile, "model.keras", bomb)
+    refuses(hostile, "its members declare 67,108,866 bytes")
+
+
+@pytest.mark.parametrize("depth", [65, 900, 100_000])
+def test_deep_json_is_refused(hostile, depth):
+    deep = b'{"about": ' + b"[" * depth + b"]" * depth + b"}"
+    rewritten(hostile, "card.json", lambda content: deep)
+    refuses(hostile, "nested deeper than 64")
+
+
+def test_a_large_npz_header_is_refused(hostile):
+    def change(content):
+        with np.load(io.BytesIO(content)) as arrays:
+            mean = io.BytesIO()
+            np.save(mean, arrays["mean"])
+        whole = io.BytesIO()
+        with zipfile.ZipFile(whole, "w") as archive:
+            archive.writestr("mean.npy", mean.getvalue().replace(b"(16, 1, 1), }          ", b"(16, 10000000000, 1), }"))
+            archive.writestr("deviation.npy", mean.getvalue())
+        return whole.getvalue()
+
+    rewritten(hostile, "scaler.npz", change)
+    refuses(hostile, r"mean.npy declares the shape \(16, 10000000000, 1\)")
+
+
+@pytest.mark.parametrize("change", [lambda content: content, lambda content: b"again"])
+def test_duplicate_members_are_refused(hostile, change):
+    with zipfile.ZipFile(hostile, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("card.json", change(archive.read("card.json")))
+    refuses(hostile, "two members of the archive have the same name")
+
+
+def with_model(path, member, change):
+    """Change one file inside the model of a saved classifier."""
+
+    def rewrite(content):
+        inner = path.with_suffix(".keras")
+        inner.write_bytes(content)
+        rewritten(inner, member, change)
+        return inner.read_bytes()
+
+    rewritten(path, "model.keras", rewrite)
+
+
+def edited(config, change):
+    """Apply a change to each object of a model's configuration."""
+    if isinstance(config, list):
+        return [edited(item, change) for item in config]
+    if not isinstance(config, dict):
+        return config
+    return change({key: edited(value, change) for key, value in config.items()})
+
+
+def wide(units):
+    """Widen the last layer, in its options and where Keras noted the shapes that it was built with."""
+
+    def change(layer):
+        if layer.get("class_name") == "Dense" and layer["config"]["name"] == "logits":
+            layer["config"]["units"] = units
+        return layer
+
+    return lambda content: json.dumps(edited(json.loads(content), change)).encode()
+
+
+@pytest.mark.parametrize("units", [4, 10**6, 10**9, 2**62])
+def test_a_layer_of_absurd_size_is_refused_before_it_is_built(hostile, units):
+    with_model(hostile, "config.json", wide(units))
+    refuses(hostile, r"the model's layers ask for [\d,]+ weights, and its file holds 463")
+
+
+def test_a_shape_that_keras_noted_is_not_believed(hostile):
+    def change(layer):
+        if layer.get("class_name") == "Dense":
+            layer["build_config"] = {"input_shape": [None, 10**10]}
+        return layer
+
+    with_model(hostile, "config.json", lambda content: json.dumps(edited(json.loads(content), change)).encode())
+    refuses(hostile, "")
+
+
+def test_a_refused_layer_leaves_nothing_that_is_allocated_later(hostile):
+    with_model(hostile, "config.json", wide(10**9))
+    refuses(hostile, "")
+    with keras.StatelessScope():
+        pass  # where Keras leaves a scope, it gives values to the variables that wait for one
+    assert audiozoo.build("feature_mlp", 2, input_shape=(4,)).count_params() < 10**6
+
+
+def test_layers_that_blow_a_window_up_are_refused(tmp_path):
+    inputs = keras.Input((80, 1))
+    large = keras.layers.UpSampling1D(10**6)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(keras.layers.GlobalMaxPooling1D()(large)))
+    path = tmp_path / "my.audiozoo"
+    Classifier.from_keras(model, Waveform(sample_rate=8_000, duration=0.01), ["a", "b"]).save(path)
+    refuses(path, "more than 67,108,864 numbers a window")
+
+
+@pytest.mark.parametrize("member", ["config.json", "model.weights.h5"])
+@pytest.mark.parametrize("change", [lambda content: b"", lambda content: content[:100], lambda content: None])
+def test_a_damaged_file_inside_the_model_is_refused(hostile, member, change):
+    with_model(hostile, member, change)
+    refuses(hostile, "")
+
+
+def test_deep_json_inside_the_model_is_refused(hostile):
+    with_model(hostile, "config.json", lambda content: b"[" * 100_000)
+    refuses(hostile, "nested deeper than 64")
+
+
+def test_large_datasets_inside_the_model_are_refused(hostile):
+    file = io.BytesIO()
+    with h5py.File(file, "w") as opened:
+        opened.create_dataset("layers/dense/vars/0", (10**12,), "f4")
+    with_model(hostile, "model.weights.h5", lambda content: file.getvalue())
+    refuses(hostile, r"layers/dense/vars/0 declares the shape \(1000000000000,\)")
+
+
+def spoilt(content, rng):
+    """Flip bits, cut out a part, overwrite a part with another, or cut the end off."""
+    changed = bytearray(content)
+    start, stop = sorted(rng.integers(0, len(content), 2))
+    kind = rng.integers(4)
+    if kind == 0:
+        for place in rng.integers(0, len(content), rng.integers(1, 9)):
+            changed[place] ^= 1 << rng.integers(8)
+    elif kind == 1:
+        del changed[start : min(stop, start + 64)]
+    elif kind == 2:
+        changed[start : start + 16] = content[stop : stop + 16]
+    else:
+        del changed[start:]
+    return bytes(changed)
+
+
+def test_mutated_files_are_refused_by_name(saved, tmp_path, rng):
+    path = tmp_path / "my.audiozoo"
+    directory = saved.rindex(b"card.json") - 46  # from here on lies the archive's directory, where mutations tell most
+    loaded = 0
+    for number in range(200):
+        begin = directory if number % 2 else 0
+        path.write_bytes(saved[:begin] + spoilt(saved[begin:], rng))
+        try:
+            audiozoo.load_classifier(path)
+            loaded += 1
+        except ValueError as error:
+            assert str(error).startswith(f"{path}: not a classifier that this version reads: ")  # noqa: PT017
+    assert loaded < 40
+
+
+def test_mutated_cards_are_refused_by_name(classifier, saved, tmp_path, rng, monkeypatch):
+    monkeypatch.setattr(KerasScorer, "from_files", classmethod(lambda cls, files: cls(classifier.scorer.model)))
+    path = tmp_path / "my.audiozoo"
+    for _ in range(200):
+        path.write_bytes(saved)
+        rewritten(path, "card.json", lambda content: spoilt(content, rng))
+        try:
+            audiozoo.load_classifier(path)
+        except ValueError as error:
+            assert str(error).startswith(f"{path}: not a classifier that this version reads: ")  # noqa: PT017
+
+
+def test_the_machines_trouble_is_not_the_files(hostile, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(KerasScorer, "from_files", full)
+    with pytest.raises(OSError, match="No space left"):
+        audiozoo.load_classifier(hostile)
+
+
+def without(card, *names):
+    return {name: value for name, value in card.items() if name not in names}
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+def test_older_cards_have_their_activation_from_the_model(classifier, hostile, schema):
+    def older(content):
+        card = without(json.loads(content), "activation", "parameters")
+        card |= {"schema": schema, "about": {"model": "house_cnn", "parameters": 463, "mine": [1]}, "temperature": 2.0}
+        text = json.dumps(card)
+        return (text.replace('"class": ', '"kind": ') if schema == 1 else text).encode()
+
+    rewritten(hostile, "card.json", older)
+    again = audiozoo.load_classifier(hostile)
+    assert (again.activation, again.frontend) == ("softmax", classifier.frontend)
+    assert again.about == TrainingFacts(model="house_cnn", parameters=463, notes={"mine": [1]})
+    rewritten(hostile, "card.json", lambda content: content.replace(b"463", b"464"))
+    refuses(hostile, "the card says 464 parameters, the model has 463")
+
+
+class Given:
+    """A scorer whose scores are the windows themselves."""
+
+    kind = "given"
+    parameters = 0
+
+    def __init__(self, activation):
+        self.activation = activation
+
+    def check(self, shape, classes):
+        pass
+
+    def scores(self, windows):
+        return windows[:, :, 0]
+
+
+def tempered_scores(scores, temperature, activation, *, told=None):
+    frontend = Waveform(sample_rate=100, duration=0.03)
+    mine = Classifier(frontend, Scaler.identity(), Given(activation), LABELS, temperature=temperature, activation=told)
+    return mine.window_scores(np.asarray(scores, np.float32)[:, :, None])
+
+
+def test_a_score_does_not_depend_on_its_neighbours():
+    # Together they sum to 1 within the tolerance by which a softmax was once guessed, the second alone does not.
+    clip, neighbour = [0.7, 0.2, 0.1009], [0.7, 0.2, 0.1018]
+    for activation in ("softmax", "sigmoid"):
+        together = tempered_scores([clip, neighbour, [0.9, 0.9, 0.9]], 2.0, activation)
+        for alone, beside in zip((clip, neighbour), together, strict=False):
+            assert np.allclose(tempered_scores([alone], 2.0, activation)[0], beside, atol=1e-7)
+
+
+@pytest.mark.parametrize("temperature", [0.001, 0.01, 0.5, 2.0, 1_000.0])
+def test_a_temperature_divides_the_logits(temperature):
+    scores = np.array([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4], [0.2, 0.3, 0.5]])
+    logits = np.log(scores) / temperature
+    expected = np.exp(logits - logits.max(axis=1, keepdims=True))
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert np.allclose(tempered_scores(scores, temperature, "softmax"), expected, atol=1e-5)
+    # Independent scores that sum to 1 by chance are not taken for a softmax.
+    with np.errstate(over="ignore"):
+        independent = 1 / (1 + np.exp(-np.log(scores / (1 - scores)) / temperature))
+    got = tempered_scores(scores, temperature, "sigmoid")
+    settled = scores != 0.5  # rounding to float32 decides there
+    assert np.allclose(got[settled], independent[settled], atol=1e-4)
+
+
+def test_a_temperature_needs_an_activation():
+    with pytest.raises(ValueError, match=r"set activation='softmax' or 'sigmoid'"):
+        tempered_scores([[0.7, 0.2, 0.1]], 2.0, None)
+    assert tempered_scores([[0.7, 0.2, 0.1]], 2.0, None, told="softmax").sum() == pytest.approx(1)
+    with pytest.raises(ValueError, match="activation must be that of the model, 'softmax'"):
+        tempered_scores([[0.7, 0.2, 0.1]], 2.0, "softmax", told="sigmoid")
+
+
+@pytest.mark.parametrize(
+    ("end", "activation"),
+    [
+        (lambda x: keras.layers.Dense(2, activation="softmax")(x), "softmax"),
+        (lambda x: keras.layers.Softmax()(keras.layers.Dense(2)(x)), "softmax"),
+        (lambda x: keras.layers.Activation("sigmoid")(keras.layers.Dense(2)(x)), "sigmoid"),
+        (lambda x: keras.layers.Dense(2)(x), None),
+        (lambda x: keras.ops.softmax(keras.layers.Dense(2)(x)), None),
+    ],
+)
+def test_the_last_layer_tells_the_activation(end, activation):
+    inputs = keras.Input((4,))
+    inner = keras.Model(inputs, end(inputs))
+    outer = keras.Input((4,))
+    assert KerasScorer(inner).activation == KerasScorer(keras.Model(outer, inner(outer))).activation == activation
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"labels": ("a", "b", "c" * 1_001)}, "label must be a text of 1 to 1,000"),
+        ({"history": {"loss": [object()]}}, "JSON data only"),
+        ({"history": {"loss": [None]}}, "list of numbers"),
+        ({"about": TrainingFacts(notes={"path": object()})}, "JSON data only"),
+    ],
+)
+def test_what_would_not_be_loaded_is_not_saved(classifier, tmp_path, changes, reason):
+    path = tmp_path / "my.audiozoo"
+    with pytest.raises(ValueError, match=reason):
+        replace(classifier, **changes).save(path)
+    assert not path.exists()
+
+
+def test_facts_are_kept_as_they_are_written():
+    facts = TrainingFacts(model="a", parameters=3, failures=("x",), validation={"val_loss": 0.5}, notes={"mine": 1})
+    assert facts.to_dict() == {
+        "model": "a",
+        "parameters": 3,
+        "validation": {"val_loss": 0.5},
+        "failures": ["x"],
+        "notes": {"mine": 1},
+    }
+    assert TrainingFacts.from_dict(json.loads(json.dumps(facts.to_dict()))) == facts
+    assert TrainingFacts.from_dict({"model": None, "other": 2}) == TrainingFacts(notes={"other": 2})
+    for name, value in (("model", "a"), ("mine", 1), ("best_epoch", None)):
+        with pytest.warns(DeprecationWarning, match=f"about.{name}"):
+            assert facts[name] == value
+    with pytest.raises(KeyError, match="nothing"), pytest.warns(DeprecationWarning, match="nothing"):
+        facts["nothing"]
 
 
 def test_what_is_no_probability_is_refused(classifier):
     logits = audiozoo.build("house_cnn", 3, input_shape=FRONTEND.shape, seed=0, filters=(4, 8), activation=None)
     mine = Classifier.from_keras(logits, FRONTEND, LABELS)
-    with pytest.raises(ValueError, match="no probabilities"):
+    with pytest.raises(ValueError, match="not probabilities"):
         mine.predict(tone(300, 0.5, 8_000), sample_rate=8_000)
 
 
-def test_labels_do_not_repeat(classifier):
+def test_labels_are_different_texts(classifier):
     with pytest.raises(ValueError, match="different names"):
         Classifier(FRONTEND, classifier.scaler, classifier.scorer, ("a", "a", "b"))
+    for wrong in (1, None, ""):
+        with pytest.raises(ValueError, match="non-empty text"):
+            Classifier(FRONTEND, classifier.scaler, classifier.scorer, ("a", "b", wrong))
 
 
 def test_from_keras_takes_your_own_model():

@@ -314,7 +314,7 @@ def test_training_starts_from_a_file_of_weights(audiozoo, sound_folder, tmp_path
     assert audiozoo("train", *words)[0] == 0
     load_classifier(tmp_path / "a.audiozoo").scorer.model.save_weights(tmp_path / "start.weights.h5")
     assert audiozoo("train", *words, "--weights-file", tmp_path / "start.weights.h5")[0] == 0
-    assert load_classifier(tmp_path / "a.audiozoo").about["weights"] == "start.weights.h5"
+    assert load_classifier(tmp_path / "a.audiozoo").about.weights == "start.weights.h5"
 
 
 def test_a_sound_beside_class_folders_does_not_hide_them(audiozoo, sound_folder, tmp_path):

@@ -317,7 +317,7 @@ def test_the_example_of_subspectralnet_runs(scenes, capsys):
     printed = capsys.readouterr().out
     assert "331,344 parameters, 4 outputs, input (40, 500, 2)" in printed
     assert "on 20 clips of fold 1" in printed
-    assert classifier.about["recipe"]["validation"] == 0.3
+    assert classifier.about.recipe["validation"] == 0.3
 
 
 def test_the_script_of_freesound2018(run, tags, tmp_path):
@@ -337,7 +337,7 @@ def test_training_leaves_the_official_test_set_out(run, tags, tmp_path):
     out, _ = run("audiozoo", "train", root, "-o", tmp_path / "a.audiozoo", *words)
     assert "41 clips of 41 classes" in out
     assert "the official test set, 41 clips, is left out" in out
-    assert load_classifier(tmp_path / "a.audiozoo").about["training_clips"] == 41
+    assert load_classifier(tmp_path / "a.audiozoo").about.training_clips == 41
     words = ("--dataset", "freesound2018", "--option", "usage=public")
     out, _ = run("audiozoo", "evaluate", tmp_path / "a.audiozoo", root, *words)
     assert "9 clips: accuracy" in out

@@ -18,6 +18,7 @@ PACKAGE = Path(audiozoo.__file__).parent
 RANKS = {
     "files": -1,  # everything that downloads or saves a file writes through it
     "checks": -1,
+    "bounded": -1,
     "_version": 0,
     "audio": 0,
     "config": 0,

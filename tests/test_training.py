@@ -76,10 +76,10 @@ def test_training_separates_three_sounds(trained, clips):
 
 def test_the_best_epoch_is_restored(trained):
     losses = trained.history["val_loss"]
-    assert trained.about["best_epoch"] == int(np.argmin(losses)) + 1
-    assert trained.about["validation"]["val_loss"] == min(losses)
+    assert trained.about.best_epoch == int(np.argmin(losses)) + 1
+    assert trained.about.validation["val_loss"] == min(losses)
     assert len(losses) == 15
-    assert trained.about["training_clips"] == 12
+    assert trained.about.training_clips == 12
 
 
 def test_the_same_seed_gives_the_same_classifier(clips):
@@ -99,10 +99,10 @@ def test_training_starts_from_weights(trained, clips, tmp_path):
     continued = train("house_cnn", clips, gently, **options)
     before, after = (model.scorer.model.get_layer("logits").get_weights() for model in (trained, continued))
     assert all(np.allclose(one, other, atol=1e-6) for one, other in zip(before, after, strict=True))
-    assert continued.about["weights"] == "start.weights.h5"
+    assert continued.about.weights == "start.weights.h5"
     with pytest.warns(DeprecationWarning, match="weights_file="):
         former = train("house_cnn", clips, gently, **{**options, "weights": options.pop("weights_file")})
-    assert former.about["weights"] == "start.weights.h5"
+    assert former.about.weights == "start.weights.h5"
     with pytest.raises(ValueError, match="unknown weights of house_cnn 'audioset'"):
         train("house_cnn", clips, gently, frontend=FRONTEND, weights="audioset")
 
@@ -121,16 +121,16 @@ def test_patience_stops_early(clips):
 def test_refitting_uses_all_clips_for_the_best_number_of_epochs(clips):
     recipe = Recipe(epochs=4, batch_size=8, validation=0.3, refit=True)
     classifier = train("feature_mlp", clips, recipe)
-    assert classifier.about["training_clips"] == 18
+    assert classifier.about.training_clips == 18
     assert len(classifier.history["val_loss"]) == 4
-    assert len(classifier.history["refit_loss"]) == classifier.about["best_epoch"]
-    assert classifier.about["validation"]["val_loss"] == min(classifier.history["val_loss"])
+    assert len(classifier.history["refit_loss"]) == classifier.about.best_epoch
+    assert classifier.about.validation["val_loss"] == min(classifier.history["val_loss"])
 
 
 def test_without_validation_the_last_epoch_is_kept(clips):
     classifier = train("feature_mlp", clips, Recipe(epochs=2, validation=0))
-    assert classifier.about["validation"] is None
-    assert classifier.about["best_epoch"] == 2
+    assert classifier.about.validation is None
+    assert classifier.about.best_epoch == 2
     assert "val_loss" not in classifier.history
 
 
@@ -144,7 +144,7 @@ def test_training_uses_auxiliary_outputs_and_prediction_the_first_output(clips):
     assert len(model.outputs) == 3
     assert len(before.outputs) == 2
     assert classifier.predict(tone(250, 0.5, 8_000), sample_rate=8_000).scores.shape == (3,)
-    assert classifier.about["options"] == {"auxiliary": True, "sub_band_size": 10}
+    assert classifier.about.options == {"auxiliary": True, "sub_band_size": 10}
 
 
 def test_a_sigmoid_trains_with_binary_crossentropy_and_logits_raise(clips):
@@ -326,8 +326,8 @@ def test_unreadable_clips_raise_or_are_recorded(clips, tmp_path):
     with pytest.raises(ValueError, match=r"empty\.wav"):
         train("feature_mlp", spoilt, Recipe(epochs=1))
     classifier = train("feature_mlp", spoilt, Recipe(epochs=1, validation=0), strict=False)
-    assert "empty.wav" in classifier.about["failures"][0]
-    assert classifier.about["training_clips"] == 18
+    assert "empty.wav" in classifier.about.failures[0]
+    assert classifier.about.training_clips == 18
     only = [clip for clip in clips if clip.label != "low"] + spoilt[-1:]
     with pytest.raises(ValueError, match=r"no clips of low(.|\n)*empty\.wav"):
         train("feature_mlp", only, Recipe(epochs=1), strict=False)
@@ -350,7 +350,7 @@ def test_invalid_training_data_raise(clips):
 def test_a_class_with_one_clip_is_for_training_only(clips):
     single = [clip for clip in clips if clip.label != "low"] + [clip for clip in clips if clip.label == "low"][:1]
     classifier = train("feature_mlp", single, Recipe(epochs=1, validation=0.3))
-    assert classifier.about["training_clips"] == 4 + 4 + 1
+    assert classifier.about.training_clips == 4 + 4 + 1
 
 
 def test_a_loss_that_is_not_finite_raises(clips):

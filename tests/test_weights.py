@@ -245,7 +245,7 @@ def test_a_classifier_of_published_weights(published, tmp_path):
 
 def test_a_classifier_of_a_copy_of_the_published_file(published):
     classifier = audiozoo.pretrained_classifier("yamnet", weights="audioset", weights_file=published)
-    assert classifier.about["weights"] == "audioset"
+    assert classifier.about.weights == "audioset"
     with pytest.warns(DeprecationWarning, match="weights_file="):
         former = audiozoo.pretrained_classifier("yamnet", weights=published)
     pairs = zip(classifier.scorer.model.get_weights(), former.scorer.model.get_weights(), strict=True)
@@ -258,7 +258,7 @@ def test_a_model_with_published_weights_is_loaded_by_name(cache, put, published,
     put(published)
     monkeypatch.chdir(cache)
     classifier = audiozoo.load_classifier("yamnet")
-    assert (len(classifier.labels), classifier.about["licence"]) == (521, "Apache-2.0")
+    assert (len(classifier.labels), classifier.about.licence) == (521, "Apache-2.0")
 
 
 def test_a_model_without_published_weights_is_no_classifier():

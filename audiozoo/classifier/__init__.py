@@ -1,15 +1,10 @@
-"""Everything between a sound and an answer."""
+"""Trained classifiers: prediction, saving and loading."""
 
-from audiozoo.classifier.classifier import (
-    Classifier,
-    Failure,
-    Prediction,
-    WindowScore,
-    load_classifier,
-    predict_files,
-    pretrained_classifier,
-    versions,
-)
+from audiozoo.classifier.card import versions
+from audiozoo.classifier.classifier import Classifier
+from audiozoo.classifier.facts import TrainingFacts
+from audiozoo.classifier.prediction import Failure, Prediction, WindowScore, predict_files
+from audiozoo.classifier.saved import load_classifier, pretrained_classifier
 from audiozoo.classifier.scorers import KerasScorer, Scorer
 
 __all__ = [
@@ -18,6 +13,7 @@ __all__ = [
     "KerasScorer",
     "Prediction",
     "Scorer",
+    "TrainingFacts",
     "WindowScore",
     "load_classifier",
     "predict_files",

@@ -1,4 +1,4 @@
-"""What turns standardised windows into probabilities: the interface, and its Keras form."""
+"""Models behind a classifier: the interface, and its implementation for Keras."""
 
 from __future__ import annotations
 
@@ -10,52 +10,84 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 
 from audiozoo.checks import refuse_unknown
-from audiozoo.layers import keras
+from audiozoo.classifier.kerasfile import MOST_MODEL_BYTES, check_keras_file
+from audiozoo.layers import Activation, keras
 
 BATCH = 32
-"""Windows that are scored at a time."""
+"""Number of windows that are scored at a time."""
 
 
 class Scorer(Protocol):
-    """What turns standardised windows ``(windows, *shape)`` into probabilities; a Keras model, or another kind of model."""
+    """A model that turns standardised windows ``(windows, *shape)`` into probabilities."""
 
     kind: ClassVar[str]
+    """Name of the kind of model on a saved card."""
+
+    files: ClassVar[dict[str, int]]
+    """Names of the files that `to_files` returns, and the largest size (bytes) of each that is read."""
+
+    @property
+    def activation(self) -> Activation:
+        """Last step of the model; `None` if it is neither a softmax nor a sigmoid, or not known."""
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights, trainable or not."""
 
     def scores(self, windows: np.ndarray) -> np.ndarray:
         """Return probabilities ``(windows, classes)``."""
 
     def embed(self, windows: np.ndarray) -> np.ndarray:
-        """Return vectors ``(windows, width)``."""
+        """Return embeddings ``(windows, width)``."""
 
     def check(self, shape: tuple[int, ...], classes: int) -> None:
-        """Refuse windows or a number of classes that the model is not made for, with a ValueError."""
+        """Raise a ValueError unless the model takes windows of this shape and knows so many classes."""
 
     def to_files(self) -> dict[str, bytes]:
-        """Return what is saved, by file name."""
+        """Return the contents of the files to save, by their names."""
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        """Rebuild the scorer from what was saved."""
+        """Rebuild the scorer from the contents of its files, which may come from anywhere."""
 
 
 class KerasScorer:
-    """A Keras model as a `Scorer`; of several outputs the first answers.
+    """A Keras model as a `Scorer`. If the model has several outputs, the first gives the probabilities.
 
     Args:
-        model: Takes ``(batch, *shape)``.
+        model: Keras model that takes ``(batch, *shape)``.
     """
 
     kind: ClassVar[str] = "keras"
+    files: ClassVar[dict[str, int]] = {"model.keras": MOST_MODEL_BYTES}
 
     def __init__(self, model: Any) -> None:
         self.model = model
         self._parts: dict[str, Any] = {}
 
+    @property
+    def activation(self) -> Activation:
+        """Last step of the model; `None` if its last layer is neither a softmax nor a sigmoid."""
+        last = self.model
+        while isinstance(last, keras.Model):
+            last = last.outputs[0]._keras_history.operation
+        if isinstance(last, keras.layers.Softmax):
+            return "softmax"
+        function = getattr(last, "activation", None)
+        if function is keras.activations.softmax:
+            return "softmax"
+        return "sigmoid" if function is keras.activations.sigmoid else None
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights, trainable or not."""
+        return int(self.model.count_params())
+
     def check(self, shape: tuple[int, ...], classes: int) -> None:
-        """Refuse windows or a number of classes that the model is not made for.
+        """Raise an error unless the model takes windows of this shape and has an output for each class.
 
         Raises:
-            ValueError: With both shapes, or both numbers.
+            ValueError: The shapes or the numbers differ; the message has both.
         """
         expected, outputs = tuple(self.model.inputs[0].shape[1:]), self.model.outputs[0].shape[-1]
         agree = len(expected) == len(shape) and all(size in (None, given) for size, given in zip(expected, shape, strict=True))
@@ -80,7 +112,7 @@ class KerasScorer:
         """Return the output of a layer by its name, ``(windows, ...)``.
 
         Raises:
-            ValueError: The model has no such layer; the nearest is proposed.
+            ValueError: The model has no such layer; the message proposes the nearest name.
         """
         if layer not in self._parts:
             refuse_unknown("layer", [layer], [one.name for one in self.model.layers])
@@ -89,7 +121,7 @@ class KerasScorer:
 
     @staticmethod
     def _predict(model: Any, batch: np.ndarray) -> np.ndarray:
-        # A new batch size means a new trace of the graph, so sizes are powers of two, padded: six traces at most.
+        # The graph is traced anew for each batch size, so batches are padded to powers of two: six traces at most.
         count = len(batch)
         if missing := (1 << (count - 1).bit_length()) - count:
             batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)])
@@ -98,31 +130,37 @@ class KerasScorer:
         return np.asarray(first)[:count]
 
     def to_files(self) -> dict[str, bytes]:
-        """Return the model in Keras' own format."""
+        """Return the model in Keras's own format."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.keras"
-            # A model of the same layers that was never compiled: the optimizer's state would triple the file.
+            # The optimizer's state would triple the file, so a model of the same layers is saved that was never compiled.
             outputs = self.model.outputs if len(self.model.outputs) > 1 else self.model.outputs[0]
             keras.Model(self.model.inputs[0], outputs, name=self.model.name).save(path)
             return {"model.keras": path.read_bytes()}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        """Load the model, in Keras' safe mode."""
-        # Keras finds our own layers once the module that registers them is there.
+        """Load the model in Keras's safe mode, which runs no code from the file.
+
+        Raises:
+            ValueError: The file is not a Keras model, or asks for more memory than it can be worth.
+        """
+        # Keras finds our own layers once the module that registers them is imported.
         import audiozoo.keras_layers  # noqa: F401
 
+        content = files["model.keras"]
+        check_keras_file(content)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.keras"
-            path.write_bytes(files["model.keras"])
+            path.write_bytes(content)
             return cls(keras.saving.load_model(path, compile=False, safe_mode=True))
 
 
 def batched(windows: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the windows a batch at a time."""
+    """Yield the windows in batches."""
     for start in range(0, len(windows), BATCH):
         yield windows[start : start + BATCH]
 
 
 SCORERS: dict[str, type[Scorer]] = {KerasScorer.kind: KerasScorer}
-"""The kinds of scorer that a saved classifier can hold."""
+"""The kinds of model that a saved classifier can hold."""

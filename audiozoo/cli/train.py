@@ -79,7 +79,7 @@ def run(
         )
     classifier.save(output)
     out.print(_summary(classifier, output), soft_wrap=True)
-    report_failures(classifier.about["failures"], used=classifier.about["training_clips"])
+    report_failures(classifier.about.failures, used=classifier.about.training_clips or 0)
 
 
 def _describe(data: Dataset) -> None:
@@ -90,10 +90,10 @@ def _describe(data: Dataset) -> None:
 
 
 def _summary(classifier: Classifier, output: Path) -> str:
-    validation = classifier.about["validation"]
+    about, validation = classifier.about, classifier.about.validation
     judged = "no recordings to spare for validation"
     if validation:
         judged = f"{100 * validation['val_accuracy']:.1f} % on held-out recordings"
-        if classifier.about["recipe"]["refit"]:
+        if (about.recipe or {}).get("refit"):
             judged += " before it was trained again with them"
-    return f"saved {output} ({classifier.about['model']}, {classifier.about['parameters']:,} parameters, {judged})"
+    return f"saved {output} ({about.model}, {about.parameters:,} parameters, {judged})"

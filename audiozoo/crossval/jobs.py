@@ -174,7 +174,7 @@ def run_fold(job: FoldJob, *, bank: FeatureBank | None = None, progress: Progres
         "metric": job.metric,
         "labels": list(job.labels),
         "test_clips": len(job.test),
-        **classifier.about,
+        **classifier.about.to_dict(),
         "frontend": job.frontend.to_config(),
         "seed": job.recipe.seed,
         **measures(scores, targets),

@@ -76,7 +76,7 @@ class MFCC(Framed):
     duration: float = 5.0
     channels: int = 1
     layout: audio.Layout = "left_right"
-    pad: audio.Pad = "zero"
+    pad: audio.PadMode = "zero"
     hop: float | None = None
     last: audio.Last = "align"
     prepare: tuple[CleaningStep, ...] = ()
@@ -195,7 +195,7 @@ class GFCC(Framed):
     duration: float = 5.0
     channels: int = 1
     layout: audio.Layout = "left_right"
-    pad: audio.Pad = "zero"
+    pad: audio.PadMode = "zero"
     hop: float | None = None
     last: audio.Last = "align"
     prepare: tuple[CleaningStep, ...] = ()

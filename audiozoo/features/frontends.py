@@ -229,7 +229,7 @@ class Waveform(Frontend):
     duration: float = 5.0
     channels: int = 1
     layout: audio.Layout = "left_right"
-    pad: audio.Pad = "zero"
+    pad: audio.PadMode = "zero"
     hop: float | None = None
     last: audio.Last = "align"
     prepare: tuple[CleaningStep, ...] = ()

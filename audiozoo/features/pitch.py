@@ -55,7 +55,7 @@ class CQT(Framed):
     duration: float = 5.0
     channels: int = 1
     layout: audio.Layout = "left_right"
-    pad: audio.Pad = "zero"
+    pad: audio.PadMode = "zero"
     hop: float | None = None
     last: audio.Last = "align"
     prepare: tuple[CleaningStep, ...] = ()
@@ -190,7 +190,7 @@ class Chroma(Framed):
     duration: float = 5.0
     channels: int = 1
     layout: audio.Layout = "left_right"
-    pad: audio.Pad = "zero"
+    pad: audio.PadMode = "zero"
     hop: float | None = None
     last: audio.Last = "align"
     prepare: tuple[CleaningStep, ...] = ()

@@ -57,7 +57,7 @@ class Spectrogram(Framed):
     duration: float = 5.0
     channels: int = 1
     layout: audio.Layout = "left_right"
-    pad: audio.Pad = "zero"
+    pad: audio.PadMode = "zero"
     hop: float | None = None
     last: audio.Last = "align"
     prepare: tuple[CleaningStep, ...] = ()
@@ -231,7 +231,7 @@ class LogMel(Framed):
     duration: float = 5.0
     channels: int = 1
     layout: audio.Layout = "left_right"
-    pad: audio.Pad = "zero"
+    pad: audio.PadMode = "zero"
     hop: float | None = None
     last: audio.Last = "align"
     prepare: tuple[CleaningStep, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from audiozoo import metrics
 from audiozoo.augment import ByClass
 from audiozoo.checks import refuse_unknown
-from audiozoo.classifier import Classifier, KerasScorer
+from audiozoo.classifier import Classifier, KerasScorer, TrainingFacts
 from audiozoo.datasets import Clip, hold_out, recordings_by_label
 from audiozoo.features import FeatureCache, Frontend, Scaler, extract
 from audiozoo.layers import keras
@@ -54,7 +54,7 @@ def train(
             published one, the last layer starts from random weights. Published weights expect features that are not
             standardised, so the recipes of their models have ``standardize=None``.
         weights_file: Path of a file of initial weights, as for `build`.
-        strict: Raise if a clip cannot be read; otherwise it is left out and named in ``classifier.about["failures"]``.
+        strict: Raise if a clip cannot be read; otherwise it is left out and named in ``classifier.about.failures``.
         workers: Number of threads that prepare augmented batches ahead; 0 prepares them in the training thread. The number
             changes the time of the training only, not its result.
         cache: Cache that keeps computed features between runs; `None` for no cache.
@@ -90,7 +90,7 @@ def train(
         options=options,
         progress=progress,
     )
-    classifier.about["failures"] = list(features.failures.values())
+    classifier.about = replace(classifier.about, failures=tuple(features.failures.values()))
     return classifier
 
 
@@ -188,9 +188,9 @@ class _Run:
         if not self.recipe.refit:
             return chosen
         # The refit has no validation clips, so it must know beforehand how many epochs to train.
-        refitted = self._fit_once(examples, None, chosen.about["best_epoch"], "refitting")
+        refitted = self._fit_once(examples, None, chosen.about.best_epoch or epochs, "refitting")
         refitted.history = {**chosen.history, **{f"refit_{key}": value for key, value in refitted.history.items()}}
-        refitted.about["validation"] = chosen.about["validation"]
+        refitted.about = replace(refitted.about, validation=chosen.about.validation)
         return refitted
 
     def _held_out(self, examples: Examples) -> np.ndarray:
@@ -248,17 +248,17 @@ class _Run:
         )
         return model
 
-    def _about(self, clips: int, watch: _Watch) -> dict[str, Any]:
-        return {
-            "model": self.spec.name,
-            "weights": self.weights if self.weights_file is None else Path(self.weights_file).name,
-            "options": self.options,
-            "parameters": watch.model.count_params(),
-            "recipe": self.recipe.to_config(),
-            "training_clips": clips,
-            "best_epoch": watch.best_epoch,
-            "validation": watch.best,
-        }
+    def _about(self, clips: int, watch: _Watch) -> TrainingFacts:
+        return TrainingFacts(
+            model=self.spec.name,
+            weights=self.weights if self.weights_file is None else Path(self.weights_file).name,
+            options=self.options,
+            parameters=watch.model.count_params(),
+            recipe=self.recipe.to_config(),
+            training_clips=clips,
+            best_epoch=watch.best_epoch,
+            validation=watch.best,
+        )
 
 
 class _Watch:

@@ -1,0 +1,274 @@
+"""Reading of ZIP, JSON, NumPy and HDF5 files that may lie about their sizes.
+
+A file of a few kilobytes can declare terabytes. Every function here compares what is declared with the bytes that are there,
+before it allocates anything. `most_from` is the one rule for how much a file may become in memory.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import struct
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import h5py
+
+MIB = 2**20
+
+_ALLOWANCE, _EXPANSION = 16 * MIB, 8
+_PIECE = 2**16
+_LONGEST_DIRECTORY = MIB
+_LONGEST_HEADER = 1_000  # characters; NumPy writes 118, and parses nested brackets in seconds
+_MOST_JSON_VALUES = 10**6
+_MOST_HDF5_ITEMS = 10_000
+_DEEPEST_HDF5 = 64
+
+
+def most_from(size: int) -> int:
+    """Return how many bytes of memory a file of `size` bytes may become.
+
+    Weights hardly shrink when they are compressed, so a file that grows more than this is a decompression bomb.
+    """
+    return _ALLOWANCE + _EXPANSION * size
+
+
+class BoundedZip:
+    """A ZIP archive whose directory was checked before anything was read from it.
+
+    Args:
+        file: Open binary file with the archive.
+        limits: Largest decompressed size (bytes) of each member that the archive may have; with `None`, the archive may have
+            members of any name, and only `most_from` limits them.
+
+    Raises:
+        ValueError: The file is no ZIP archive, is cut short, or its directory breaks a limit.
+    """
+
+    def __init__(self, file: BinaryIO, limits: Mapping[str, int] | None = None) -> None:
+        size = file.seek(0, io.SEEK_END)
+        _check_end(file, size)
+        try:
+            self._archive = zipfile.ZipFile(file)
+        except (zipfile.BadZipFile, OSError, NotImplementedError, struct.error) as error:
+            raise ValueError(f"it is no whole ZIP archive ({error})") from error
+        self._members = {info.filename: info for info in self._archive.infolist()}
+        if len(self._members) != len(self._archive.infolist()):
+            raise ValueError("two members of the archive have the same name")
+        for info in self._members.values():
+            self._check(info, limits)
+        if (total := sum(info.file_size for info in self._members.values())) > most_from(size):
+            raise ValueError(f"its members declare {total:,} bytes, an archive of {size:,} may hold {most_from(size):,}")
+
+    @staticmethod
+    def _check(info: zipfile.ZipInfo, limits: Mapping[str, int] | None) -> None:
+        name = info.filename
+        if limits is not None and name not in limits:
+            raise ValueError(f"{name!r} is no member that it may have; those are {', '.join(limits)}")
+        if limits is not None and info.file_size > limits[name]:
+            raise ValueError(f"{name} declares {info.file_size:,} bytes, at most {limits[name]:,} are allowed")
+        # The other methods of compression cannot be decompressed piece by piece.
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 0x1:
+            raise ValueError(f"{name} must be stored or deflated, without a password")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._archive.close()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def read(self, name: str) -> bytes:
+        """Return a member's content, whose checksum is checked.
+
+        Raises:
+            ValueError: There is no such member, or it is damaged.
+        """
+        if name not in self._members:
+            raise ValueError(f"{name} is not in it")
+        pieces = []
+        try:
+            with self._archive.open(self._members[name]) as member:
+                # Without a size, `read` decompresses up to 2 GiB at once, whatever size the member declares.
+                while piece := member.read(_PIECE):
+                    pieces.append(piece)
+        except Exception as error:  # zipfile and zlib raise a dozen kinds of errors for damaged members
+            raise ValueError(f"{name} is damaged ({error})") from error
+        return b"".join(pieces)
+
+
+def _check_end(file: BinaryIO, size: int) -> None:
+    """Check the length of a ZIP archive's directory, of which `zipfile` makes an object for each entry.
+
+    The archive must end in the plain record that `zipfile` writes: no comment after it, no 64-bit record (for archives of more
+    than 4 GiB) before it. Otherwise there would be several places from which a reader may take the directory.
+    """
+    file.seek(max(size - 42, 0))
+    tail = file.read(42)
+    if tail[-22:-18] != b"PK\x05\x06" or tail[-2:] != b"\0\0":
+        raise ValueError("it is no ZIP archive, or was cut short: save or copy it again")
+    if tail[-42:-38] == b"PK\x06\x07":
+        raise ValueError("archives of more than 4 GiB are not read")
+    if (length := int.from_bytes(tail[-10:-6], "little")) > _LONGEST_DIRECTORY:
+        raise ValueError(f"the archive's directory declares {length:,} bytes, at most {_LONGEST_DIRECTORY:,} are allowed")
+
+
+def parse_json(content: bytes, *, most: int, depth: int) -> Any:
+    """Parse JSON whose size, nesting and number of values are limited.
+
+    Args:
+        content: UTF-8 text.
+        most: Largest size of the text (bytes).
+        depth: Deepest nesting of lists and objects.
+
+    Returns:
+        The parsed value. NaN and infinity, which Python writes, are accepted.
+
+    Raises:
+        ValueError: The text is no JSON, has an object with two equal keys, or breaks a limit.
+    """
+    if len(content) > most:
+        raise ValueError(f"the JSON has {len(content):,} bytes, at most {most:,} are allowed")
+    # A list of two bytes becomes an object of 56, so the text's size alone does not limit the memory.
+    if sum(map(content.count, (b",", b"[", b"{"))) > _MOST_JSON_VALUES:
+        raise ValueError(f"the JSON has more than {_MOST_JSON_VALUES:,} values")
+    try:
+        parsed = json.loads(content, object_pairs_hook=_distinct)
+    except RecursionError as error:
+        raise ValueError(f"the JSON is nested deeper than {depth} levels") from error
+    _check_depth(parsed, depth)
+    return parsed
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError(f"the JSON has an object with two equal keys among {', '.join(value)[:200]}")
+    return value
+
+
+def _check_depth(value: Any, depth: int) -> None:
+    level = [value]
+    for _ in range(depth + 1):
+        level = [item for parent in level for item in _items(parent)]
+        if not level:
+            return
+    raise ValueError(f"the JSON is nested deeper than {depth} levels")
+
+
+def _items(value: Any) -> Any:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def read_npz(source: str | os.PathLike[str] | bytes, limits: Mapping[str, int] | None = None) -> dict[str, np.ndarray]:
+    """Read the arrays of numbers in a NumPy archive.
+
+    Args:
+        source: Path of the file, or its content.
+        limits: Largest size (bytes) of each array that may be there, header included; `None` allows any names.
+
+    Raises:
+        OSError: The file cannot be opened.
+        ValueError: The file is no NumPy archive of numbers, is damaged, or declares more than it holds.
+    """
+    members = None if limits is None else {f"{name}.npy": most for name, most in limits.items()}
+    with _opened(source) as file, BoundedZip(file, members) as archive:
+        return {name.removesuffix(".npy"): _array(name, archive.read(name)) for name in archive}
+
+
+def _opened(source: str | os.PathLike[str] | bytes) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")
+
+
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def _array(name: str, content: bytes) -> np.ndarray:
+    stream = io.BytesIO(content)
+    try:
+        shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream, max_header_size=_LONGEST_HEADER)
+    except Exception as error:  # the header is a Python expression, whose parser has errors of many kinds
+        raise ValueError(f"{name} is no array that NumPy wrote ({error})") from error
+    if dtype.kind not in "biuf":
+        raise ValueError(f"{name} must hold numbers, it holds {dtype}")
+    declared, held = math.prod(shape) * dtype.itemsize, len(content) - stream.tell()
+    if declared != held or min(shape, default=0) < 0:
+        raise ValueError(f"{name} declares the shape {shape} of {dtype}, {declared:,} bytes, and holds {held:,}")
+    stream.seek(0)
+    return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+
+
+def hdf5_datasets(file: h5py.File, size: int) -> dict[str, h5py.Dataset]:
+    """Return the datasets of an HDF5 file by their paths, once they are known to hold numbers of believable sizes.
+
+    Args:
+        file: Open file.
+        size: Its size (bytes).
+
+    Raises:
+        ValueError: The file has links to other files or places, groups without end, datasets of other things than numbers, or
+            datasets larger than `most_from` allows.
+    """
+    found: dict[str, h5py.Dataset] = {}
+    total = 0
+    for path, dataset in _walk(file, ""):
+        found[path] = dataset
+        _check_dataset(path, dataset, size)
+        total += dataset.size * dataset.dtype.itemsize
+        if total > most_from(size):
+            raise ValueError(f"its datasets declare more than {most_from(size):,} bytes in a file of {size:,}")
+    return found
+
+
+def _walk(group: h5py.Group, path: str) -> Iterator[tuple[str, h5py.Dataset]]:
+    import h5py
+
+    # A group may contain itself, so neither the depth nor the number of items is limited by the file's size.
+    pending = [(path, group, 0)]
+    seen = 0
+    while pending:
+        path, parent, depth = pending.pop()
+        for name in parent:
+            seen += 1
+            if seen > _MOST_HDF5_ITEMS or depth > _DEEPEST_HDF5:
+                raise ValueError(f"it has more than {_MOST_HDF5_ITEMS:,} items, or groups deeper than {_DEEPEST_HDF5}")
+            if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"{path}{name} is a link to another place, which is not followed")
+            item = parent[name]
+            if isinstance(item, h5py.Group):
+                pending.append((f"{path}{name}/", item, depth + 1))
+            elif isinstance(item, h5py.Dataset):
+                yield path + name, item
+
+
+def _check_dataset(path: str, dataset: h5py.Dataset, size: int) -> None:
+    if dataset.dtype.kind not in "biuf" or dataset.shape is None:
+        raise ValueError(f"{path} must hold numbers, it holds {dataset.dtype}")
+    if dataset.external or dataset.is_virtual:
+        raise ValueError(f"{path} takes its values from another file")
+    # One chunk is read whole, and may be declared larger than the dataset.
+    largest = max(math.prod(shape) for shape in (dataset.shape, dataset.chunks or ()))
+    if largest * dataset.dtype.itemsize > most_from(size):
+        raise ValueError(f"{path} declares the shape {dataset.shape} of {dataset.dtype} in a file of {size:,} bytes")
+
+
+def read_hdf5(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Read the arrays of numbers in an HDF5 file, by their paths in it.
+
+    Raises:
+        OSError: The file cannot be opened, or is no HDF5 file.
+        ValueError: The file declares more than it holds, see `hdf5_datasets`.
+    """
+    import h5py
+
+    with h5py.File(path) as file:
+        return {name: dataset[()] for name, dataset in hdf5_datasets(file, Path(path).stat().st_size).items()}

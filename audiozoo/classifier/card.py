@@ -1,0 +1,208 @@
+"""The card of a saved classifier: everything but the scaler and the model, as JSON whose values are checked when it is read."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from audiozoo._version import __version__
+from audiozoo.bounded import MIB, parse_json
+from audiozoo.checks import require_choice, require_number, require_whole
+from audiozoo.classifier.facts import TrainingFacts
+from audiozoo.features import Frontend
+from audiozoo.layers import Activation, keras
+
+if TYPE_CHECKING:
+    from audiozoo.classifier.classifier import Classifier
+
+SCHEMA = 3
+"""Version of the saved form; older ones load.
+
+1 named the class of a value "kind" instead of "class". 1 and 2 had no "activation" and no "parameters", which the model tells.
+"""
+
+MOST_CARD_BYTES = 32 * MIB
+"""Largest card: one with a `NoiseClip` of the longest kind, in base64, has 22 MiB."""
+
+_DEEPEST = 64
+_MOST_LABELS, _LONGEST_LABEL = 10_000, 1_000
+_MOST_INPUTS = 2**26
+
+# What a frontend in a file may ask for. The combinations of these limits keep the tables that frontends make (windows,
+# filterbanks) and their results below a gigabyte; the frontends themselves allow more to whoever writes their arguments.
+_LIMITS: dict[str, tuple[float, float]] = {
+    "sample_rate": (50, 1e7),  # Hz
+    "duration": (1e-6, 3_600),  # seconds
+    "hop": (1e-6, 3_600),  # seconds
+    "channels": (1, 64),
+    "n_fft": (1, 2**16),
+    "win_length": (1, 2**16),
+    "hop_length": (1, 2**24),
+    "frames": (1, 2**20),
+    **dict.fromkeys(("n_mels", "n_mfcc", "n_gfcc", "n_bands", "n_bins", "n_chroma", "bins_per_octave"), (1, 2**12)),
+}
+_LARGEST = 1e12  # any other number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What the card of a saved classifier says; the fields are those of `Classifier`.
+
+    Args:
+        scorer: Kind of the model, a key of `SCORERS`.
+        parameters: Number of the model's weights, which the model must have; `None` if the card does not say.
+    """
+
+    scorer: str
+    frontend: Frontend
+    labels: tuple[str, ...]
+    pooling: str
+    temperature: float
+    activation: Activation
+    history: dict[str, list[float]]
+    about: TrainingFacts
+    parameters: int | None
+
+    @classmethod
+    def parse(cls, content: bytes) -> Self:
+        """Read a card of any schema.
+
+        Raises:
+            ValueError: The content is no card, is of a newer schema, or a value breaks its rule or limit.
+        """
+        card = parse_json(content, most=MOST_CARD_BYTES, depth=_DEEPEST)
+        if not isinstance(card, dict):
+            raise ValueError(f"card.json must be an object, it is a {type(card).__name__}")
+        schema = _required(card, "schema")
+        require_whole(schema=schema)
+        if schema > SCHEMA:
+            raise ValueError(f"saved in schema {schema}, and this version reads up to {SCHEMA}: upgrade audiozoo")
+        about = TrainingFacts.from_dict(_mapping(card, "about"))
+        parameters = card.get("parameters", about.parameters)
+        if parameters is not None:
+            require_whole(parameters=parameters)
+        temperature = _required(card, "temperature")
+        require_number("temperature", temperature, 0)
+        require_choice("activation", card.get("activation"), ("softmax", "sigmoid", None))
+        return cls(
+            scorer=str(_required(card, "scorer")),
+            frontend=_frontend(_mapping(card, "frontend"), schema),
+            labels=_labels(_required(card, "labels")),
+            pooling=str(_required(card, "pooling")),
+            temperature=temperature,
+            activation=card.get("activation"),
+            history=_history(_mapping(card, "history")),
+            about=about,
+            parameters=parameters,
+        )
+
+
+def card_of(classifier: Classifier) -> bytes:
+    """Return the card of a classifier as JSON, which `Card.parse` accepts.
+
+    Raises:
+        ValueError: A value has no place in JSON, or is beyond the limits of what is loaded.
+    """
+    card = {
+        "schema": SCHEMA,
+        "scorer": classifier.scorer.kind,
+        "frontend": classifier.frontend.to_config(),
+        "labels": list(classifier.labels),
+        "pooling": classifier.pooling,
+        "temperature": classifier.temperature,
+        "activation": classifier.activation,
+        "parameters": classifier.scorer.parameters,
+        "history": classifier.history,
+        "about": classifier.about.to_dict(),
+        "versions": versions(),
+    }
+    try:
+        content = json.dumps(card, indent=1).encode()
+    except TypeError as error:
+        raise ValueError(f"history and about must hold JSON data only: {error}") from error
+    # An error now is better than a file that cannot be loaded later.
+    Card.parse(content)
+    return content
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that made a result: of this package, Python, NumPy, Keras and its backend."""
+    return {
+        "audiozoo": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+    }
+
+
+def _required(card: Mapping[str, Any], name: str) -> Any:
+    if name not in card:
+        raise ValueError(f"card.json has no {name!r}")
+    return card[name]
+
+
+def _mapping(card: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = _required(card, name)
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} must be an object, it is {_short(value)}")
+    return value
+
+
+def _labels(labels: Any) -> tuple[str, ...]:
+    if not isinstance(labels, list) or not 1 <= len(labels) <= _MOST_LABELS:
+        raise ValueError(f"labels must be a list of 1 to {_MOST_LABELS:,} names, got {_short(labels)}")
+    for label in labels:
+        if not isinstance(label, str) or not 1 <= len(label) <= _LONGEST_LABEL:
+            raise ValueError(f"a label must be a text of 1 to {_LONGEST_LABEL:,} characters, got {_short(label)}")
+    return tuple(labels)
+
+
+def _history(history: Mapping[str, Any]) -> dict[str, list[float]]:
+    for name, values in history.items():
+        if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
+            raise ValueError(f"the history of {_short(name)} must be a list of numbers, got {_short(values)}")
+    return dict(history)
+
+
+def _frontend(config: dict[str, Any], schema: int) -> Frontend:
+    config = _renamed(config) if schema == 1 else config
+    _check_limits("frontend", config)
+    frontend = Frontend.from_config(config)
+    if not isinstance(frontend, Frontend):
+        raise ValueError(f"the frontend is a {type(frontend).__name__}")
+    if not 1 <= math.prod(frontend.shape) <= _MOST_INPUTS:
+        raise ValueError(f"the frontend gives {frontend.shape} for a window, at most {_MOST_INPUTS:,} numbers are allowed")
+    return frontend
+
+
+def _check_limits(name: str, value: Any) -> None:
+    """Check each number in a frontend's configuration before a class makes tables of that size."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_limits(key, item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_limits(name, item)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        require_number(name, value, *_LIMITS.get(name, (-_LARGEST, _LARGEST)))
+
+
+def _renamed(config: Any) -> Any:
+    """Give a value of schema 1 the names of schema 2."""
+    if isinstance(config, list):
+        return [_renamed(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    return {"class" if name == "kind" else name: _renamed(value) for name, value in config.items()}
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."

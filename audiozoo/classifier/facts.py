@@ -1,0 +1,75 @@
+"""What a classifier records about its training."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFacts:
+    """Where a classifier comes from. All values are JSON data; a fact that is not known has its default.
+
+    Args:
+        model: Name of the model in the registry.
+        weights: Name of the published weights, or of the file, that training started from.
+        licence: Licence of published weights, such as "Apache-2.0".
+        options: Options of the model's builder.
+        parameters: Number of weights of the model, trainable or not.
+        recipe: Recipe of the training, as `audiozoo.Recipe.to_config` returns it.
+        training_clips: Number of clips that the weights were trained on.
+        best_epoch: Epoch whose weights were kept, counted from 1.
+        validation: Scores of that epoch on the held-out recordings, by their names.
+        failures: Messages about clips that could not be read.
+        notes: Further facts of your own.
+    """
+
+    model: str | None = None
+    weights: str | None = None
+    licence: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    parameters: int | None = None
+    recipe: Mapping[str, Any] | None = None
+    training_clips: int | None = None
+    best_epoch: int | None = None
+    validation: Mapping[str, float] | None = None
+    failures: tuple[str, ...] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the known facts as JSON data."""
+        facts = asdict(self)
+        known = {one.name: facts[one.name] for one in fields(self) if facts[one.name] not in (None, (), {})}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in known.items()}
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> Self:
+        """Build the value that `to_dict` described; what is no field becomes a note.
+
+        Raises:
+            ValueError: A fact is not of its type.
+        """
+        names = {one.name for one in fields(cls)}
+        # Until schema 3 the facts were a free dictionary, in which users kept facts of their own beside these.
+        own = {name: value for name, value in facts.items() if name not in names}
+        known = {name: value for name, value in facts.items() if name in names and value is not None}
+        for name, value in known.items():
+            if isinstance(value, bool) or not isinstance(value, _TYPES.get(name, str)):
+                raise ValueError(f"the fact {name!r} must not be {str(value)[:100]}")
+        known["failures"] = tuple(map(str, known.get("failures", ())))
+        return cls(**{**known, "notes": {**known.get("notes", {}), **own}})
+
+    def __getitem__(self, name: str) -> Any:
+        warnings.warn(
+            f"about[{name!r}] is deprecated, the facts are attributes now: use about.{name}", DeprecationWarning, stacklevel=2
+        )
+        return getattr(self, name) if hasattr(self, name) else self.notes[name]
+
+
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys(("parameters", "training_clips", "best_epoch"), int),
+    **dict.fromkeys(("options", "recipe", "validation", "notes"), Mapping),
+    "failures": (list, tuple),
+}

@@ -1,0 +1,125 @@
+"""Loading of classifiers: from the one file that `Classifier.save` writes, and from published weights."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from audiozoo.bounded import MIB, BoundedZip, read_npz
+from audiozoo.checks import unknown_name
+from audiozoo.classifier.card import MOST_CARD_BYTES, Card
+from audiozoo.classifier.classifier import Classifier
+from audiozoo.classifier.facts import TrainingFacts
+from audiozoo.classifier.scorers import SCORERS
+from audiozoo.features import Scaler
+from audiozoo.registry import build, list_models, model_info, split_weights
+
+_MOST_SCALER_BYTES = 64 * MIB
+
+# Trouble of the machine, such as a full disk, says nothing about the file.
+_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO}
+
+
+def load_classifier(path: str | os.PathLike[str]) -> Classifier:
+    """Load a classifier that `Classifier.save` wrote.
+
+    The file may come from anywhere: sizes and values in it are checked before memory is taken for them, and no code in it runs.
+
+    Args:
+        path: The file; or a name from ``list_models(pretrained=True)``, as for `pretrained_classifier`, if there is no file of
+            that name.
+
+    Returns:
+        The classifier.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        OSError: The file cannot be opened.
+        ValueError: The file is not a classifier that this version reads: it is something else, is damaged, declares sizes or
+            values beyond the limits, or has a newer schema.
+    """
+    if not Path(path).is_file():
+        if str(path) in list_models(pretrained=True):
+            return pretrained_classifier(str(path))
+        raise FileNotFoundError(f"{path}: no such file; a classifier is saved by `audiozoo train DIR -o FILE`")
+    with open(path, "rb") as file, _refusing(path):
+        return _read(file)
+
+
+@contextmanager
+def _refusing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn every error of the block into the one ValueError that says that the file cannot be used."""
+    try:
+        yield
+    # zipfile, NumPy, HDF5, Keras and its backends raise errors of some twenty classes for damaged or hostile files.
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _MACHINE:
+            raise
+        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path}: not a classifier that this version reads: {reason[:1_000]}") from error
+
+
+def _read(file: BinaryIO) -> Classifier:
+    limits = {"card.json": MOST_CARD_BYTES, "scaler.npz": _MOST_SCALER_BYTES}
+    for kind in SCORERS.values():
+        limits |= kind.files
+    with BoundedZip(file, limits) as archive:
+        card = Card.parse(archive.read("card.json"))
+        if card.scorer not in SCORERS:
+            raise unknown_name("kind of model", card.scorer, SCORERS)
+        kind = SCORERS[card.scorer]
+        arrays = read_npz(archive.read("scaler.npz"), {"mean": _MOST_SCALER_BYTES, "deviation": _MOST_SCALER_BYTES})
+        if len(arrays) != 2:
+            raise ValueError(f"scaler.npz must hold mean and deviation, it holds {', '.join(arrays) or 'nothing'}")
+        scaler = Scaler(arrays["mean"], arrays["deviation"])
+        scaler.check(card.frontend.shape)
+        scorer = kind.from_files({name: archive.read(name) for name in kind.files})
+    if card.parameters not in (None, scorer.parameters):
+        raise ValueError(f"the card says {card.parameters:,} parameters, the model has {scorer.parameters:,}")
+    return Classifier(
+        frontend=card.frontend,
+        scaler=scaler,
+        scorer=scorer,
+        labels=card.labels,
+        pooling=card.pooling,  # type: ignore[arg-type]  # the classifier checks it
+        temperature=card.temperature,
+        activation=card.activation,
+        history=card.history,
+        about=card.about,
+    )
+
+
+def pretrained_classifier(
+    name: str, *, weights: str | None = None, weights_file: str | os.PathLike[str] | None = None
+) -> Classifier:
+    """Return a classifier with published weights, which needs no training.
+
+    Args:
+        name: A name from ``list_models(pretrained=True)``.
+        weights: Name of published weights from ``model_info(name).weights``; `None` means the first.
+        weights_file: Path of a copy of the published file; `None` downloads it once.
+
+    Returns:
+        A classifier for the classes that the weights were trained on. The scores of YAMNet are independent; several classes
+        can be present.
+
+    Raises:
+        ValueError: An unknown name, a model without published weights, or a file with other weights.
+        OSError: The weights cannot be fetched; the message says where to put a copy.
+    """
+    spec = model_info(name)
+    if not spec.weights:
+        raise ValueError(f"{spec.name} has no published weights; those have: {', '.join(list_models(pretrained=True))}")
+    weights, weights_file = split_weights(weights, weights_file, spec.weights)
+    chosen = next(iter(spec.weights)) if weights is None else weights
+    if chosen not in spec.weights:
+        raise unknown_name(f"weights of {spec.name}", chosen, spec.weights)
+    published = spec.weights[chosen]
+    source = {"weights": chosen} if weights_file is None else {"weights_file": weights_file}
+    model = build(spec.name, len(published.labels), **source)
+    about = TrainingFacts(model=spec.name, weights=chosen, licence=published.licence, parameters=model.count_params())
+    return Classifier.from_keras(model, spec.frontend, published.labels, about=about)
