@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 EXAMPLE = "audiozoo benchmark --dataset esc10 --root ESC-50/ --models 'feature_mlp,*cnn*'"
 
 _THREE = "feature_mlp,dcase2018_baseline,house_cnn"
-# The synthetic sounds are there to try things out, all folds of three models in some two minutes: too few steps for
-# augmentation to pay.
+# The synthetic sounds are for trying things out: all folds of three models take about two minutes, which is too few steps
+# for augmentation to pay.
 _QUICK = {"epochs": 30, "min_steps": 0, "refit": False, "augment_features": None, "mix": None}
 
 
@@ -42,25 +42,25 @@ def run(
     dataset: Annotated[
         str, typer.Option(help="synthetic (needs no files), esc10, esc50, dcase2018, freesound2018, urbansound8k or folder.")
     ] = "synthetic",
-    root: Annotated[Path | None, typer.Option(help="Where the dataset was unpacked.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder into which the dataset was unpacked.")] = None,
     models: Annotated[str, typer.Option(help="Names and globs, separated by commas.")] = _THREE,
-    folds: Annotated[str, typer.Option(help="Which folds to test, such as 1,2; empty means all.")] = "",
+    folds: Annotated[str, typer.Option(help="Folds to test, such as 1,2; empty means all.")] = "",
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the clips; each model's own number, or 30 on synthetic sounds.")
+        int | None, typer.Option(help="Passes over the clips; by default the model's own number, or 30 on synthetic sounds.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    recipe: Annotated[Path | None, typer.Option(help="A JSON file of training options, for all models.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    recipe: Annotated[Path | None, typer.Option(help="JSON file of training options for all models.")] = None,
     frontend: FrontendName = None,
     settings: FrontendSettings = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where rows, table and picture are kept.")] = Path("runs"),
-    table: Annotated[Path | None, typer.Option(help="For the dataset folder: a CSV table of file, label, fold, group.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for rows, table and picture.")] = Path("runs"),
+    table: Annotated[Path | None, typer.Option(help="With --dataset folder: CSV table of file, label, fold, group.")] = None,
     options: DatasetOptions = None,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
-    """Train and test models on all official folds; ends with a table and a confusion matrix.
+    """Train and test models on all official folds, and print a table and draw a confusion matrix at the end.
 
-    Each finished fold is kept as a file: a run that was stopped goes on where it was when it is started again. A sound that
-    cannot be read stops the benchmark before anything is trained: models are compared on the same clips.
+    Each finished fold is kept as a file, and the same command goes on where an earlier run was stopped. A sound that cannot
+    be read stops the benchmark before anything is trained, because all models are compared on the same clips.
     """
     from audiozoo.crossval import fold_jobs, leaderboard
     from audiozoo.training import recipe_for
@@ -81,7 +81,7 @@ def run(
     try:
         rows = _run_all(jobs, output, kept)
     except KeyboardInterrupt:
-        err.print("interrupted; finished folds are kept, and the same command goes on from them", style="yellow")
+        err.print("interrupted; finished folds are kept, and the same command continues from there", style="yellow")
         raise
     _finish(leaderboard(rows), data, output)
 
@@ -126,10 +126,19 @@ def _run_all(jobs: Sequence[FoldJob], output: Path, cache: FeatureCache | None) 
         for row in benchmark(jobs, output / "rows", command=command, cache=cache, progress=labelled, started=started):
             rows.append(row)
             err.print(
-                f"  {row['model']:<24} fold {row['fold']}: {measured(row['metric'], row[row['metric']]):>7}  "
-                f"({row['best_epoch']} epochs, {row['train_seconds']:.0f} s)"
+                f"  {row.model:<24} fold {row.fold}: {measured(row.metric, row.score):>7}  "
+                f"({row.best_epoch} epochs, {row.train_seconds:.0f} s){_origin(row)}"
             )
     return rows
+
+
+def _origin(row: Row) -> str:
+    """Say so if another state of the code computed a row that was found."""
+    from audiozoo.crossval.rows import code_digest
+
+    versions = row.provenance.versions
+    other = f", kept from audiozoo {versions.get('audiozoo', '?')} of other code on {versions.get('backend', '?')}"
+    return "" if row.provenance.code == code_digest() else other
 
 
 def _finish(entries: Sequence[LeaderboardEntry], data: Dataset, output: Path) -> None:

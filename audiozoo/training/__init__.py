@@ -1,7 +1,7 @@
 """Recipes, and training by them."""
 
 from audiozoo.training.examples import Examples, adapted, frontend_for, target_indices
-from audiozoo.training.fit import Progress, pooled_scores, stage_of, train, train_examples
+from audiozoo.training.fit import Progress, pooled_scores, stage_of, train, train_examples, trained_options
 from audiozoo.training.recipe import Recipe, recipe_for
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "target_indices",
     "train",
     "train_examples",
+    "trained_options",
 ]
