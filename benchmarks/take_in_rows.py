@@ -10,6 +10,7 @@ the content of the dataset stays as the row has it. A row that is up to date sta
 """
 
 import argparse
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -23,10 +24,17 @@ NOTE = "not proven by the row's first key; the classes and the numbers of clips 
 def job_of(row, data):
     """Return the job that a row answers, on the clips of a dataset."""
     [(train, test)] = [sides for fold, *sides in data.splits() if fold == row.fold]
-    asked = row.request
-    facts = {"metric": row.metric, "labels": data.labels, "fold": row.fold, "model": row.model}
     return FoldJob(
-        dataset=data.name, train=tuple(train), test=tuple(test), frontend=asked.frontend, recipe=asked.recipe, **facts
+        dataset=data.name,
+        metric=row.metric,
+        labels=data.labels,
+        fold=row.fold,
+        train=tuple(train),
+        test=tuple(test),
+        model=row.model,
+        frontend=row.request.frontend,
+        recipe=row.request.recipe,
+        options=dict(row.request.options),
     )
 
 
@@ -79,9 +87,15 @@ def main():
     parser.add_argument("--code", default="", help="digest of the code that computed the rows, where they lack it")
     given = parser.parse_args()
     data = load_dataset(given.dataset, root=given.root) if given.root else None
+    refused = []
     for path in sorted(given.rows.glob("*.json")):
-        target = take_in(path, given.to or given.rows, data, unproven=given.unproven, code=given.code)
-        print(f"{path.name} -> {target.name}")
+        try:
+            target = take_in(path, given.to or given.rows, data, unproven=given.unproven, code=given.code)
+            print(f"{path.name} -> {target.name}")
+        except ValueError as error:
+            refused.append(str(error))
+    if refused:
+        sys.exit("\n".join(["left as they are:", *refused]))
 
 
 if __name__ == "__main__":

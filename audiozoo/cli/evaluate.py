@@ -58,7 +58,7 @@ def run(
     matrix = np.array(measures.confusion)
     if as_json:
         facts = {"clips": int(matrix.sum()), "labels": loaded.labels}
-        print(json.dumps({**facts, **measures.named(), "confusion": measures.confusion}, indent=1))
+        print(json.dumps({**facts, **measures.by_name(), "confusion": measures.confusion}, indent=1))
     else:
         _print(measures, matrix, loaded.labels)
     if picture:

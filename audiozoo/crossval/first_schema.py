@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from audiozoo.config import digest
-from audiozoo.crossval.identity import fingerprint
+from audiozoo.crossval.identity import differing, fingerprint
 from audiozoo.registry import model_info
 from audiozoo.training import trained_options
 
@@ -43,14 +43,15 @@ def migrated(old: Mapping[str, Any], job: FoldJob | None = None) -> dict[str, An
         raise ValueError(f"it lacks {', '.join(missing)}")
     if not all(isinstance(old[name], dict) for name in ("options", "versions")):
         raise ValueError(f"options and versions must be objects, got {old['options']!r} and {old['versions']!r}")
+    defaults = trained_options(model_info(old["model"]))
     request = {
         "class": "Request",
         "dataset": old["dataset"],
-        "content": job.request.content if job and old["key"] == _first_key(job, old) else "",
+        "content": job.request.content if job and old["key"] in _first_keys(job, old) else "",
         "fold": old["fold"],
         "model": old["model"],
-        # Old rows have only the options that were given.
-        "options": {**trained_options(model_info(old["model"])), **old["options"]},
+        "options": differing(old["options"], defaults),
+        "defaults": defaults,  # as they are today: old rows have only the options that were given
         "frontend": _named_classes(old["frontend"]),
         "recipe": _named_classes(old["recipe"]),
     }
@@ -74,18 +75,25 @@ def _named_classes(value: Any) -> Any:
     return {name: _named_classes(item) for name, item in renamed.items()}
 
 
-def _first_key(job: FoldJob, old: Mapping[str, Any]) -> str:
-    """Compute the key of schema 1: a hash of the job's sounds and of all else that the old row says."""
-    described = {
-        "version": old["versions"].get("audiozoo"),
-        "backend": old["versions"].get("backend"),
-        **{name: old[name] for name in ("dataset", "metric", "labels", "fold", "model", "frontend", "recipe")},
-        # The auxiliary outputs that `train` switches on did not count, being no option of the job.
-        "options": {**model_info(old["model"]).options, **job.options},
-        "train": [_described(clip) for clip in job.train],
-        "test": [_described(clip) for clip in job.test],
-    }
-    return digest(described)
+def _first_keys(job: FoldJob, old: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the keys that schema 1 may have given to a row of the job's sounds.
+
+    The key was a hash of all values in full: those that the row records, or, where files were renamed for a class with a
+    new field, those that a later version made of them.
+    """
+    for frontend, recipe in ((old["frontend"], old["recipe"]), (job.frontend.to_config(), job.recipe.to_config())):
+        described = {
+            "version": old["versions"].get("audiozoo"),
+            "backend": old["versions"].get("backend"),
+            **{name: old[name] for name in ("dataset", "metric", "labels", "fold", "model")},
+            # The auxiliary outputs that `train` switches on did not count, being no option of the job.
+            "options": {**model_info(old["model"]).options, **job.options},
+            "frontend": frontend,
+            "recipe": recipe,
+            "train": [_described(clip) for clip in job.train],
+            "test": [_described(clip) for clip in job.test],
+        }
+        yield digest(described)
 
 
 def _described(clip: Clip) -> list[Any]:

@@ -37,7 +37,9 @@ class Request(Configured):
         content: Digest of the labels and of the training and test clips, see `content_of`; "" if unknown.
         fold: Number of the test fold.
         model: Name of the model.
-        options: Options of the model's builder; those left out have the values that `train` uses by default.
+        options: Options of the model's builder that differed from their defaults.
+        defaults: Values of the other options. They count where the default is another one today; an option that the builder
+            no longer has does not.
         frontend: Frontend of the model.
         recipe: Recipe of the training, with the seed.
 
@@ -50,6 +52,7 @@ class Request(Configured):
     fold: int
     model: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     frontend: Frontend
     recipe: Recipe
 
@@ -64,17 +67,14 @@ class Request(Configured):
 
     def _identity(self) -> dict[str, Any]:
         spec = model_info(self.model)
-        defaults = trained_options(spec)
+        today = trained_options(spec)
+        lasting = {name: value for name, value in self.defaults.items() if name in today}
         return {
             "dataset": self.dataset,
             "content": self.content,
             "fold": self.fold,
             "model": spec.name,
-            "options": {
-                name: differences(value)
-                for name, value in self.options.items()
-                if name not in defaults or differences(value) != differences(defaults[name])
-            },
+            "options": differing({**lasting, **self.options}, today),
             "frontend": differences(self.frontend),
             "recipe": differences(self.recipe),
         }
@@ -104,6 +104,12 @@ def differences(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [differences(item) for item in value]
     return _number(value)
+
+
+def differing(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that do not have their default, as JSON data; an option without a default counts as one of them."""
+    described, usual = differences(options), differences(defaults)
+    return {name: value for name, value in described.items() if name not in usual or value != usual[name]}
 
 
 def _default(of: Field[Any]) -> Any:

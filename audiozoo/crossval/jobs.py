@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from audiozoo.classifier import Classifier, versions
-from audiozoo.crossval.identity import Request, content_of
+from audiozoo.config import revive
+from audiozoo.crossval.identity import Request, content_of, differing
 from audiozoo.crossval.rows import Measures, Provenance, Row, code_digest, find_row, write_row
 from audiozoo.datasets import Clip, Dataset, check_disjoint
 from audiozoo.features import FeatureCache, Features, Frontend, extract
@@ -72,7 +73,8 @@ class FoldJob:
             content=content_of(self.labels, self.train, self.test),
             fold=self.fold,
             model=spec.name,
-            options={**trained_options(spec), **self.options},
+            options=revive(differing(self.options, trained_options(spec))),
+            defaults=trained_options(spec),
             frontend=self.frontend,
             recipe=self.recipe,
         )

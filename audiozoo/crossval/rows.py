@@ -70,7 +70,7 @@ class Measures(Configured):
         """Return a measure by its name in `audiozoo.metrics.METRICS`, such as "map@3"."""
         return float(getattr(self, _FIELDS.get(metric, metric)))
 
-    def named(self) -> dict[str, float]:
+    def by_name(self) -> dict[str, float]:
         """Return every measure by its name in `audiozoo.metrics.METRICS`, and the log loss."""
         return {name: self.measure(name) for name in (*metrics.METRICS, "log_loss")}
 
