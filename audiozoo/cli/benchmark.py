@@ -127,18 +127,25 @@ def _run_all(jobs: Sequence[FoldJob], output: Path, cache: FeatureCache | None) 
             rows.append(row)
             err.print(
                 f"  {row.model:<24} fold {row.fold}: {measured(row.metric, row.score):>7}  "
-                f"({row.best_epoch} epochs, {row.train_seconds:.0f} s){_origin(row)}"
+                f"({row.best_epoch} epochs, {row.train_seconds:.0f} s)"
             )
+    _note_origins(rows)
     return rows
 
 
-def _origin(row: Row) -> str:
-    """Say so if another state of the code computed a row that was found."""
+def _note_origins(rows: Sequence[Row]) -> None:
+    """Say how many of the rows another state of the code, or another backend, computed: a table may mix them."""
+    from audiozoo.classifier import versions
     from audiozoo.crossval.rows import code_digest
 
-    versions = row.provenance.versions
-    other = f", kept from audiozoo {versions.get('audiozoo', '?')} of other code on {versions.get('backend', '?')}"
-    return "" if row.provenance.code == code_digest() else other
+    here = code_digest(), versions()["backend"]
+    others = sum((row.provenance.code, row.provenance.versions.get("backend")) != here for row in rows)
+    if others:
+        err.print(
+            f"note: {others} of {len(rows)} rows were computed by another state of the code or on another backend; "
+            "to compute them again, choose another --output",
+            soft_wrap=True,
+        )
 
 
 def _finish(entries: Sequence[LeaderboardEntry], data: Dataset, output: Path) -> None:
