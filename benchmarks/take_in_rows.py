@@ -42,10 +42,13 @@ def agrees(row, job):
     """Whether the classes and all numbers of clips in a row are those of a job."""
     counts = Counter(clip.label for clip in job.test)
     tested = [sum(line) for line in row.measures.confusion]
-    return (row.request.dataset, row.labels, tested, row.training_clips, row.test_clips) == (
-        *(job.dataset, job.labels, [counts[label] for label in job.labels]),
-        *(len(job.train), len(job.test)),
+    same = (row.request.dataset, row.labels, row.test_clips) == (job.dataset, job.labels, len(job.test))
+    # Clips held out for validation count among a row's training clips only if the model was trained again on all.
+    recipe = row.request.recipe
+    learnt = (
+        row.training_clips == len(job.train) if recipe.refit or not recipe.validation else row.training_clips < len(job.train)
     )
+    return same and learnt and tested == [counts[label] for label in job.labels]
 
 
 def with_content(path, data, *, unproven):

@@ -4,6 +4,7 @@ import json
 import runpy
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from audiozoo.augment.transform import Transform
 from audiozoo.crossval import find_row, fold_jobs, read_row, read_rows
 from audiozoo.crossval.identity import differences
 from audiozoo.features import Statistics
-from audiozoo.training import recipe_for
+from audiozoo.training import examples, recipe_for
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 COMMITTED = sorted((BENCHMARKS / "results").glob("*/rows/*.json"))
@@ -45,7 +46,9 @@ def test_each_committed_row_answers_another_question():
         assert len(set(keys)) == len(keys)
 
 
-def test_every_committed_row_is_found_by_a_job_of_today(esc50_root):
+def test_every_committed_row_is_found_by_a_job_of_today(esc50_root, monkeypatch):
+    # Each model's frontend is adapted to the lengths of all clips, which are the same for every model.
+    monkeypatch.setattr(examples, "measure_clip", cache(examples.measure_clip))
     data = load_dataset("esc10", root=esc50_root)
     frontend = json.loads((BENCHMARKS / "frontends" / "logmel_statistics.json").read_text())
     short = json.loads((BENCHMARKS / "short_recipe.json").read_text())

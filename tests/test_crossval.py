@@ -48,7 +48,7 @@ def test_a_row_says_how_it_came_about(jobs, tmp_path):
     assert read_row(tmp_path / "row.json") == row
     assert (row.request, row.labels, row.metric) == (jobs[0].request, jobs[0].labels, "accuracy")
     assert (row.request.recipe, row.request.frontend, row.seed) == (QUICK, jobs[0].frontend, 0)
-    assert (row.training_clips, row.test_clips) == (12, 6)
+    assert (row.training_clips, row.test_clips) == (9, 6)
     assert row.parameters == classifier.scorer.model.count_params()
     assert 1 <= row.best_epoch <= 15
     assert set(row.validation) == {"val_loss", "val_accuracy"}

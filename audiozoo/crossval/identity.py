@@ -95,10 +95,7 @@ def differences(value: Any) -> Any:
     {'class': 'LogMel', 'n_mels': 40}
     """
     if isinstance(value, Configured):
-        described = {field.name: differences(getattr(value, field.name)) for field in fields(value) if field.init}  # type: ignore[arg-type]
-        defaults = {field.name: _default(field) for field in fields(value)}  # type: ignore[arg-type]
-        kept = {name: item for name, item in described.items() if item != defaults[name]}
-        return {"class": value.to_config()["class"], **kept}
+        return {"class": value.to_config()["class"], **_kept(value)}
     if isinstance(value, Mapping):
         return {name: differences(item) for name, item in value.items()}
     if isinstance(value, (tuple, list)):
@@ -110,6 +107,18 @@ def differing(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[s
     """Return the options that do not have their default, as JSON data; an option without a default counts as one of them."""
     described, usual = differences(options), differences(defaults)
     return {name: value for name, value in described.items() if name not in usual or value != usual[name]}
+
+
+def _kept(value: Any) -> dict[str, Any]:
+    defaults = _defaults(type(value))
+    described = {name: differences(getattr(value, name)) for name in defaults}
+    return {name: item for name, item in described.items() if item != defaults[name]}
+
+
+@cache
+def _defaults(kind: Any) -> dict[str, Any]:
+    """Return what a dataclass sets its fields to; an object of its own, equal to no value, where a value is required."""
+    return {each.name: _default(each) for each in fields(kind) if each.init}
 
 
 def _default(of: Field[Any]) -> Any:
@@ -141,9 +150,7 @@ def content_of(labels: Sequence[str], train: Sequence[Clip], test: Sequence[Clip
 
 
 def _described(clip: Clip) -> list[Any]:
-    told = {each.name: (differences(getattr(clip, each.name)), _default(each)) for each in fields(clip)}
-    kept = {name: item for name, (item, default) in told.items() if item != default and name not in _NOT_CONTENT}
-    return [fingerprint(clip.path), kept]
+    return [fingerprint(clip.path), {name: item for name, item in _kept(clip).items() if name not in _NOT_CONTENT}]
 
 
 @cache

@@ -104,7 +104,7 @@ class Row(Configured):
         labels: Classes in the order of the confusion matrix.
         measures: Measures on the test clips.
         parameters: Number of the model's weights, trainable or not.
-        training_clips: Number of training clips, those held out for validation included.
+        training_clips: Number of clips that the kept weights were trained on; held-out clips count only if refitted.
         test_clips: Number of test clips.
         best_epoch: Number of epochs after which the weights were kept.
         validation: Figures of the best epoch on held-out clips; `None` if none were held out.
