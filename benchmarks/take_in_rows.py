@@ -44,10 +44,8 @@ def agrees(row, job):
     tested = [sum(line) for line in row.measures.confusion]
     same = (row.request.dataset, row.labels, row.test_clips) == (job.dataset, job.labels, len(job.test))
     # Clips held out for validation count among a row's training clips only if the model was trained again on all.
-    recipe = row.request.recipe
-    learnt = (
-        row.training_clips == len(job.train) if recipe.refit or not recipe.validation else row.training_clips < len(job.train)
-    )
+    refitted = row.request.recipe.refit or not row.request.recipe.validation
+    learnt = row.training_clips == len(job.train) if refitted else row.training_clips < len(job.train)
     return same and learnt and tested == [counts[label] for label in job.labels]
 
 
