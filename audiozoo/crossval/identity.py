@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
 from typing import Any
@@ -110,7 +110,7 @@ def differing(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[s
 
 
 def _kept(value: Any) -> dict[str, Any]:
-    kind: Hashable = type(value)
+    kind: Any = type(value)
     defaults = _defaults(kind)
     described = {name: differences(getattr(value, name)) for name in defaults}
     return {name: item for name, item in described.items() if item != defaults[name]}
