@@ -27,7 +27,8 @@ from audiozoo.augment import (
     Transform,
 )
 from audiozoo.config import digest
-from audiozoo.crossval import FeatureBank, fold_jobs, read_row, run_fold, search_augmentation, write_row
+from audiozoo.crossval import FeatureBank, find_row, fold_jobs, run_fold, search_augmentation, write_row
+from audiozoo.crossval.identity import differences
 from audiozoo.files import replacing
 from audiozoo.training import recipe_for
 
@@ -63,7 +64,7 @@ KINDS = {
 def searched(job):
     """Return a recipe with a transform for each class, which a search on the training clips of the job finds."""
     short = replace(NONE, epochs=SEARCH_EPOCHS)
-    key = digest([job.key, short.to_config(), {name: part.to_config() for name, part in PARTS.items()}])
+    key = digest([job.key, differences(short), differences(PARTS)])
     kept = RESULTS / "search" / f"fold{job.fold}-{key}.json"
     if not kept.is_file():
         found = search_augmentation(MODEL, job.train, PARTS, short, labels=job.labels, frontend=job.frontend, finished=print)
@@ -74,30 +75,30 @@ def searched(job):
 
 
 def rows(data, folds):
+    """Yield each kind of augmentation with a row of it, found or computed."""
     bank = None
     for fold in folds or data.folds:
         for kind, recipe in KINDS.items():
             [job] = fold_jobs(data, MODEL, folds=[fold], recipe=recipe or NONE)
             job = job if recipe else replace(job, recipe=searched(job))
-            path = RESULTS / "rows" / f"{kind}-{job.file_name}"
-            if not path.is_file():
+            row = find_row(RESULTS / "rows", job)
+            if row is None:
                 bank = bank or FeatureBank.of(data.clips, job.frontend)
-                row, _ = run_fold(job, bank=bank)
-                write_row(path, {**row, "augmentation": kind, "command": "python benchmarks/esc10_augmentation.py ESC-50/"})
-            row = read_row(path)
-            print(f"{kind} fold {fold}: {100 * row['accuracy']:.2f} % in {row['train_seconds']:.0f} s", flush=True)
-            yield row
+                row, _ = run_fold(job, bank=bank, command="python benchmarks/esc10_augmentation.py ESC-50/")
+                write_row(RESULTS / "rows" / f"{kind}-{job.file_name}", replace(row, notes={"augmentation": kind}))
+            print(f"{kind} fold {fold}: {100 * row.measures.accuracy:.2f} % in {row.train_seconds:.0f} s", flush=True)
+            yield kind, row
 
 
 def table(found):
     lines = ["| augmentation | folds, % | accuracy | log loss | training |", "| --- | --- | ---: | ---: | ---: |"]
     for kind in KINDS:
-        mine = [row for row in found if row["augmentation"] == kind]
+        mine = [row for its_kind, row in found if its_kind == kind]
         if mine:
-            mean, deviation = metrics.mean_and_deviation([row["accuracy"] for row in mine])
-            folds = ", ".join(f"{100 * row['accuracy']:g}" for row in mine)
-            loss = sum(row["log_loss"] for row in mine) / len(mine)
-            seconds = sum(row["train_seconds"] for row in mine)
+            mean, deviation = metrics.mean_and_deviation([row.measures.accuracy for row in mine])
+            folds = ", ".join(f"{100 * row.measures.accuracy:g}" for row in mine)
+            loss = sum(row.measures.log_loss for row in mine) / len(mine)
+            seconds = sum(row.train_seconds for row in mine)
             lines.append(f"| {kind} | {folds} | {100 * mean:.1f} ± {100 * deviation:.1f} % | {loss:.3f} | {seconds:.0f} s |")
     return "\n".join(lines) + "\n"
 

@@ -23,7 +23,7 @@ def main(root, epochs=200):
     recipe = replace(data.protocol(audiozoo.recipe_for("subspectralnet")), epochs=epochs, min_steps=0, patience=None)
     [job] = fold_jobs(data, "subspectralnet", recipe=recipe, auxiliary=True)
     row, classifier = run_fold(job)
-    print(f"macro accuracy {100 * row['macro_accuracy']:.1f} % on {row['test_clips']} clips of fold 1")
+    print(f"macro accuracy {100 * row.measures.macro_accuracy:.1f} % on {row.test_clips} clips of fold 1")
     return classifier
 
 

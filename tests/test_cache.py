@@ -581,7 +581,7 @@ def test_training_and_benchmarks_use_it(cache, clips, sound_folder, decoded, tmp
     crossval.evaluate(classifier, clips, cache=cache)
     jobs = fold_jobs(load_dataset("folder", root=sound_folder).with_folds(3), "feature_mlp", recipe=recipe)
     rows = list(crossval.benchmark(jobs[:1], tmp_path / "rows", cache=cache))
-    assert rows[0]["test_clips"] == 6
+    assert rows[0].test_clips == 6
     FeatureBank.of(clips[:4], jobs[0].frontend, cache=cache)
     assert len(decoded) == 18
 

@@ -1,4 +1,3 @@
-import json
 import pickle
 import shutil
 from dataclasses import replace
@@ -8,9 +7,23 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiozoo import metrics
+from audiozoo import __version__, metrics
 from audiozoo.augment import ByClass, Filter, Gain, Mixup, SpecAugment, TimeRoll, TimeShift
-from audiozoo.crossval import FeatureBank, benchmark, evaluate, fold_jobs, leaderboard, read_row, run_fold, search_augmentation
+from audiozoo.crossval import (
+    FeatureBank,
+    Measures,
+    Request,
+    Row,
+    benchmark,
+    evaluate,
+    fold_jobs,
+    leaderboard,
+    read_row,
+    run_fold,
+    search_augmentation,
+    write_row,
+)
+from audiozoo.crossval.rows import code_digest
 from audiozoo.datasets import Clip, Dataset, load_dataset
 from audiozoo.features import LogMel, Scaler
 from audiozoo.training import Recipe, train
@@ -29,19 +42,25 @@ def jobs(data):
     return fold_jobs(data, "feature_mlp", recipe=QUICK)
 
 
-def test_a_row_says_how_it_came_about(jobs):
-    row, classifier = run_fold(jobs[0])
-    again = json.loads(json.dumps(row))
-    assert again == row
-    expected = {"dataset", "fold", "model", "parameters", "recipe", "frontend", "seed", "best_epoch", "validation", "versions"}
-    assert expected <= set(row)
-    assert row["accuracy"] > 0.6
-    assert np.sum(row["confusion"]) == row["test_clips"] == 6
-    assert row["train_seconds"] > 0
-    assert row["ms_per_clip"] > 0
+def test_a_row_says_how_it_came_about(jobs, tmp_path):
+    row, classifier = run_fold(jobs[0], command="python compare.py")
+    write_row(tmp_path / "row.json", row)
+    assert read_row(tmp_path / "row.json") == row
+    assert (row.request, row.labels, row.metric) == (jobs[0].request, jobs[0].labels, "accuracy")
+    assert (row.request.recipe, row.request.frontend, row.seed) == (QUICK, jobs[0].frontend, 0)
+    assert (row.training_clips, row.test_clips) == (9, 6)
+    assert row.parameters == classifier.scorer.model.count_params()
+    assert 1 <= row.best_epoch <= 15
+    assert set(row.validation) == {"val_loss", "val_accuracy"}
+    assert row.provenance.versions["audiozoo"] == __version__
+    assert (row.provenance.code, row.provenance.command) == (code_digest(), "python compare.py")
+    assert row.measures.accuracy > 0.6
+    assert np.sum(row.measures.confusion) == row.test_clips
+    assert row.train_seconds > 0
+    assert row.ms_per_clip > 0
     answers = [classifier.predict(clip.path) for clip in jobs[0].test]
     right = np.mean([answer.label == clip.label for answer, clip in zip(answers, jobs[0].test, strict=True)])
-    assert row["accuracy"] == pytest.approx(right)
+    assert row.measures.accuracy == pytest.approx(right)
 
 
 def test_the_key_is_of_everything_the_result_depends_on(jobs, data, tmp_path):
@@ -98,13 +117,12 @@ def test_a_finished_row_is_not_run_again(jobs, tmp_path):
     started = []
     rows = list(benchmark(jobs, tmp_path, command="audiozoo benchmark", started=lambda job: started.append(job.fold)))
     assert started == [1, 2, 3]
-    assert [row["command"] for row in rows] == ["audiozoo benchmark"] * 3
+    assert [row.provenance.command for row in rows] == ["audiozoo benchmark"] * 3
     (tmp_path / jobs[1].file_name).unlink()
     again = list(benchmark(jobs, tmp_path, started=lambda job: started.append(job.fold)))
     assert started == [1, 2, 3, 2]
     assert again[0] == rows[0]
-    assert [row["accuracy"] for row in again] == [row["accuracy"] for row in rows]
-    assert again[1]["confusion"] == rows[1]["confusion"]
+    assert [row.measures for row in again] == [row.measures for row in rows]
 
 
 def test_an_interrupted_run_keeps_its_finished_rows(jobs, tmp_path, monkeypatch):
@@ -129,10 +147,12 @@ def test_folds_share_their_features(jobs, tmp_path, monkeypatch):
 
 def test_a_damaged_row_is_named(jobs, tmp_path):
     path = tmp_path / jobs[0].file_name
-    for content in ('{"accuracy": 0.5, "fo', "[]", "{}"):
+    for content, reason in (('{"accuracy": 0.5, "fo', "damaged.*delete it"), ("[]", "got list"), ("{}", "lacks accuracy")):
         path.write_text(content)
-        with pytest.raises(ValueError, match=r"fold1.*damaged.*delete it"):
+        with pytest.raises(ValueError, match=rf"fold1.*{reason}"):
             read_row(path)
+        with pytest.raises(ValueError, match=rf"fold1.*{reason}"):
+            list(benchmark(jobs, tmp_path))
 
 
 def test_a_bad_clip_stops_before_any_training(jobs, tmp_path):
@@ -156,10 +176,23 @@ def test_jobs_of_chosen_folds(data):
         fold_jobs(Dataset("mine", (Clip("a.wav", ("a",)),), ("a",)), "feature_mlp")
 
 
-def row(model, fold, accuracy, **changes):
-    confusion = [[round(accuracy * 10), 10 - round(accuracy * 10)], [0, 10]]
-    facts = {"parameters": 5, "metric": "accuracy", "labels": ["a", "b"], "map@3": accuracy, "train_seconds": 2.0}
-    return {"model": model, "fold": fold, "accuracy": accuracy, "confusion": confusion, "ms_per_clip": fold, **facts, **changes}
+def row(model, fold, accuracy):
+    right = round(accuracy * 10)
+    return Row(
+        request=Request(dataset="d", content="", fold=fold, model=model, frontend=LogMel(), recipe=Recipe()),
+        metric="accuracy",
+        labels=("a", "b"),
+        measures=Measures(
+            accuracy=accuracy, macro_accuracy=0.5, map_at_3=accuracy, log_loss=1.0, confusion=((right, 10 - right), (0, 10))
+        ),
+        parameters=5,
+        training_clips=40,
+        test_clips=20,
+        best_epoch=1,
+        train_seconds=2.0,
+        feature_seconds=1.0,
+        ms_per_clip=float(fold),
+    )
 
 
 def test_the_leaderboard_ranks_by_the_datasets_measure():
@@ -169,7 +202,7 @@ def test_the_leaderboard_ranks_by_the_datasets_measure():
     assert second.accuracy == metrics.mean_and_deviation([0.8, 0.6])
     assert (second.folds, second.train_seconds, second.ms_per_clip) == (2, 4.0, 1.5)
     assert second.confusion.tolist() == [[14, 6], [0, 20]]
-    by_map = [{**r, "metric": "map@3", "map@3": 1 - r["accuracy"]} for r in rows]
+    by_map = [replace(r, metric="map@3", measures=replace(r.measures, map_at_3=1 - r.measures.accuracy)) for r in rows]
     assert leaderboard(by_map)[0].model == "x"
 
 
@@ -177,7 +210,7 @@ def test_evaluate_leaves_out_what_cannot_be_read(data, tmp_path):
     classifier = train("feature_mlp", data.clips, QUICK)
     (tmp_path / "empty.wav").touch()
     measures, failures = evaluate(classifier, [*data.clips, Clip(str(tmp_path / "empty.wav"), ("low",))])
-    assert np.sum(measures["confusion"]) == 18
+    assert np.sum(measures.confusion) == 18
     assert list(failures) == [18]
     with pytest.raises(ValueError, match="'bark' is not one of the classes"):
         evaluate(classifier, [Clip(data.clips[0].path, ("bark",))])

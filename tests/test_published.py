@@ -1,9 +1,9 @@
 """The datasets of the papers, on miniatures with the names, tables and sound formats of the published archives."""
 
 import csv
-import json
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from audiozoo import cli, list_models, load_classifier, load_dataset, model_info
-from audiozoo.crossval import FeatureBank, fold_jobs, leaderboard
+from audiozoo.crossval import FeatureBank, fold_jobs, leaderboard, read_rows
 from audiozoo.datasets import hold_out, list_datasets
 from audiozoo.datasets.table import Clip
 from audiozoo.datasets.unpacked import as_published
@@ -304,11 +304,11 @@ def test_the_script_of_dcase2018(run, scenes, tmp_path):
     table = (tmp_path / "r" / "dcase2018.md").read_text()
     assert table.startswith("| model | parameters | macro accuracy | accuracy | MAP@3 |")
     assert "±" not in table, "one fold has no deviation"
-    [row] = [json.loads(path.read_text()) for path in (tmp_path / "r" / "rows").iterdir()]
-    assert (row["metric"], row["recipe"]["validation"]) == ("macro_accuracy", 0.3)
-    assert (row["training_clips"], row["test_clips"]) == (40, 20)
-    assert f"{100 * row['macro_accuracy']:.1f} %" in table
-    assert row["command"].startswith("audiozoo benchmark --dataset dcase2018 --root ")
+    [row] = read_rows(tmp_path / "r" / "rows")
+    assert (row.metric, row.request.recipe.validation) == ("macro_accuracy", 0.3)
+    assert (row.training_clips, row.test_clips) == (40, 20)
+    assert f"{100 * row.measures.macro_accuracy:.1f} %" in table
+    assert row.provenance.command.startswith("audiozoo benchmark --dataset dcase2018 --root ")
 
 
 def test_the_example_of_subspectralnet_runs(scenes, capsys):
@@ -324,11 +324,12 @@ def test_the_script_of_freesound2018(run, tags, tmp_path):
     root, _ = tags()
     run("freesound2018", root, *QUICK, "-o", tmp_path / "r", "--option", "usage=private", "--option", "unverified_weight=0.5")
     assert (tmp_path / "r" / "freesound2018.md").read_text().startswith("| model | parameters | MAP@3 | accuracy | training |")
-    [row] = [json.loads(path.read_text()) for path in (tmp_path / "r" / "rows").iterdir()]
-    assert (row["metric"], row["test_clips"]) == ("map@3", 32)
-    better = {**row, "model": "better", "map@3": row["map@3"] + 0.1, "accuracy": row["accuracy"] - 0.01}
+    [row] = read_rows(tmp_path / "r" / "rows")
+    assert (row.metric, row.test_clips) == ("map@3", 32)
+    measures = replace(row.measures, map_at_3=row.measures.map_at_3 + 0.1, accuracy=max(0.0, row.measures.accuracy - 0.01))
+    better = replace(row, request=replace(row.request, model="better"), measures=measures)
     first, second = leaderboard([row, better])
-    assert (first.model, second.metric, second.score) == ("better", "map@3", (row["map@3"], 0.0))
+    assert (first.model, second.metric, second.score) == ("better", "map@3", (row.measures.map_at_3, 0.0))
 
 
 def test_training_leaves_the_official_test_set_out(run, tags, tmp_path):

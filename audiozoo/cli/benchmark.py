@@ -41,25 +41,25 @@ def run(
     dataset: Annotated[
         str, typer.Option(help="synthetic (needs no files), esc10, esc50, dcase2018, freesound2018, urbansound8k or folder.")
     ] = "synthetic",
-    root: Annotated[Path | None, typer.Option(help="Where the dataset was unpacked.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder into which the dataset was unpacked.")] = None,
     models: Annotated[str, typer.Option(help="Names and globs, separated by commas.")] = _THREE,
-    folds: Annotated[str, typer.Option(help="Which folds to test, such as 1,2; empty means all.")] = "",
+    folds: Annotated[str, typer.Option(help="Folds to test, such as 1,2; empty means all.")] = "",
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the clips; each model's own number, or 30 on synthetic sounds.")
+        int | None, typer.Option(help="Passes over the clips; by default the model's own number, or 30 on synthetic sounds.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    recipe: Annotated[Path | None, typer.Option(help="A JSON file of training options, for all models.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    recipe: Annotated[Path | None, typer.Option(help="JSON file of training options for all models.")] = None,
     frontend: FrontendName = None,
     settings: FrontendSettings = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where rows, table and picture are kept.")] = Path("runs"),
-    table: Annotated[Path | None, typer.Option(help="For the dataset folder: a CSV table of file, label, fold, group.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for rows, table and picture.")] = Path("runs"),
+    table: Annotated[Path | None, typer.Option(help="With --dataset folder: CSV table of file, label, fold, group.")] = None,
     options: DatasetOptions = None,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
-    """Train and test models on all official folds; ends with a table and a confusion matrix.
+    """Train and test models on all official folds, and print a table and draw a confusion matrix at the end.
 
-    Each finished fold is kept as a file: a run that was stopped goes on where it was when it is started again. A sound that
-    cannot be read stops the benchmark before anything is trained: models are compared on the same clips.
+    Each finished fold is kept as a file, and the same command goes on where an earlier run was stopped. A sound that cannot
+    be read stops the benchmark before anything is trained, because all models are compared on the same clips.
     """
     from audiozoo.crossval import fold_jobs, leaderboard
     from audiozoo.training import recipe_for
@@ -80,7 +80,7 @@ def run(
     try:
         rows = _run_all(jobs, output, kept)
     except KeyboardInterrupt:
-        err.print("interrupted; finished folds are kept, and the same command goes on from them", style="yellow")
+        err.print("interrupted; finished folds are kept, and the same command continues from there", style="yellow")
         raise
     _finish(leaderboard(rows), data, output)
 
@@ -131,10 +131,26 @@ def _run_all(jobs: Sequence[FoldJob], output: Path, cache: FeatureCache | None) 
         for row in benchmark(jobs, output / "rows", command=command, cache=cache, progress=labelled, started=started):
             rows.append(row)
             err.print(
-                f"  {row['model']:<24} fold {row['fold']}: {measured(row['metric'], row[row['metric']]):>7}  "
-                f"({row['best_epoch']} epochs, {row['train_seconds']:.0f} s)"
+                f"  {row.model:<24} fold {row.fold}: {measured(row.metric, row.score):>7}  "
+                f"({row.best_epoch} epochs, {row.train_seconds:.0f} s)"
             )
+    _note_origins(rows)
     return rows
+
+
+def _note_origins(rows: Sequence[Row]) -> None:
+    """Say how many of the rows another state of the code, or another backend, computed: a table may mix them."""
+    from audiozoo.classifier import versions
+    from audiozoo.crossval.rows import code_digest
+
+    here = code_digest(), versions()["backend"]
+    others = sum((row.provenance.code, row.provenance.versions.get("backend")) != here for row in rows)
+    if others:
+        err.print(
+            f"note: {others} of {len(rows)} rows were computed by another state of the code or on another backend; "
+            "to compute them again, choose another --output",
+            soft_wrap=True,
+        )
 
 
 def _finish(entries: Sequence[LeaderboardEntry], data: Dataset, output: Path) -> None:

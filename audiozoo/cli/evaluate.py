@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
@@ -21,21 +21,27 @@ from audiozoo.cli.console import (
 )
 from audiozoo.files import check_target
 
+if TYPE_CHECKING:
+    from audiozoo.crossval import Measures
+
 EXAMPLE = "audiozoo evaluate my.audiozoo more-sounds/ --picture confusion.png"
 
 
 def run(
-    classifier: Annotated[Path, typer.Argument(help="A classifier saved by `audiozoo train`.")],
-    folder: Annotated[Path, typer.Argument(help="A folder with one folder of sounds for each class.")],
-    table: Annotated[Path | None, typer.Option(help="A CSV table with the columns file and label instead of folders.")] = None,
-    dataset: Annotated[str, typer.Option(help="How the folder is laid out: folder, esc10, urbansound8k, ...")] = "folder",
+    classifier: Annotated[Path, typer.Argument(help="Classifier saved by `audiozoo train`.")],
+    folder: Annotated[Path, typer.Argument(help="Folder with one folder of sounds for each class.")],
+    table: Annotated[Path | None, typer.Option(help="CSV table with the columns file and label, instead of folders.")] = None,
+    dataset: Annotated[str, typer.Option(help="Layout of the folder: folder, esc10, urbansound8k, ...")] = "folder",
     options: DatasetOptions = None,
-    picture: Annotated[Path | None, typer.Option(help="Where to draw the confusion matrix.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="File for a picture of the confusion matrix.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read instead of leaving it out.")] = False,
+    strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read; by default it is left out.")] = False,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
-    """Measure a classifier on sounds that it has not learnt from: of a dataset with an official test set, on that alone."""
+    """Measure a classifier on sounds that it was not trained on.
+
+    A dataset with an official test set is measured on that test set alone.
+    """
     if picture:
         check_target(picture)
     quiet_backend()
@@ -49,9 +55,10 @@ def run(
         measures, failures = evaluate(loaded, data.test_clips, cache=feature_cache(cache), progress=show)
     if strict and failures:
         raise ValueError("\n".join(failures.values()))
-    matrix = np.array(measures["confusion"])
+    matrix = np.array(measures.confusion)
     if as_json:
-        print(json.dumps({"clips": int(matrix.sum()), "labels": loaded.labels, **measures}, indent=1))
+        facts = {"clips": int(matrix.sum()), "labels": loaded.labels}
+        print(json.dumps({**facts, **measures.by_name(), "confusion": measures.confusion}, indent=1))
     else:
         _print(measures, matrix, loaded.labels)
     if picture:
@@ -59,12 +66,12 @@ def run(
     report_failures(list(failures.values()), used=int(matrix.sum()))
 
 
-def _print(measures: dict[str, float], matrix: np.ndarray, labels: tuple[str, ...]) -> None:
+def _print(measures: Measures, matrix: np.ndarray, labels: tuple[str, ...]) -> None:
     from rich.table import Table
 
     out.print(
-        f"{matrix.sum()} clips: accuracy {100 * measures['accuracy']:.1f} %, "
-        f"macro accuracy {100 * measures['macro_accuracy']:.1f} %, MAP@3 {measures['map@3']:.3f}"
+        f"{matrix.sum()} clips: accuracy {100 * measures.accuracy:.1f} %, "
+        f"macro accuracy {100 * measures.macro_accuracy:.1f} %, MAP@3 {measures.map_at_3:.3f}"
     )
     table = Table("class", "clips", "correct", "most often taken for", box=None, header_style="bold", pad_edge=False)
     for index, label in enumerate(labels):

@@ -1,20 +1,12 @@
 """Models compared on a dataset's official folds, and augmentation searched for on an inner split."""
 
-from audiozoo.crossval.jobs import (
-    FeatureBank,
-    FoldJob,
-    LeaderboardEntry,
-    Row,
-    benchmark,
-    evaluate,
-    fold_jobs,
-    leaderboard,
-    measures,
-    milliseconds_per_clip,
-    read_row,
-    run_fold,
-    write_row,
-)
+import warnings
+from typing import Any
+
+from audiozoo.crossval.identity import Request
+from audiozoo.crossval.jobs import FeatureBank, FoldJob, benchmark, evaluate, fold_jobs, milliseconds_per_clip, run_fold
+from audiozoo.crossval.leaderboard import LeaderboardEntry, leaderboard
+from audiozoo.crossval.rows import Measures, Provenance, Row, find_row, read_row, read_rows, write_row
 from audiozoo.crossval.search import AugmentationSearch, search_augmentation
 
 __all__ = [
@@ -22,15 +14,26 @@ __all__ = [
     "FeatureBank",
     "FoldJob",
     "LeaderboardEntry",
+    "Measures",
+    "Provenance",
+    "Request",
     "Row",
     "benchmark",
     "evaluate",
+    "find_row",
     "fold_jobs",
     "leaderboard",
-    "measures",
     "milliseconds_per_clip",
     "read_row",
+    "read_rows",
     "run_fold",
     "search_augmentation",
     "write_row",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "measures":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn("audiozoo.crossval.measures is now Measures.of", DeprecationWarning, stacklevel=2)
+    return Measures.of

@@ -1,28 +1,24 @@
-"""Models compared on a dataset's official folds: a job for each model and fold, a row for each job, resumed where killed."""
+"""Jobs of a comparison on a dataset's official folds: one for each model and fold, each with its row, resumed where killed."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from audiozoo import metrics
-from audiozoo._version import __version__
 from audiozoo.classifier import Classifier, versions
-from audiozoo.config import digest
+from audiozoo.config import revive
+from audiozoo.crossval.identity import Request, content_of, differing
+from audiozoo.crossval.rows import Measures, Provenance, Row, code_digest, find_row, write_row
 from audiozoo.datasets import Clip, Dataset, check_disjoint
 from audiozoo.features import FeatureCache, Features, Frontend, extract
 from audiozoo.features.reading import load_clip
-from audiozoo.files import replacing
-from audiozoo.layers import keras
 from audiozoo.registry import model_info
 from audiozoo.training import (
     Examples,
@@ -34,29 +30,27 @@ from audiozoo.training import (
     stage_of,
     target_indices,
     train_examples,
+    trained_options,
 )
 
 _TIMED_CLIPS = 20
-_FINGERPRINT = 2**15  # bytes of each end: two recordings may begin and end in silence, but not both and be as long
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class FoldJob:
-    """A model to be trained on all folds but one and tested on that one; everything its result depends on.
+    """A model to be trained on all folds but one and tested on that one.
 
     Args:
         dataset: Name of the dataset.
         metric: The dataset's own measure.
-        labels: Classes in their order.
-        fold: The test fold.
+        labels: Classes in the order of the model's outputs.
+        fold: Number of the test fold.
         train: Training clips.
         test: Test clips.
         model: Name of the model.
-        options: Options of its builder.
-        frontend: What it is fed.
-        recipe: How it is trained.
+        options: Options of the model's builder.
+        frontend: Frontend of the model.
+        recipe: Recipe of the training.
     """
 
     dataset: str
@@ -70,44 +64,30 @@ class FoldJob:
     recipe: Recipe
     options: dict[str, Any] = field(default_factory=dict)
 
+    @cached_property  # the digest of the sounds reads every file
+    def request(self) -> Request:
+        """What the job asks for, as its row records it."""
+        spec = model_info(self.model)
+        return Request(
+            dataset=self.dataset,
+            content=content_of(self.labels, self.train, self.test),
+            fold=self.fold,
+            model=spec.name,
+            options=revive(differing(self.options, trained_options(spec))),
+            defaults=trained_options(spec),
+            frontend=self.frontend,
+            recipe=self.recipe,
+        )
+
     @property
     def key(self) -> str:
-        """A hash of the job, the same in every process and wherever the files lie: of the clips content and labels count."""
-        described = {
-            "version": __version__,
-            "backend": keras.config.backend(),
-            **{name: getattr(self, name) for name in ("dataset", "metric", "labels", "fold", "model")},
-            "options": {**model_info(self.model).options, **self.options},
-            "frontend": self.frontend.to_config(),
-            "recipe": self.recipe.to_config(),
-            "train": [_identity(clip) for clip in self.train],
-            "test": [_identity(clip) for clip in self.test],
-        }
-        return digest(described)
+        """Hash of the request, the same in every process and wherever the files of the dataset lie."""
+        return self.request.key
 
     @property
     def file_name(self) -> str:
-        """Where its row is kept: readable, and unique by the hash."""
-        return f"{self.dataset}-{self.model}-fold{self.fold}-{self.key}.json"
-
-
-def _identity(clip: Clip) -> list[Any]:
-    return [_fingerprint(clip.path), clip.labels, clip.group, clip.start, clip.end, clip.weight]
-
-
-@cache
-def _fingerprint(path: str | bytes) -> str:
-    """Tell a sound by its size and its ends: files of one name in two folders differ, a dataset elsewhere is the same."""
-    if isinstance(path, bytes):
-        return hashlib.sha256(path).hexdigest()
-    try:
-        with open(path, "rb") as file:
-            head = file.read(_FINGERPRINT)
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _FINGERPRINT))
-            return hashlib.sha256(b"%d" % size + head + file.read()).hexdigest()
-    except OSError:
-        return "unreadable"  # reading the clip will say why
+        """Name of the file of the job's row: readable, and unique by the key."""
+        return self.request.file_name
 
 
 @dataclass(eq=False)
@@ -130,8 +110,14 @@ class FeatureBank:
     ) -> FeatureBank:
         """Compute the features of clips, or find them in a cache.
 
+        Args:
+            clips: Clips of any number of folds.
+            frontend: Frontend that computes the features.
+            cache: Cache that keeps features from one run to the next.
+            progress: Function that is called as the features are computed.
+
         Raises:
-            ValueError: Some clip cannot be read; every such one is named.
+            ValueError: Some clips cannot be read; the message names each of them.
         """
         begin = time.perf_counter()
         features = extract(clips, frontend, cache=cache, progress=stage_of(progress, "features"))
@@ -145,16 +131,19 @@ class FeatureBank:
         return Examples(self.clips, self.features, target_indices(self.clips, labels), index)
 
 
-def run_fold(job: FoldJob, *, bank: FeatureBank | None = None, progress: Progress | None = None) -> tuple[Row, Classifier]:
+def run_fold(
+    job: FoldJob, *, bank: FeatureBank | None = None, command: str = "", progress: Progress | None = None
+) -> tuple[Row, Classifier]:
     """Train and test one fold; the test clips are looked at once, at the end.
 
     Args:
-        job: What to do.
-        bank: The features of (at least) the job's clips; `None` computes them.
-        progress: Called as training goes on.
+        job: Job to do.
+        bank: Features of (at least) the job's clips; `None` computes them.
+        command: Command that was typed, to be kept in the row.
+        progress: Function that is called as training goes on.
 
     Returns:
-        The row, JSON data with the scores and all that led to them, and the classifier.
+        The row and the classifier.
 
     Raises:
         ValueError: A recording lies on both sides of the split, or a clip cannot be read.
@@ -166,37 +155,27 @@ def run_fold(job: FoldJob, *, bank: FeatureBank | None = None, progress: Progres
     classifier = train_examples(job.model, learnt, job.labels, job.recipe, job.frontend, options=job.options, progress=progress)
     seconds = time.perf_counter() - begin
     tested = bank.examples(job.test, job.labels)
-    scores, targets = pooled_scores(classifier, tested), tested.targets[tested.index]
-    row = {
-        "key": job.key,
-        "dataset": job.dataset,
-        "fold": job.fold,
-        "metric": job.metric,
-        "labels": list(job.labels),
-        "test_clips": len(job.test),
-        **classifier.about.to_dict(),
-        "frontend": job.frontend.to_config(),
-        "seed": job.recipe.seed,
-        **measures(scores, targets),
-        "train_seconds": round(seconds, 2),
-        "feature_seconds": round(bank.seconds, 2),
-        "ms_per_clip": round(milliseconds_per_clip(classifier, job.test), 3),
-        "versions": versions(),
-    }
+    about: Any = classifier.about  # training fills in the facts that other classifiers may lack
+    row = Row(
+        request=job.request,
+        metric=job.metric,
+        labels=job.labels,
+        measures=Measures.of(pooled_scores(classifier, tested), tested.targets[tested.index]),
+        parameters=about.parameters,
+        training_clips=about.training_clips,
+        test_clips=len(job.test),
+        best_epoch=about.best_epoch,
+        validation=about.validation,
+        train_seconds=round(seconds, 2),
+        feature_seconds=round(bank.seconds, 2),
+        ms_per_clip=round(milliseconds_per_clip(classifier, job.test), 3),
+        provenance=Provenance(versions=versions(), code=code_digest(), command=command),
+    )
     return row, classifier
 
 
-def measures(scores: np.ndarray, targets: np.ndarray) -> Row:
-    """Measure scores ``(clips, classes)`` against class indices in every way that a row records, as JSON data."""
-    return {
-        **{name: measure(scores, targets) for name, measure in metrics.METRICS.items()},
-        "log_loss": metrics.log_loss(scores, targets),
-        "confusion": metrics.confusion_matrix(scores, targets).tolist(),
-    }
-
-
 def milliseconds_per_clip(classifier: Classifier, clips: Sequence[Clip]) -> float:
-    """Time how long a clip in memory takes from samples to answer, one at a time: the median over some clips."""
+    """Return the median time from a clip's samples to the answer, one clip at a time (milliseconds)."""
     rate = classifier.frontend.sample_rate
     waves = [load_clip(clip, classifier.frontend) for clip in clips[:_TIMED_CLIPS]]
     classifier.predict(waves[0], sample_rate=rate)  # the first call builds the graph
@@ -220,15 +199,18 @@ def fold_jobs(
     """Make a model's jobs on a dataset.
 
     Args:
-        dataset: With its official folds.
+        dataset: Dataset with official folds.
         model: Name of the model.
-        folds: Which folds to test; none means all.
-        recipe: Training settings; `None` means the model's own, changed by the dataset's protocol.
-        frontend: `None` is the model's own; either is adapted to the dataset's clips.
+        folds: Numbers of the folds to test; none means all.
+        recipe: Recipe of the training; `None` is the model's own, changed as the dataset's protocol prescribes.
+        frontend: Frontend, which is adapted to the dataset's clips; `None` is the model's own.
         **options: Options of the model's builder.
 
+    Returns:
+        A job for each fold.
+
     Raises:
-        ValueError: No such fold, no folds at all, or a recording on both sides of a split.
+        ValueError: There is no such fold, there are no folds at all, or a recording lies on both sides of a split.
     """
     if unknown := set(folds) - set(dataset.folds):
         raise ValueError(f"{dataset.name} has the folds {dataset.folds}, not {sorted(unknown)}")
@@ -257,38 +239,51 @@ def benchmark(
     progress: Progress | None = None,
     started: Callable[[FoldJob], Any] | None = None,
 ) -> Iterator[Row]:
-    """Run jobs, keeping each row in a file as soon as it is there; a job whose row is there already is not run again.
+    """Run jobs and keep the row of each in a file as soon as it is there; a job whose row is in the folder is not run again.
+
+    A row counts whatever version of the package and whatever backend computed it: `Row.provenance` says which. To compute
+    a row again, delete its file or choose another folder.
 
     Args:
-        jobs: Those of one frontend beside each other share its features.
-        folder: Where the rows are kept, one JSON file for each job, named by what the job is.
-        command: What was typed, kept in each row.
-        cache: Where features are kept from one run to the next.
-        progress: Called as training goes on.
-        started: Called before a job is run.
+        jobs: Jobs to do. Neighbours with the same frontend share its features.
+        folder: Folder of the rows, one JSON file for each job.
+        command: Command that was typed, to be kept in each row.
+        cache: Cache that keeps features from one run to the next.
+        progress: Function that is called as training goes on.
+        started: Function that is called with each job before it is run.
 
     Yields:
         The rows, in the order of the jobs.
 
     Raises:
-        ValueError: A clip cannot be read, or a row's file is damaged.
+        ValueError: A clip cannot be read, or the file of a row is damaged.
     """
     bank: FeatureBank | None = None
     for position, job in enumerate(jobs):
-        path = Path(folder) / job.file_name
-        if path.is_file():
-            yield read_row(path)
+        if kept := find_row(folder, job):
+            yield kept
             continue
+        path = _free_path(folder, job)
         if started:
             started(job)
         if bank is None or bank.frontend != job.frontend:
             bank = None  # the old features are let go before the new ones are made
             clips = _clips_ahead(jobs[position:], job.frontend)
             bank = FeatureBank.of(clips, job.frontend, cache=cache, progress=progress)
-        row, _ = run_fold(job, bank=bank, progress=progress)
-        row["command"] = command
+        row, _ = run_fold(job, bank=bank, command=command, progress=progress)
         write_row(path, row)
         yield row
+
+
+def _free_path(folder: str | os.PathLike[str], job: FoldJob) -> Path:
+    path = Path(folder) / job.file_name
+    if path.exists():
+        # Its recorded values ask for something else today, as a default changed. Said before hours of training.
+        raise ValueError(
+            f"{path}: holds the row of another job, which an earlier version wrote; give it its present name with "
+            "`python benchmarks/take_in_rows.py`, or choose another folder"
+        )
+    return path
 
 
 def _clips_ahead(jobs: Sequence[FoldJob], frontend: Frontend) -> list[Clip]:
@@ -296,91 +291,22 @@ def _clips_ahead(jobs: Sequence[FoldJob], frontend: Frontend) -> list[Clip]:
     return list(dict.fromkeys(clip for job in ahead for clip in (*job.train, *job.test)))
 
 
-def write_row(path: Path, row: Row) -> None:
-    """Write a row, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
-
-
-def read_row(path: Path) -> Row:
-    """Read a row.
-
-    Raises:
-        ValueError: The file is no row.
-    """
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-        row["accuracy"], row["fold"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: damaged, no row of results ({error!r}); delete it and run again") from error
-    return row
-
-
-@dataclass(frozen=True)
-class LeaderboardEntry:
-    """A model's place on the leaderboard: means and deviations over its folds.
-
-    Args:
-        model: Its name.
-        parameters: Its weights, trainable or not.
-        folds: How many folds it was tested on.
-        accuracy: Mean and standard deviation, as fractions.
-        score: The same of the dataset's own measure.
-        map_at_3: Mean.
-        train_seconds: Of all folds together.
-        ms_per_clip: Median, from samples in memory to the answer.
-        confusion: Counts over all folds ``(true, predicted)``.
-        labels: The classes.
-        metric: Name of the dataset's own measure.
-    """
-
-    model: str
-    parameters: int
-    folds: int
-    accuracy: tuple[float, float]
-    score: tuple[float, float]
-    map_at_3: float
-    train_seconds: float
-    ms_per_clip: float
-    confusion: np.ndarray
-    labels: tuple[str, ...]
-    metric: str = "accuracy"
-
-
-def leaderboard(rows: Sequence[Row]) -> list[LeaderboardEntry]:
-    """Summarise rows by model, the best first by the dataset's own measure."""
-    models = dict.fromkeys(row["model"] for row in rows)
-    entries = [_entry([row for row in rows if row["model"] == model]) for model in models]
-    return sorted(entries, key=lambda entry: -entry.score[0])
-
-
-def _entry(rows: Sequence[Row]) -> LeaderboardEntry:
-    first = rows[0]
-    return LeaderboardEntry(
-        model=first["model"],
-        parameters=first["parameters"],
-        folds=len(rows),
-        accuracy=metrics.mean_and_deviation([row["accuracy"] for row in rows]),
-        score=metrics.mean_and_deviation([row[first["metric"]] for row in rows]),
-        map_at_3=metrics.mean_and_deviation([row["map@3"] for row in rows])[0],
-        train_seconds=sum(row["train_seconds"] for row in rows),
-        ms_per_clip=float(np.median([row["ms_per_clip"] for row in rows])),
-        confusion=np.sum([row["confusion"] for row in rows], axis=0),
-        labels=tuple(first["labels"]),
-        metric=first["metric"],
-    )
-
-
 def evaluate(
     classifier: Classifier, clips: Sequence[Clip], *, cache: FeatureCache | None = None, progress: Progress | None = None
-) -> tuple[Row, dict[int, str]]:
+) -> tuple[Measures, dict[int, str]]:
     """Test a classifier on labelled clips.
 
+    Args:
+        classifier: Classifier to test.
+        clips: Test clips.
+        cache: Cache that keeps features from one run to the next.
+        progress: Function that is called as the features are computed.
+
     Returns:
-        The measures, and the clips that could not be read, by position, with the reason; they do not count.
+        The measures, and for each clip that could not be read its position and the reason; such clips do not count.
 
     Raises:
-        ValueError: A label that the classifier does not know, or no clip that can be read.
+        ValueError: The classifier does not know a label, or no clip can be read.
     """
     targets = target_indices(clips, classifier.labels)
     features = extract(clips, classifier.frontend, cache=cache, progress=stage_of(progress, "features"))
@@ -388,4 +314,4 @@ def evaluate(
     if not len(index):
         features.raise_failures()
     scores = pooled_scores(classifier, Examples(clips, features, targets, index))
-    return measures(scores, targets[index]), features.failures
+    return Measures.of(scores, targets[index]), features.failures

@@ -3,7 +3,7 @@
 from audiozoo.recipe import Recipe
 from audiozoo.registry import recipe_for
 from audiozoo.training.examples import Examples, adapted, frontend_for, target_indices
-from audiozoo.training.fit import Progress, pooled_scores, stage_of, train, train_examples
+from audiozoo.training.fit import Progress, pooled_scores, stage_of, train, train_examples, trained_options
 
 __all__ = [
     "Examples",
@@ -17,4 +17,5 @@ __all__ = [
     "target_indices",
     "train",
     "train_examples",
+    "trained_options",
 ]

@@ -153,6 +153,11 @@ def _check_classes(classes: Sequence[str], targets: np.ndarray) -> None:
         raise ValueError(f"no clips of {', '.join(missing)}: add clips, or leave the class out of the labels")
 
 
+def trained_options(spec: ModelSpec) -> dict[str, Any]:
+    """Return the builder options with which `train` builds a model: the builder's defaults, auxiliary outputs switched on."""
+    return {**spec.options, **_auxiliary(spec)}
+
+
 def _auxiliary(spec: ModelSpec) -> dict[str, Any]:
     return {"auxiliary": True} if "auxiliary" in spec.options else {}
 

@@ -1,0 +1,100 @@
+"""Rows of schema 1: flat JSON objects without a schema number, read as what is written today."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from audiozoo.config import digest
+from audiozoo.crossval.identity import differing, fingerprint
+from audiozoo.registry import model_info
+from audiozoo.training import trained_options
+
+if TYPE_CHECKING:
+    from audiozoo.crossval.jobs import FoldJob
+    from audiozoo.datasets import Clip
+
+_KEPT = (
+    *("metric", "labels", "parameters", "training_clips", "test_clips", "best_epoch", "validation"),
+    *("train_seconds", "feature_seconds", "ms_per_clip"),
+)
+_MEASURES = {name: name for name in ("accuracy", "macro_accuracy", "log_loss", "confusion")} | {"map_at_3": "map@3"}
+_KNOWN = {
+    *("key", "dataset", "fold", "model", "options", "frontend", "recipe", "seed", "versions", "command"),
+    *_KEPT,
+    *_MEASURES.values(),
+}
+
+
+def migrated(old: Mapping[str, Any], job: FoldJob | None = None) -> dict[str, Any]:
+    """Return a row of schema 1 as the JSON data of a `Row`.
+
+    Args:
+        old: JSON data of the old row. The oldest ones name classes under "kind".
+        job: Job whose sounds may be the row's, see `read_row`.
+
+    Returns:
+        JSON data that `Row.from_config` takes. What no schema knows is kept in its notes.
+
+    Raises:
+        ValueError: A value is missing or of another kind, or the model is unknown.
+    """
+    if missing := sorted((_KNOWN - {"seed", "command"}) - old.keys()):
+        raise ValueError(f"it lacks {', '.join(missing)}")
+    if not all(isinstance(old[name], dict) for name in ("options", "versions")):
+        raise ValueError(f"options and versions must be objects, got {old['options']!r} and {old['versions']!r}")
+    defaults = trained_options(model_info(old["model"]))
+    request = {
+        "class": "Request",
+        "dataset": old["dataset"],
+        "content": job.request.content if job and old["key"] in _first_keys(job, old) else "",
+        "fold": old["fold"],
+        "model": old["model"],
+        "options": differing(old["options"], defaults),
+        "defaults": defaults,  # as they are today: old rows have only the options that were given
+        "frontend": _named_classes(old["frontend"]),
+        "recipe": _named_classes(old["recipe"]),
+    }
+    return {
+        "class": "Row",
+        "request": request,
+        **{name: old[name] for name in _KEPT},
+        "measures": {"class": "Measures", **{name: old[source] for name, source in _MEASURES.items()}},
+        "provenance": {"class": "Provenance", "versions": old["versions"], "command": old.get("command", "")},
+        "notes": {name: value for name, value in old.items() if name not in _KNOWN and value is not None},
+    }
+
+
+def _named_classes(value: Any) -> Any:
+    """Rename "kind", where it names a class, to "class"; some classes have a field "kind" of their own since."""
+    if isinstance(value, list):
+        return [_named_classes(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    renamed = {"class" if name == "kind" and "class" not in value else name: item for name, item in value.items()}
+    return {name: _named_classes(item) for name, item in renamed.items()}
+
+
+def _first_keys(job: FoldJob, old: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the keys that schema 1 may have given to a row of the job's sounds.
+
+    The key was a hash of all values in full: those that the row records, or, where files were renamed for a class with a
+    new field, those that a later version made of them.
+    """
+    for frontend, recipe in ((old["frontend"], old["recipe"]), (job.frontend.to_config(), job.recipe.to_config())):
+        described = {
+            "version": old["versions"].get("audiozoo"),
+            "backend": old["versions"].get("backend"),
+            **{name: old[name] for name in ("dataset", "metric", "labels", "fold", "model")},
+            # The auxiliary outputs that `train` switches on did not count, being no option of the job.
+            "options": {**model_info(old["model"]).options, **job.options},
+            "frontend": frontend,
+            "recipe": recipe,
+            "train": [_described(clip) for clip in job.train],
+            "test": [_described(clip) for clip in job.test],
+        }
+        yield digest(described)
+
+
+def _described(clip: Clip) -> list[Any]:
+    return [fingerprint(clip.path), clip.labels, clip.group, clip.start, clip.end, clip.weight]
