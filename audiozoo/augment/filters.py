@@ -79,40 +79,34 @@ class Filter(WaveTransform):
         sections = self._sections(frequency / sample_rate, octaves, gain_db)
         return sosfilt(sections, x, axis=0).astype(np.float32)
 
-    def _sections(self, corner: float, octaves: float, gain_db: float) -> list[list[float]]:
+    def _sections(self, corner: float, octaves: float, gain_db: float) -> np.ndarray:
         if self.kind == "peaking":
-            return [_peaking(corner, octaves, gain_db)]
+            return _peaking(corner, octaves, gain_db)
         if self.kind != "bandpass":
             return _butterworth(self.kind, corner, self.order)
+        # Two filters, because butter(kind="bandpass") needs an upper edge below half the sample rate, and its slopes depend on
+        # the width of the band.
         low, high = corner * 2 ** (-octaves / 2), min(corner * 2 ** (octaves / 2), 0.499)
-        return _butterworth("highpass", low, self.order) + _butterworth("lowpass", high, self.order)
+        return np.concatenate([_butterworth("highpass", low, self.order), _butterworth("lowpass", high, self.order)])
 
 
-def _butterworth(kind: str, corner: float, order: int) -> list[list[float]]:
-    """Return second-order sections; frequencies are in cycles a sample."""
-    angle = 2 * math.pi * corner
-    cosine, sections = math.cos(angle), []
-    for pole in range(order // 2):
-        alpha = math.sin(angle) * math.cos(math.pi * (2 * pole + 1) / (2 * order))
-        edge = (1 - cosine) / 2 if kind == "lowpass" else (1 + cosine) / 2
-        middle = 2 * edge if kind == "lowpass" else -2 * edge
-        sections.append(_section([edge, middle, edge], [1 + alpha, -2 * cosine, 1 - alpha]))
-    return sections
+def _butterworth(kind: str, corner: float, order: int) -> np.ndarray:
+    """Return second-order sections; the corner is in cycles per sample."""
+    from scipy.signal import butter
+
+    return butter(order, corner, kind, fs=1.0, output="sos")
 
 
-def _peaking(corner: float, octaves: float, gain_db: float) -> list[float]:
-    angle, amplitude = 2 * math.pi * corner, 10 ** (gain_db / 40)
-    # The cookbook's own way from octaves to alpha keeps the ratio of the edges; near half the sample rate, where there is no
-    # room above, the lower one then falls to nothing.
-    ratio = math.tan(angle / 2) / math.tan(angle / 2 * 2 ** (-octaves / 2))
-    alpha = math.sin(angle) * (ratio - 1 / ratio) / 2
-    cosine = -2 * math.cos(angle)
-    above = [1 + alpha * amplitude, cosine, 1 - alpha * amplitude]
-    return _section(above, [1 + alpha / amplitude, cosine, 1 - alpha / amplitude])
+def _peaking(corner: float, octaves: float, gain_db: float) -> np.ndarray:
+    """Return one second-order section: the input plus ``gain - 1`` times what a resonator passes."""
+    from scipy.signal import iirpeak
 
-
-def _section(above: list[float], below: list[float]) -> list[float]:
-    return [value / below[0] for value in (*above, *below)]
+    # The cookbook's own formula for the bandwidth keeps the ratio of the two edges. Near half the sample rate the upper edge
+    # has no room, and that formula would push the lower edge down to 0 Hz. Here the lower edge stays where it was asked for.
+    ratio = math.tan(math.pi * corner) / math.tan(math.pi * corner * 2 ** (-octaves / 2))
+    tangent = math.sin(2 * math.pi * corner) * (ratio - 1 / ratio) / 2 / 10 ** (gain_db / 40)
+    above, below = iirpeak(corner, math.pi * corner / math.atan(tangent), fs=1.0)
+    return np.concatenate([below + (10 ** (gain_db / 20) - 1) * above, below])[None]
 
 
 @dataclass(frozen=True, kw_only=True)
