@@ -14,6 +14,7 @@ PACKAGE = Path(audiozoo.__file__).parent
 RANKS = {
     "files": -1,  # what fetches and saves is written through it
     "checks": -1,
+    "progress": -1,
     "_version": 0,
     "audio": 0,
     "config": 0,

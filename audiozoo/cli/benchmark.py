@@ -24,6 +24,7 @@ from audiozoo.cli.console import (
     quiet_backend,
     recipe_changes,
 )
+from audiozoo.cli.errors import keeping
 
 if TYPE_CHECKING:
     from audiozoo.crossval import FoldJob, LeaderboardEntry, Row
@@ -78,11 +79,8 @@ def run(
     out.print(f"{data.name}: {len(data)} clips, {len(data.labels)} classes; {', '.join(names)} on {len(jobs)} fold(s) in all")
     kept = feature_cache(cache)
     quiet_backend()
-    try:
+    with keeping(f"finished folds are kept in {output}, and the same command continues"):
         rows = _run_all(jobs, output, kept)
-    except KeyboardInterrupt:
-        err.print("interrupted; finished folds are kept, and the same command goes on from them", style="yellow")
-        raise
     _finish(leaderboard(rows), data, output)
 
 

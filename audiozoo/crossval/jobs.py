@@ -31,7 +31,6 @@ from audiozoo.training import (
     adapted,
     pooled_scores,
     recipe_for,
-    stage_of,
     target_indices,
     train_examples,
 )
@@ -134,7 +133,7 @@ class FeatureBank:
             ValueError: Some clip cannot be read; every such one is named.
         """
         begin = time.perf_counter()
-        features = extract(clips, frontend, cache=cache, progress=stage_of(progress, "features"))
+        features = extract(clips, frontend, cache=cache, progress=progress)
         features.raise_failures()
         return cls(tuple(clips), frontend, features, time.perf_counter() - begin)
 
@@ -151,7 +150,7 @@ def run_fold(job: FoldJob, *, bank: FeatureBank | None = None, progress: Progres
     Args:
         job: What to do.
         bank: The features of (at least) the job's clips; `None` computes them.
-        progress: Called as training goes on.
+        progress: Callback, see `audiozoo.progress`.
 
     Returns:
         The row, JSON data with the scores and all that led to them, and the classifier.
@@ -264,7 +263,7 @@ def benchmark(
         folder: Where the rows are kept, one JSON file for each job, named by what the job is.
         command: What was typed, kept in each row.
         cache: Where features are kept from one run to the next.
-        progress: Called as training goes on.
+        progress: Callback, see `audiozoo.progress`.
         started: Called before a job is run.
 
     Yields:
@@ -383,7 +382,7 @@ def evaluate(
         ValueError: A label that the classifier does not know, or no clip that can be read.
     """
     targets = target_indices(clips, classifier.labels)
-    features = extract(clips, classifier.frontend, cache=cache, progress=stage_of(progress, "features"))
+    features = extract(clips, classifier.frontend, cache=cache, progress=progress)
     index = features.readable
     if not len(index):
         features.raise_failures()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,6 +17,7 @@ from audiozoo.features.cache import FeatureCache, Shelf
 from audiozoo.features.frontends import Frontend
 from audiozoo.features.identity import Span
 from audiozoo.features.packs import Block, Key, Rows
+from audiozoo.progress import Progress
 
 # What a killed run loses at most. Each chunk is a map, and with it an open file, until the end.
 _CHUNK_CLIPS = 1_024
@@ -98,7 +99,7 @@ def extract(
     hop: float | None = None,
     jobs: int = -1,
     cache: FeatureCache | None = None,
-    progress: Callable[[int, int], Any] | None = None,
+    progress: Progress | None = None,
 ) -> Features:
     """Compute the windows of many clips, several clips at a time.
 
@@ -110,7 +111,7 @@ def extract(
             Python's lock.
         cache: Where to keep what is computed, and to find what was: those clips are not read again. A run that was killed
             goes on from there.
-        progress: Called with (clips done, clips in all).
+        progress: Callback, see `audiozoo.progress`; the stage is "features" and a step is a clip.
 
     Returns:
         The features. A clip that cannot be read is no error here: it has no windows and stands in `failures`.
@@ -132,7 +133,7 @@ class _Extraction:
     frontend: Frontend
     hop: float | None
     jobs: int
-    progress: Callable[[int, int], Any] | None
+    progress: Progress | None
     failures: dict[int, str] = field(default_factory=dict)
 
     def cached(self, cache: FeatureCache, shelf: Shelf) -> Features:
@@ -140,7 +141,7 @@ class _Extraction:
         keys = cache.keys(self.clips, jobs=self.jobs)
         missing = [position for position, key in enumerate(keys) if key not in shelf]
         if self.progress and len(missing) < len(keys):
-            self.progress(len(keys) - len(missing), len(keys))
+            self.progress("features", len(keys) - len(missing), len(keys), {})
         for block in self.blocks(missing, clips_each=_CHUNK_CLIPS, bytes_each=_CHUNK_BYTES):
             positions = [int(position) for position in block.rows]
             now = cache.keys([self.clips[position] for position in positions], jobs=self.jobs)
@@ -177,7 +178,7 @@ class _Extraction:
                 else:
                     yield position, result
                 if self.progress:
-                    self.progress(done, len(self.clips))
+                    self.progress("features", done, len(self.clips), {})
 
     def features(self, block: Block, keys: Sequence[Key]) -> Features:
         """Say where each clip's windows stand in a block."""

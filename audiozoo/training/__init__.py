@@ -1,7 +1,8 @@
 """Recipes, and training by them."""
 
+from audiozoo.progress import Progress
 from audiozoo.training.examples import Examples, adapted, frontend_for, target_indices
-from audiozoo.training.fit import Progress, pooled_scores, stage_of, train, train_examples
+from audiozoo.training.fit import pooled_scores, train, train_examples
 from audiozoo.training.recipe import Recipe, recipe_for
 
 __all__ = [
@@ -12,7 +13,6 @@ __all__ = [
     "frontend_for",
     "pooled_scores",
     "recipe_for",
-    "stage_of",
     "target_indices",
     "train",
     "train_examples",

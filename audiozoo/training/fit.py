@@ -19,12 +19,10 @@ from audiozoo.classifier import Classifier, KerasScorer
 from audiozoo.datasets import Clip, hold_out, recordings_by_label
 from audiozoo.features import FeatureCache, Frontend, Scaler, extract
 from audiozoo.layers import keras
+from audiozoo.progress import Progress
 from audiozoo.registry import ModelSpec, build, check_options, model_info
 from audiozoo.training.examples import Batches, Examples, frontend_for, target_indices
 from audiozoo.training.recipe import Recipe, recipe_for
-
-Progress = Callable[[str, int, int, Mapping[str, float]], Any]
-"""Called with what is being done, steps done, steps in all, and the latest figures."""
 
 
 def train(
@@ -56,7 +54,7 @@ def train(
         workers: Threads that make augmented batches while the model learns from those before; 0 for none. They change the time
             that training takes and nothing else.
         cache: Where features are kept from one run to the next.
-        progress: Called as training goes on.
+        progress: Callback, see `audiozoo.progress`.
         **options: The builder's own. Auxiliary outputs are used where a model has them.
 
     Returns:
@@ -71,7 +69,7 @@ def train(
     classes = tuple(sorted({clip.label for clip in clips})) if labels is None else tuple(labels)
     targets = target_indices(clips, classes)
     _check_classes(classes, targets)
-    features = extract(clips, frontend, cache=cache, progress=stage_of(progress, "features"))
+    features = extract(clips, frontend, cache=cache, progress=progress)
     if strict:
         features.raise_failures()
     classifier = train_examples(
@@ -129,11 +127,6 @@ def _check_classes(classes: Sequence[str], targets: np.ndarray) -> None:
 
 def _auxiliary(spec: ModelSpec) -> dict[str, Any]:
     return {"auxiliary": True} if "auxiliary" in spec.options else {}
-
-
-def stage_of(progress: Progress | None, stage: str) -> Callable[[int, int], Any] | None:
-    """Narrow a `Progress` to one stage without figures, as `extract` calls it."""
-    return None if progress is None else lambda done, total: progress(stage, done, total, {})
 
 
 @dataclass(eq=False)
