@@ -10,7 +10,7 @@ import typer
 
 from audiozoo.cli import augment, benchmark, cache, evaluate, extract, info, list_, plot, predict, train
 from audiozoo.cli.console import EXAMPLE_STYLE
-from audiozoo.cli.errors import TRACEBACK, Verbs
+from audiozoo.cli.errors import TRACEBACK, Verbs, reported
 
 app = typer.Typer(
     name="audiozoo",
@@ -52,4 +52,5 @@ def main() -> None:
     """Run the command line."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may contain bytes that are not text
-    app()
+    with reported(show_traceback=False):  # Ctrl-C before the verb runs
+        app()

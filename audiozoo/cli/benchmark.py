@@ -78,8 +78,8 @@ def run(
     names = list(dict.fromkeys(job.model for job in jobs))
     out.print(f"{data.name}: {len(data)} clips, {len(data.labels)} classes; {', '.join(names)} on {len(jobs)} fold(s) in all")
     kept = feature_cache(cache)
-    quiet_backend()
     with keeping(f"finished folds are kept in {output}, and the same command continues"):
+        quiet_backend()
         rows = _run_all(jobs, output, kept)
     _finish(leaderboard(rows), data, output)
 

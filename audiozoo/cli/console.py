@@ -48,7 +48,8 @@ def progress_bar(title: str = "") -> Iterator[Progress]:
         TextColumn("{task.fields[figures]}", markup=False),
     )
     # Rich would send what is printed on standard output meanwhile to the console of the bar, which is standard error.
-    with Bar(*columns, console=err, transient=True, redirect_stdout=False) as bar:
+    # A bar in a log file would be noise.
+    with Bar(*columns, console=err, transient=True, redirect_stdout=False, disable=not err.is_terminal) as bar:
         task = bar.add_task(title, figures="")
 
         def show(stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:

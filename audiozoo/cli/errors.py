@@ -29,6 +29,11 @@ _FLOW: tuple[type[BaseException], ...] = (typer.Exit, typer.Abort, _CLICK_EXCEPT
 class Verbs(TyperGroup):
     """The group of all verbs. It takes `--traceback` before or after the verb, and reports what the verbs raise."""
 
+    def make_context(self, *args: Any, **rest: Any) -> Any:
+        """Parse the words; typer itself would end without a word if Ctrl-C came here."""
+        with reported(show_traceback=False):
+            return super().make_context(*args, **rest)
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Move `--traceback` to the front, where it is an option of the group."""
         end = args.index("--") if "--" in args else len(args)  # what follows -- is never an option
@@ -76,7 +81,7 @@ def _status(error: BaseException) -> int:
 
 def _describe(error: BaseException, status: int, show_traceback: bool) -> None:
     if status == _INTERRUPTED:
-        err.print(f"interrupted: {error or 'nothing was saved'}", style="yellow", soft_wrap=True)
+        err.print(f"interrupted: {str(error) or 'nothing was saved'}", style="yellow", soft_wrap=True)
         return
     if status == _BUG:
         text = "this is a bug in audiozoo and not a mistake in your command; please report the command and the traceback above"

@@ -64,8 +64,8 @@ def run(
     if len(clips) < len(data):
         out.print(f"the {len(data) - len(clips)} clips of the official test set are not used")
     kept = feature_cache(cache)
-    quiet_backend()
     with keeping(_kept(kept, output)), progress_bar(model) as show:
+        quiet_backend()
         classifier = train(
             model,
             clips,
