@@ -1,6 +1,8 @@
 """What holds for the package as a whole: who may import whom, what is public, what loads when."""
 
 import ast
+import configparser
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -111,3 +113,12 @@ def test_import_is_light():
     loaded = ast.literal_eval(done.stdout)
     assert "audiozoo" in loaded
     assert not [name for name in loaded if name.split(".")[0] in ("numpy", "scipy", "keras", "tensorflow", "librosa", "typer")]
+
+
+def test_every_extra_serves_code_or_a_test():
+    settings = configparser.ConfigParser()
+    settings.read(PACKAGE.parent / "setup.cfg")
+    tests = [path for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__)]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in [*MODULES, *tests])
+    extras = set(settings["options.extras_require"]) - {"test", "dev"}
+    assert [extra for extra in extras if not re.search(rf"\b{extra}\b", source)] == []
