@@ -149,7 +149,8 @@ class Transform(Configured, ABC):
             rng = generator(rng)
         if type(x) is not np.ndarray or x.dtype is not _FLOAT32:
             x = self._as_float32(np.asarray(x))
-        return self.within(x, Context(rng, sample_rate, label, drawn))
+        # Context(...) does just this, one Python call slower: a twentieth of the time that Gain takes for a second of sound.
+        return self.within(x, tuple.__new__(Context, (rng, sample_rate, label, drawn)))
 
     @property
     def inner(self) -> Sequence[Transform]:
