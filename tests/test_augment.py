@@ -457,6 +457,13 @@ def test_a_peaking_filter_is_that_of_the_cookbook(frequency, octaves, gain_db, r
     assert np.allclose(filtered, scipy.signal.lfilter(above, below, wave), atol=1e-5)
 
 
+@pytest.mark.parametrize("frequency", [1e-3, math.nextafter(RATE / 2, 0)])
+@pytest.mark.parametrize("kind", ["lowpass", "highpass", "bandpass"])
+def test_the_steepest_filters_at_the_edges_are_finite(kind, frequency, rng):
+    steep = Filter(kind=kind, frequency=(frequency, frequency), order=20)
+    assert np.isfinite(steep(rng.uniform(-1, 1, 4_000), sample_rate=RATE, rng=rng)).all()
+
+
 def test_filters_are_designed_by_scipy(monkeypatch):
     designed = []
     for name in ("butter", "iirpeak"):
@@ -819,6 +826,7 @@ def test_what_was_drawn_is_told_and_order_does_not_matter(rng):
         (lambda: FilterAugment(channels=0), "at least 1"),
         (lambda: Filter(kind="notch"), "'lowpass'"),
         (lambda: Filter(order=3), "even"),
+        (lambda: Filter(order=22), "from 2 to 20"),
         (lambda: Filter(order=2.0), "whole"),
         (lambda: Filter(frequency=(0, 100)), "within"),
         (lambda: RoomReverb(rt60=(0, 1)), "within"),

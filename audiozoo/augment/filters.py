@@ -15,6 +15,7 @@ from audiozoo.augment.waveform import DECIBELS, WaveTransform, level_of
 from audiozoo.checks import require_choice, require_count
 
 _KINDS = ("lowpass", "highpass", "bandpass", "peaking")
+_HIGHEST_ORDER = 20  # 120 dB per octave; beyond it, the design overflows near half the sample rate
 _LONGEST_IMPULSE = 10.0  # seconds; large cathedrals come near it
 
 
@@ -30,11 +31,11 @@ class Filter(WaveTransform):
         frequency: Range of the corner or centre frequency (Hz), drawn uniformly on a logarithmic scale.
         octaves: Range of the bandwidth (octaves), for "bandpass" and "peaking".
         gain_db: Range of the gain at the centre frequency (dB), for "peaking".
-        order: Order of the Butterworth filters, an even number; the slope is 6 dB per octave times the order.
+        order: Order of the Butterworth filters, an even number up to 20; the slope is 6 dB per octave times the order.
 
     Raises:
-        ValueError: `kind` is not one of these, or `order` is not a positive even number. When called: `frequency` exceeds half
-            the sample rate.
+        ValueError: `kind` is not one of these, or `order` is not an even number from 2 to 20. When called: `frequency` is not
+            below half the sample rate.
 
     Source: R. Bristow-Johnson, "Cookbook formulae for audio equalizer biquad filter coefficients" (W3C note, 2021).
     """
@@ -51,7 +52,7 @@ class Filter(WaveTransform):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice("kind", self.kind, _KINDS)
-        require_count("order", self.order, 2)
+        require_count("order", self.order, 2, _HIGHEST_ORDER)
         if self.order % 2:
             raise ValueError(f"order must be an even number, got {self.order}")
 
@@ -96,7 +97,8 @@ def _butterworth(kind: str, corner: float, order: int) -> np.ndarray:
     """Return second-order sections; the corner is in cycles per sample."""
     from scipy.signal import butter
 
-    return butter(order, corner, kind, fs=1.0, output="sos")
+    # Nearer to half the sample rate, the poles of a steep filter overflow.
+    return butter(order, min(corner, 0.5 - 1e-7), kind, fs=1.0, output="sos")
 
 
 def _peaking(corner: float, octaves: float, gain_db: float) -> np.ndarray:
