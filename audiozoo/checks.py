@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 
@@ -55,3 +56,65 @@ def require_range(name: str, span: object, least: float = -math.inf, most: float
     if not (pair and least <= span[0] <= span[1] <= most):  # type: ignore[index]
         limits = "" if (least, most) == (-math.inf, math.inf) else f" within {least:g} to {most:g}"
         raise ValueError(f"{name} must be a range (low, high) with low <= high{limits}, got {span!r}")
+
+
+def require_count(name: str, value: object, least: int = 0, most: float = math.inf) -> None:
+    """Raise a ValueError unless `value` is an integer from `least` to `most`, both included."""
+    require_whole(**{name: value})
+    require_number(name, value, least, most)
+
+
+def require_counts(name: str, span: object, least: float = -math.inf, most: float = math.inf) -> None:
+    """Raise a ValueError unless `span` is a range ``(low, high)`` of integers with ``least <= low <= high <= most``.
+
+    Args:
+        name: Name of the argument, for the message.
+        span: The value to check.
+        least: Smallest `low` allowed.
+        most: Largest `high` allowed.
+
+    Raises:
+        ValueError: `span` is not such a range.
+    """
+    require_range(name, span, least, most)
+    for end in span:  # type: ignore[attr-defined]
+        require_whole(**{f"both ends of {name}": end})
+
+
+def require_path(name: str, value: object) -> None:
+    """Raise a ValueError unless `value` is a string or another path."""
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"{name} must be a path, got {value!r}")
+
+
+def require_all(name: str, values: object, kind: type, example: str) -> None:
+    """Raise a ValueError unless `values` is a list or tuple whose items are all instances of `kind`.
+
+    Args:
+        name: What takes the values, for the message.
+        values: The value to check.
+        kind: Class of the items.
+        example: A correct value, for the message.
+
+    Raises:
+        ValueError: `values` is no such sequence.
+    """
+    if not isinstance(values, Sequence) or not all(isinstance(value, kind) for value in values):
+        raise ValueError(f"{name} takes a list of {kind.__name__.lower()}s such as {example}, got {values!r}")
+
+
+def require_weights(name: str, weights: object, count: int) -> None:
+    """Raise a ValueError unless `weights` holds `count` finite numbers of at least 0, not all of them 0.
+
+    Args:
+        name: Name of the argument, for the message.
+        weights: The value to check.
+        count: Number of weights needed.
+
+    Raises:
+        ValueError: `weights` is no such sequence.
+    """
+    numbers = list(weights) if isinstance(weights, Sequence) else []
+    real = all(isinstance(number, Real) and float(number) >= 0 for number in numbers)
+    if not real or len(numbers) != count or not 0 < sum(map(float, numbers)) < math.inf:
+        raise ValueError(f"{name} must be {count} numbers of at least 0, not all 0, got {weights!r}")

@@ -22,7 +22,7 @@ import numpy as np
 from audiozoo import augment
 from audiozoo.augment import (
     AddNoise,
-    Clip,
+    Clipping,
     Codec,
     Compose,
     Filter,
@@ -65,7 +65,7 @@ def peers():
     yield "peaking filter", Filter(kind="peaking"), peer.PeakingFilter(p=1.0)
     yield "white noise by SNR", AddNoise(), snr
     yield "pink noise by SNR", AddNoise(color="pink"), peer.AddColorNoise(min_f_decay=-3.01, max_f_decay=-3.01, **noise)
-    yield "clip", Clip(), peer.ClippingDistortion(p=1.0)
+    yield "clip", Clipping(), peer.ClippingDistortion(p=1.0)
     yield "MP3", Codec(), peer.Mp3Compression(min_bitrate=64, max_bitrate=64, backend="fast-mp3-augment", p=1.0)
     yield "time stretch", TimeStretch(), peer.TimeStretch(min_rate=0.8, max_rate=1.25, p=1.0)
     yield "pitch shift", PitchShift(), peer.PitchShift(min_semitones=-2.0, max_semitones=2.0, p=1.0)

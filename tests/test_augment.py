@@ -20,7 +20,7 @@ from audiozoo.augment import (
     BetweenClass,
     ByClass,
     ChannelSwap,
-    Clip,
+    Clipping,
     Codec,
     Compose,
     Crop,
@@ -53,6 +53,7 @@ from audiozoo.augment import (
 )
 from audiozoo.augment.mix import loudest_frame_db
 from audiozoo.augment.noise import colored_noise
+from audiozoo.augment.transform import Context
 
 RATE = 8_000
 NEEDS_RUBBERBAND = pytest.mark.skipif(not shutil.which("rubberband"), reason="the program rubberband is not installed")
@@ -63,7 +64,7 @@ WAVES = [
     Normalize(measure="rms", level_db=(-30.0, -20.0)),
     PolarityInversion(),
     Reverse(),
-    Clip(),
+    Clipping(),
     TimeShift(),
     TimeShift(mode="pad"),
     Crop(duration=0.01, keep_length=True),
@@ -294,7 +295,7 @@ def test_levels_are_exact(rng):
     assert np.abs(Normalize(level_db=(-6, -6))(wave, rng=rng)).max() == pytest.approx(10 ** (-6 / 20), rel=1e-5)
     loud = Normalize(level_db=(-20, -20), measure="rms")(wave, rng=rng)
     assert np.sqrt(np.mean(loud**2)) == pytest.approx(0.1, rel=1e-4)
-    clipped = Clip(threshold_db=(-6, -6))(wave, rng=rng)
+    clipped = Clipping(threshold_db=(-6, -6))(wave, rng=rng)
     limit = np.abs(wave).max() * 10 ** (-6 / 20)
     assert np.allclose(clipped, np.clip(wave, -limit, limit), atol=1e-7)
     assert np.array_equal(PolarityInversion()(wave, rng=rng), -wave)
@@ -350,6 +351,16 @@ def test_channels(rng):
     assert np.allclose(Downmix(keep_channels=False)(stereo, rng=rng), stereo.mean(axis=1), atol=1e-7)
     with pytest.raises(ValueError, match="at least 2 channels"):
         ChannelSwap()(stereo[:, 0], rng=rng)
+
+
+def test_a_renamed_transform_keeps_its_old_name_and_files():
+    with pytest.warns(DeprecationWarning, match=r"augment\.Clip is now called Clipping"):
+        assert augment.Clip is Clipping
+    old = {"class": "Compose", "transforms": [{"class": "Clip", "threshold_db": [-9.0, -3.0]}]}
+    assert Transform.from_config(old) == Compose([Clipping(threshold_db=(-9.0, -3.0))])
+    assert Transform.named("clip") == Clipping()
+    with pytest.raises(AttributeError, match="Chop"):
+        _ = augment.Chop
 
 
 # Noise, filters, rooms, encoders
@@ -430,7 +441,37 @@ def test_butterworth_filters_equal_scipys(kind, order, rng):
     wave = rng.uniform(-1, 1, 4_000).astype(np.float32)
     filtered = Filter(kind=kind, frequency=(900.0, 900.0), order=order)(wave, sample_rate=RATE, rng=rng)
     sections = scipy.signal.butter(order, 900, kind, fs=RATE, output="sos")
-    assert np.allclose(filtered, scipy.signal.sosfilt(sections, wave), atol=1e-5)
+    assert np.allclose(filtered, scipy.signal.sosfilt(sections, wave), atol=1e-6)
+
+
+@pytest.mark.parametrize(("frequency", "octaves", "gain_db"), [(900.0, 1.0, 9.0), (60.0, 0.1, -12.0), (3_900.0, 3.0, 6.0)])
+def test_a_peaking_filter_is_that_of_the_cookbook(frequency, octaves, gain_db, rng):
+    angle, amplitude = 2 * math.pi * frequency / RATE, 10 ** (gain_db / 40)
+    ratio = math.tan(angle / 2) / math.tan(angle / 2 * 2 ** (-octaves / 2))  # half the gain lies at the lower edge
+    alpha, middle = math.sin(angle) * (ratio - 1 / ratio) / 2, -2 * math.cos(angle)
+    above = [1 + alpha * amplitude, middle, 1 - alpha * amplitude]
+    below = [1 + alpha / amplitude, middle, 1 - alpha / amplitude]
+    wave = rng.uniform(-1, 1, 4_000).astype(np.float32)
+    peak = Filter(kind="peaking", frequency=(frequency,) * 2, octaves=(octaves,) * 2, gain_db=(gain_db,) * 2)
+    filtered = peak(wave, sample_rate=RATE, rng=0)
+    assert np.allclose(filtered, scipy.signal.lfilter(above, below, wave), atol=1e-5)
+
+
+@pytest.mark.parametrize("frequency", [1e-3, math.nextafter(RATE / 2, 0)])
+@pytest.mark.parametrize("kind", ["lowpass", "highpass", "bandpass"])
+def test_the_steepest_filters_at_the_edges_are_finite(kind, frequency, rng):
+    steep = Filter(kind=kind, frequency=(frequency, frequency), order=20)
+    assert np.isfinite(steep(rng.uniform(-1, 1, 4_000), sample_rate=RATE, rng=rng)).all()
+
+
+def test_filters_are_designed_by_scipy(monkeypatch):
+    designed = []
+    for name in ("butter", "iirpeak"):
+        real = getattr(scipy.signal, name)
+        monkeypatch.setattr(scipy.signal, name, lambda *a, real=real, name=name, **k: designed.append(name) or real(*a, **k))
+    for kind in ("lowpass", "bandpass", "peaking"):
+        Filter(kind=kind, frequency=(900.0, 900.0))(np.ones(9, np.float32), sample_rate=RATE, rng=0)
+    assert designed == ["butter"] * 3 + ["iirpeak"]
 
 
 def test_bands_are_where_they_should_be():
@@ -503,7 +544,7 @@ def test_encoders_keep_the_sound_in_its_place(codec, least_db, rng):
 
 
 def test_encoders_say_what_they_cannot():
-    with pytest.raises(ValueError, match=r"mp3 encoder does not take 1 channel\(s\) at 7000 Hz"):
+    with pytest.raises(ValueError, match=r"mp3 encoder does not support 1 channel\(s\) at 7000 Hz"):
         Codec(codec="mp3")(np.zeros(100, np.float32), sample_rate=7_000, rng=0)
 
 
@@ -728,8 +769,8 @@ def test_one_of_and_some_of_choose(rng):
     assert set(counts) == {1, 2, 3}
     assert round(math.log2(SomeOf([doublers[0]] * 4, count=4)(wave, rng=rng)[0])) == 4
     drawn = []
-    SomeOf([Reverse(), Gain(), Clip()], count=3)(wave, rng=rng, drawn=drawn)
-    assert [one["class"] for one in drawn] == ["Reverse", "Gain", "Clip"]
+    SomeOf([Reverse(), Gain(), Clipping()], count=3)(wave, rng=rng, drawn=drawn)
+    assert [one["class"] for one in drawn] == ["Reverse", "Gain", "Clipping"]
 
 
 def test_by_class_looks_at_the_label():
@@ -739,7 +780,7 @@ def test_by_class_looks_at_the_label():
     assert transform(wave, label="class", rng=0).tolist() == [-1, -2, -3]
     assert transform(wave, label="dog", rng=0).tolist() == [1, 2, 3]
     assert Transform.from_config(json.loads(json.dumps(transform.to_config()))) == transform
-    with pytest.raises(ValueError, match="pass label="):
+    with pytest.raises(ValueError, match="label='rain'"):
         transform(wave, rng=0)
 
 
@@ -767,7 +808,7 @@ def test_what_was_drawn_is_told_and_order_does_not_matter(rng):
         (lambda: Gain(gain_db=6), "range"),
         (lambda: Gain(gain_db=(float("nan"), 1)), "range"),
         (lambda: Gain(gain_db=(-math.inf, 1)), "range"),
-        (lambda: Clip(threshold_db=(-3, 3)), "within -inf to 0"),
+        (lambda: Clipping(threshold_db=(-3, 3)), "within -inf to 0"),
         (lambda: TimeShift(shift=(1, 0)), "low <= high"),
         (lambda: TimeShift(mode="wrap"), "'roll', 'pad'"),
         (lambda: TimeMask(width=(0, 1.5)), "within 0 to 1"),
@@ -780,12 +821,13 @@ def test_what_was_drawn_is_told_and_order_does_not_matter(rng):
         (lambda: AddNoise(color="blue"), "'white', 'pink', 'brown'"),
         (lambda: AddNoise(color=()), "'white'"),
         (lambda: AddNoise(color=3), "'white'"),
-        (lambda: AddBackground(None), "path of a folder"),
+        (lambda: AddBackground(None), "folder must be a path, got None"),
         (lambda: Gain(gain_db=(0, 7_000)), "within -200 to 200"),
         (lambda: FilterAugment(channels=0), "at least 1"),
         (lambda: Filter(kind="notch"), "'lowpass'"),
         (lambda: Filter(order=3), "even"),
-        (lambda: Filter(order=2.0), "even"),
+        (lambda: Filter(order=22), "from 2 to 20"),
+        (lambda: Filter(order=2.0), "whole"),
         (lambda: Filter(frequency=(0, 100)), "within"),
         (lambda: RoomReverb(rt60=(0, 1)), "within"),
         (lambda: Codec(codec="aac"), "'mulaw', 'ogg', 'mp3'"),
@@ -796,7 +838,8 @@ def test_what_was_drawn_is_told_and_order_does_not_matter(rng):
         (lambda: FilterAugment(gain_db=(1, 0)), "low <= high"),
         (lambda: FilterAugment(knots=(0, 2)), "within 1"),
         (lambda: SpecAugment(freq_masks=-1), "at least 0"),
-        (lambda: SpecAugment(time_width=25), "shares"),
+        (lambda: SpecAugment(time_width=25), "time_width must be a number from 0 to 1"),
+        (lambda: SpecAugment(freq_masks=1.5), "freq_masks must be a whole number"),
         (lambda: SpecAugment(fill="zero"), "'mean', 'floor'"),
         (lambda: Mixup(alpha=0), "at least"),
         (lambda: Mixup(alpha="a"), "number"),
@@ -847,7 +890,7 @@ def test_mixtures_refuse_labels_and_rates_that_are_none():
         Mixup()(x, y * np.nan, rng=0)
     with pytest.raises(ValueError, match="finite in single precision"):
         Mixup()(1e39 * x.astype(float), y, rng=0)
-    with pytest.raises(ValueError, match="sample_rate in Hz"):
+    with pytest.raises(ValueError, match=r"needs sample_rate \(Hz\)"):
         BetweenClass()(x, y, rng=0, sample_rate=0)
 
 
@@ -914,11 +957,20 @@ def test_between_class_needs_waves_and_their_rate():
 
 def test_a_missing_rate_or_generator_is_named():
     wave = np.ones(100, np.float32)
-    with pytest.raises(ValueError, match=r"TimeMask speaks of seconds or hertz: pass sample_rate"):
+    with pytest.raises(ValueError, match=r"TimeMask needs sample_rate \(Hz\): pass"):
         TimeMask()(wave, rng=0)
     for rng in (None, "seed", -1, 1.5):
         with pytest.raises(ValueError, match=r"numpy\.random\.Generator or a seed"):
             Gain()(wave, rng=rng)
+
+
+def test_what_transforms_know_has_names():
+    context = Context(np.random.default_rng(0), 8_000.0, "rain", None)
+    assert (context.sample_rate, context.label, context.drawn) == (8_000.0, "rain", None)
+    seen = []
+    inner = type("_Spy", (Reverse,), {"within": lambda self, x, context: seen.append(context) or x, "__module__": "spies"})
+    Compose([inner()])(np.ones(9, np.float32), rng=0, label="rain")
+    assert (type(seen[0]), seen[0].label) == (Context, "rain")
 
 
 def test_wide_numbers_become_float32():

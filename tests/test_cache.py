@@ -361,7 +361,7 @@ def test_a_folder_that_cannot_be_made(clips, tmp_path):
 def test_a_killed_run_goes_on_where_it_was(cache, clips, decoded, monkeypatch):
     monkeypatch.setattr(extracting, "_CHUNK_CLIPS", 4)
 
-    def killed(done, total):
+    def killed(stage, done, total, figures):
         if done == 11:
             raise KeyboardInterrupt
 
@@ -371,15 +371,15 @@ def test_a_killed_run_goes_on_where_it_was(cache, clips, decoded, monkeypatch):
     decoded.clear()
     seen = []
     same(extract(clips, FRONTEND, cache=cache, progress=lambda *step: seen.append(step)), extract(clips, FRONTEND))
-    assert seen[0] == (8, 18)
-    assert seen[-1] == (18, 18)
+    assert seen[0] == ("features", 8, 18, {})
+    assert seen[-1] == ("features", 18, 18, {})
     assert len(decoded) == 10 + 18
     assert (cache.info().packs, cache.info().clips) == (1, 18)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_interrupted_run_leaves_no_thread_at_work(clips, decoded, jobs):
-    def killed(done, total):
+    def killed(stage, done, total, figures):
         raise KeyboardInterrupt
 
     many = clips * 20

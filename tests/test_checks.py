@@ -1,6 +1,18 @@
 import pytest
 
-from audiozoo.checks import refuse_unknown, require_choice, require_number, require_range, require_whole, unknown_name
+from audiozoo.checks import (
+    refuse_unknown,
+    require_all,
+    require_choice,
+    require_count,
+    require_counts,
+    require_number,
+    require_path,
+    require_range,
+    require_weights,
+    require_whole,
+    unknown_name,
+)
 
 
 def test_nearest_names_or_all_of_them():
@@ -35,3 +47,37 @@ def test_a_choice_is_one_of_those_named():
     require_choice("pad", "zero", ("zero", "repeat"))
     with pytest.raises(ValueError, match="pad must be one of 'zero', 'repeat', got 'none'"):
         require_choice("pad", "none", ("zero", "repeat"))
+
+
+@pytest.mark.parametrize(("value", "reason"), [(1.5, "whole"), (True, "whole"), (0, "from 1 to 3"), (4, "from 1 to 3")])
+def test_counts_are_whole_and_within_limits(value, reason):
+    require_count("copies", 2, 1, 3)
+    with pytest.raises(ValueError, match=f"copies must be a .*{reason}"):
+        require_count("copies", value, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"), [((1, 2.5), "whole"), ((True, 2), "whole"), ((2, 1), "range"), ((0, 9), "range"), (1, "range")]
+)
+def test_ranges_of_counts_have_whole_ends(value, reason):
+    require_counts("knots", (1, 2), 1, 3)
+    with pytest.raises(ValueError, match=f"knots must be .*{reason}"):
+        require_counts("knots", value, 1, 3)
+
+
+@pytest.mark.parametrize("value", [[1], [1, "a"], [-1, 2], [0, 0], 3, [1, float("inf")]])
+def test_weights_are_as_many_numbers_as_there_are_choices(value):
+    require_weights("weights", (1, 0), 2)
+    with pytest.raises(ValueError, match="weights must be 2 numbers of at least 0, not all 0, got"):
+        require_weights("weights", value, 2)
+
+
+def test_paths_and_items_have_their_types(tmp_path):
+    require_path("folder", tmp_path)
+    require_path("folder", "sounds")
+    with pytest.raises(ValueError, match="folder must be a path, got 3"):
+        require_path("folder", 3)
+    require_all("Sum", [1, 2], int, "[1, 2]")
+    for value in ([1, "a"], 3):
+        with pytest.raises(ValueError, match=r"Sum takes a list of ints such as \[1, 2\], got"):
+            require_all("Sum", value, int, "[1, 2]")

@@ -164,7 +164,7 @@ def test_training_leaves_out_bad_files_and_says_so(audiozoo, sound_folder, tmp_p
         (["--model", "house_cn"], "did you mean 'house_cnn'"),
         (["--dataset", "fodler"], "did you mean 'folder'"),
         (["--epochs", "0"], "epochs must be a whole number"),
-        (["--recipe", "bad.json"], "no JSON"),
+        (["--recipe", "bad.json"], "not valid JSON"),
         (["--recipe", "list.json"], "JSON object"),
         (["--recipe", "typo.json"], "did you mean 'epochs'"),
         (["--frontend", "typo.json"], "unknown frontend"),
@@ -299,6 +299,9 @@ def test_augment_writes_copies_and_previews(audiozoo, sound_folder, tmp_path):
     assert (status, "bad.wav" in err) == (1, True)
     status, out, _ = audiozoo("augment", "preview", sound_folder / "low" / "0.wav", "-o", tmp_path / "seen", "--recipe", recipe)
     assert (status, "2 sounds" in out, (tmp_path / "seen" / "preview.png").is_file()) == (0, True, True)
+    status, _, err = audiozoo("augment", "preview", sound_folder / "low" / "0.wav", "-o", tmp_path / "all")
+    assert (status, "left out AddBackground: it needs a folder of recordings" in err) == (0, True)
+    assert "left out ChannelSwap: ChannelSwap needs at least 2 channels" in err
     status, _, err = audiozoo("augment", tmp_path / "none", "-o", tmp_path / "more")
     assert (status, "no such file or folder" in err) == (2, True)
 
@@ -413,6 +416,155 @@ def test_killed_and_started_again_a_benchmark_ends_as_if_never_killed(tmp_path):
 
     assert accuracies(tmp_path / "killed") == accuracies(tmp_path / "whole")
     assert {name: (rows / name).stat().st_mtime_ns for name in finished} == finished
+
+
+def broken(error):
+    def run(*_, **__):
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize("words", [("--traceback", "info", "house_cn"), ("info", "house_cn", "--traceback")])
+def test_a_traceback_is_shown_where_it_is_asked_for(audiozoo, words):
+    status, _, err = audiozoo(*words)
+    assert (status, "Traceback (most recent call last)" in err, "did you mean 'house_cnn'" in err) == (2, True, True)
+
+
+def test_the_environment_asks_for_tracebacks_too(audiozoo, monkeypatch):
+    assert "Traceback" not in audiozoo("info", "house_cn")[2]
+    monkeypatch.setenv("AUDIOZOO_TRACEBACK", "1")
+    assert "Traceback" in audiozoo("info", "house_cn")[2]
+    monkeypatch.setenv("AUDIOZOO_TRACEBACK", "0")
+    assert "Traceback" not in audiozoo("info", "house_cn")[2]
+
+
+def test_words_behind_two_dashes_are_no_options(audiozoo):
+    status, _, err = audiozoo("info", "--", "--traceback")
+    assert (status, "unknown model '--traceback'" in err, "Traceback" in err) == (2, True, False)
+    status, _, err = audiozoo("augment", "--traceback", "preview", "nowhere.wav")
+    assert (status, "Traceback" in err) == (2, True)
+    assert "--traceback" in audiozoo("--help")[1]
+
+
+@pytest.mark.parametrize(
+    "kind", [AttributeError, TypeError, KeyError, IndexError, AssertionError, RuntimeError, ZeroDivisionError]
+)
+def test_a_bug_is_no_error_of_the_user(audiozoo, monkeypatch, kind):
+    monkeypatch.setattr("audiozoo.cli.info.model_info", broken(kind("spec")))
+    status, _, err = audiozoo("info", "house_cnn")
+    assert (status, "Traceback (most recent call last)" in err, "this is a bug in audiozoo" in err) == (70, True, True)
+    assert "error:" not in err
+
+
+@pytest.mark.parametrize("kind", [ValueError, FileNotFoundError, MemoryError, ImportError])
+def test_an_error_of_the_user_is_one_line(audiozoo, monkeypatch, kind):
+    monkeypatch.setattr("audiozoo.cli.info._card", broken(kind("no such thing")))
+    status, _, err = audiozoo("info", "house_cnn")
+    assert (status, err.splitlines()[0]) == (2, "error: no such thing")
+
+
+def test_a_value_error_of_a_library_is_named_as_one(audiozoo, monkeypatch):
+    monkeypatch.setattr("audiozoo.cli.info._card", lambda spec: np.polyval(np.zeros((2, 2)), json.loads("{")))
+    status, _, err = audiozoo("info", "house_cnn")
+    assert (status, err.splitlines()[1]) == (2, "json raised this, so it may be a bug in audiozoo: --traceback shows where")
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    done = subprocess.run(
+        f"{shlex.quote(sys.executable)} -m audiozoo list | true", shell=True, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+
+
+def test_standard_error_is_silent_only_while_the_backend_loads():
+    code = """
+import os, sys, types
+from audiozoo.cli import console
+class Loading(types.ModuleType):
+    def __getattr__(self, name):
+        os.write(2, b"from below ")
+        print("from Python", file=sys.stderr)
+        raise AttributeError(name)
+import audiozoo.layers
+audiozoo.layers.keras = types.SimpleNamespace(ops=types.SimpleNamespace(zeros=lambda _: Loading("loading")))
+try:
+    console.quiet_backend()
+except AttributeError:
+    pass
+os.write(2, b"afterwards\\n")
+assert sys.stderr is sys.__stderr__
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "from Python\nafterwards\n"
+
+
+def test_training_says_nothing_of_the_backend(sound_folder, tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    words = ["train", str(sound_folder), "-o", str(tmp_path / "a.audiozoo"), "--model", "feature_mlp", "--epochs", "1"]
+    command = [sys.executable, "-m", "audiozoo", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert done.stderr.strip() == ""
+
+
+def interrupted(words, *, until, seconds=120):
+    """Start a verb as a process, send it what Ctrl-C sends once `until()` is true, and return its status and standard error."""
+    command = [sys.executable, "-m", "audiozoo", *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as run:
+        end = time.monotonic() + seconds
+        while run.poll() is None and not until() and time.monotonic() < end:
+            time.sleep(0.02)
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate(timeout=seconds)
+    # A process that SIGINT itself ends has the status 130 for the shell too.
+    return 130 if run.returncode == -signal.SIGINT else run.returncode, err.strip()
+
+
+def test_control_c_ends_training_in_one_line(sound_folder, tmp_path):
+    words = ["train", sound_folder, "-o", tmp_path / "a.audiozoo", "--model", "feature_mlp", "--epochs", 100_000]
+    cache = tmp_path / "kept"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUDIOZOO_CACHE", str(cache))
+        status, err = interrupted(words, until=lambda: len(list(cache.rglob("*"))) > 3)
+    assert (status, err.splitlines()) == (
+        130,
+        [f"interrupted: {tmp_path / 'a.audiozoo'} was not written; the features computed so far are kept for the next run"],
+    )
+    assert not (tmp_path / "a.audiozoo").exists()
+
+
+def test_control_c_ends_a_benchmark_and_an_augmentation_in_one_line(sound_folder, tmp_path):
+    words = ["benchmark", "--dataset", "folder", "--root", sound_folder, "--models", "feature_mlp", "--epochs", 30]
+    rows = tmp_path / "r" / "rows"
+    status, err = interrupted([*words, "-o", tmp_path / "r"], until=lambda: list(rows.glob("[!.]*.json")))
+    lines = [line for line in err.splitlines() if " fold " not in line]
+    assert (status, lines) == (
+        130,
+        [f"interrupted: finished folds are kept in {tmp_path / 'r'}, and the same command continues"],
+    )
+    more = tmp_path / "more"
+    words = ["augment", sound_folder, "-o", more, "--copies", 2_000, "--jobs", 1]
+    status, err = interrupted(words, until=lambda: list(more.rglob("*-0.wav")))
+    assert (status, err) == (130, f"interrupted: finished copies are in {more}, and the same command makes the others")
+
+
+@pytest.mark.parametrize(
+    ("words", "target", "kept"),
+    [
+        (("extract", "FOLDER", "-o", "f.npz"), "audiozoo.features.extract", "in the cache"),
+        (("extract", "FOLDER", "-o", "f.npz", "--no-cache"), "audiozoo.features.extract", "nothing was saved"),
+        (("info", "house_cnn"), "audiozoo.cli.info._card", "nothing was saved"),
+        (("list",), "audiozoo.cli.list_.list_models", "nothing was saved"),
+        (("predict", "CLASSIFIER", "FOLDER"), "audiozoo.classifier.Classifier.predict", "no answers were printed"),
+        (("predict", "CLASSIFIER", "FOLDER", "--csv"), "audiozoo.classifier.Classifier.predict", "printed so far are complete"),
+    ],
+)
+def test_control_c_ends_any_verb_in_one_line(audiozoo, classifier, sound_folder, tmp_path, monkeypatch, words, target, kept):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(target, broken(KeyboardInterrupt()))
+    names = {"FOLDER": sound_folder, "CLASSIFIER": classifier}
+    status, _, err = audiozoo(*(names.get(word, word) for word in words))
+    assert (status, err.count("\n"), err.startswith("interrupted: "), kept in err) == (130, 1, True, True)
 
 
 def test_help_and_list_load_nothing_heavy():

@@ -796,7 +796,7 @@ def test_extract_keeps_order_and_all_windows(write_sound, rng):
     waves = [rng.uniform(-0.5, 0.5, length) for length in (1_000, 4_000, 20_000, 4_001)]
     clips = [Clip(str(write_sound(wave, name=f"{i}.wav", subtype="FLOAT")), ("a",)) for i, wave in enumerate(waves)]
     seen = []
-    features = extract(clips, frontend, progress=lambda done, total: seen.append((done, total)))
+    features = extract(clips, frontend, progress=lambda stage, done, total, figures: seen.append((done, total)))
     assert features.counts.tolist() == [1, 1, 9, 2]
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     for i, wave in enumerate(waves):

@@ -1,6 +1,7 @@
 """Rules for the whole package: imports, public names, import time, docstrings, and lengths of functions and files."""
 
 import ast
+import configparser
 import io
 import re
 import statistics
@@ -19,6 +20,7 @@ RANKS = {
     "files": -1,  # everything that downloads or saves a file writes through it
     "checks": -1,
     "bounded": -1,
+    "progress": -1,
     "_version": 0,
     "audio": 0,
     "config": 0,
@@ -232,3 +234,12 @@ def test_functions_are_short():
 def test_files_are_short(path):
     length = len(path.read_text(encoding="utf-8").splitlines())
     assert length <= 350
+
+
+def test_every_extra_serves_code_or_a_test():
+    settings = configparser.ConfigParser()
+    settings.read(PACKAGE.parent / "setup.cfg")
+    tests = [path for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__)]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in [*MODULES, *tests])
+    extras = set(settings["options.extras_require"]) - {"test", "dev"}
+    assert [extra for extra in extras if not re.search(rf"\b{extra}\b", source)] == []

@@ -1,4 +1,4 @@
-# What is public and where it lives: `__init__.py` loads each on first use.
+# The public names and their modules; `__init__.py` imports each on first use.
 from .codec import Codec
 from .compose import ByClass, Compose, OneOf, SomeOf
 from .filters import Filter, RoomReverb
@@ -16,7 +16,7 @@ from .stretch import PitchShift, Speed, TimeStretch, stretch
 from .transform import Transform
 from .waveform import (
     ChannelSwap,
-    Clip,
+    Clipping,
     Crop,
     Downmix,
     Gain,
@@ -35,7 +35,7 @@ __all__ = [
     "BetweenClass",
     "ByClass",
     "ChannelSwap",
-    "Clip",
+    "Clipping",
     "Codec",
     "Compose",
     "Crop",

@@ -1,4 +1,4 @@
-"""What storing a sound with losses does to it."""
+"""Lossy encoding of a waveform."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from audiozoo.augment.waveform import SHARE, WaveTransform, fitted, peak_of
 from audiozoo.checks import require_choice
 
 _BLOCK = 2**16  # samples
-_MOST = 0.999  # with 1, libsndfile asks LAME for less than it can
+_MOST = 0.999  # with 1, libsndfile asks LAME for a bit rate that it does not support
 _FORMATS = {"mulaw": ("WAV", "ULAW"), "ogg": ("OGG", "VORBIS"), "mp3": ("MP3", "MPEG_LAYER_III")}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Codec(WaveTransform):
-    """Encode the sound and decode it again, by libsndfile.
+    """Encode the sound with a lossy codec and decode it, with libsndfile.
 
-    A sound beyond full scale is turned down before and up after, as files cannot hold it.
+    Encoders clip at full scale, so a louder sound is scaled down before encoding and up again after decoding.
 
     Args:
         codec: "mulaw" (8 bits, ITU-T G.711), "ogg" (Vorbis) or "mp3".
-        compression: Range of the strength, 0 the least and 1 the most that the encoder can; "mulaw" has one strength.
+        compression: Range of the compression, from 0 (best quality) to 1 (smallest file); "mulaw" ignores it.
 
     Raises:
-        ValueError: Another codec, or when called: the encoder does not take the sample rate or the number of channels.
+        ValueError: `codec` is not one of these. When called: the encoder does not support the sample rate or the number of
+            channels.
     """
 
     NEEDS_RATE = True
@@ -62,13 +63,13 @@ class Codec(WaveTransform):
             with soundfile.SoundFile(
                 file, "w", sample_rate, channels, encoding, format=container, compression_level=compression
             ) as encoder:
-                # The Vorbis encoder of libsndfile 1.2 dies of a minute in one piece.
+                # The Vorbis encoder of libsndfile 1.2 crashes if it is given a minute of sound at once.
                 for start in range(0, len(x), _BLOCK):
                     encoder.write(x[start : start + _BLOCK])
         except (soundfile.LibsndfileError, ValueError) as error:
             raise ValueError(
-                f"the {self.codec} encoder does not take {channels} channel(s) at {sample_rate} Hz ({error}): resample the "
-                "sound, to 44,100 Hz for example, mix it down, or choose another codec"
+                f"the {self.codec} encoder does not support {channels} channel(s) at {sample_rate} Hz ({error}): resample the "
+                "sound, for example to 44,100 Hz, mix it down, or choose another codec"
             ) from error
         file.seek(0)
         return soundfile.read(file, dtype="float32")[0]

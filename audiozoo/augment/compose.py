@@ -1,8 +1,7 @@
-"""Transforms made of others: one after the other, some of several, one for each class."""
+"""Transforms that call other transforms: all of them in order, some of them, or one chosen by the class of the sound."""
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,54 +10,51 @@ from numbers import Real
 import numpy as np
 
 from audiozoo.augment.transform import Context, Transform, make_plain
-from audiozoo.checks import require_range
+from audiozoo.checks import require_all, require_counts, require_weights
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Composed(Transform):
-    """A transform that calls others."""
+    """A transform that calls other transforms."""
 
     def within(self, x: np.ndarray, context: Context) -> np.ndarray:
-        """Do what a call does, as a part of another transform's."""
-        rng, *_ = context
-        if self.p < 1 and rng.random() >= self.p:
+        """Apply the transform as a part of another one."""
+        if self.p < 1 and context.rng.random() >= self.p:
             return x
         return self._change(x, context)
 
     @abstractmethod
     def _change(self, x: np.ndarray, context: Context) -> np.ndarray:
-        """Make the change, whatever `p`."""
+        """Return the changed array, regardless of `p`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Several(_Composed):
-    """What is made of a list of transforms.
+    """A transform that calls a list of transforms.
 
     Args:
-        transforms: The transforms, first or by name.
+        transforms: List of transforms, which is also the first positional argument.
     """
 
     transforms: Sequence[Transform] = field(default=(), kw_only=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        given = self.transforms
-        if not isinstance(given, Sequence) or not all(isinstance(one, Transform) for one in given):
-            raise ValueError(f"{type(self).__name__} takes a list of transforms such as [Gain(), TimeShift()], got {given!r}")
-        object.__setattr__(self, "transforms", tuple(given))
+        require_all(type(self).__name__, self.transforms, Transform, "[Gain(), TimeShift()]")
+        object.__setattr__(self, "transforms", tuple(self.transforms))
 
     @property
     def inner(self) -> Sequence[Transform]:
-        """The transforms that this one is made of."""
+        """The transforms that this one calls."""
         return self.transforms
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compose(_Several):
-    """Transforms one after the other.
+    """Apply several transforms one after the other.
 
     Args:
-        transforms: In their order.
+        transforms: Transforms in the order in which they are applied.
 
     >>> from audiozoo.augment import Gain, TimeShift
     >>> augment = Compose([Gain(gain_db=(-6, 6), p=0.5), TimeShift()])
@@ -74,14 +70,14 @@ class Compose(_Several):
 
 @dataclass(frozen=True, kw_only=True)
 class OneOf(_Several):
-    """One of several transforms.
+    """Apply one of several transforms, chosen at random.
 
     Args:
-        transforms: At least one; the one chosen still has its own `p`.
-        weights: How often each is chosen, in any unit; `None` for all alike.
+        transforms: List of at least one transform. The chosen one is applied with its own probability `p`.
+        weights: Relative frequency of each transform, on any scale; `None` weights all of them equally.
 
     Raises:
-        ValueError: No transforms, or weights that are not one positive number for each.
+        ValueError: `transforms` is empty, or `weights` does not hold one number of at least 0 for each transform.
     """
 
     weights: tuple[float, ...] | None = None
@@ -92,37 +88,32 @@ class OneOf(_Several):
         if not self.transforms:
             raise ValueError("OneOf needs at least one transform to choose from")
         if weights is not None:
-            numbers = isinstance(weights, Sequence) and all(isinstance(weight, Real) and weight >= 0 for weight in weights)
-            if not numbers or len(weights) != len(self.transforms) or not 0 < sum(weights) < math.inf:
-                raise ValueError(f"weights must be {len(self.transforms)} numbers of at least 0, not all 0, got {weights}")
+            require_weights("weights", weights, len(self.transforms))
             object.__setattr__(self, "weights", tuple(weights))
             make_plain(self)
 
     def _change(self, x: np.ndarray, context: Context) -> np.ndarray:
-        rng, *_ = context
         weights = np.asarray(self.weights or np.ones(len(self.transforms)), float)
-        return self.transforms[rng.choice(len(weights), p=weights / weights.sum())].within(x, context)
+        return self.transforms[context.rng.choice(len(weights), p=weights / weights.sum())].within(x, context)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SomeOf(_Several):
-    """Some of several transforms, in their order.
+    """Apply some of several transforms, chosen at random, in the order of the list.
 
     Args:
-        transforms: To choose from without repetition; each chosen one still has its own `p`.
-        count: Range (low, high) of how many, or a number.
+        transforms: List to choose from without repetition. Each chosen one is applied with its own probability `p`.
+        count: Range (low, high) of the number of transforms chosen, or a fixed number.
 
     Raises:
-        ValueError: A count that is not from 0 to the number of transforms.
+        ValueError: `count` is not within 0 to the number of transforms.
     """
 
     count: tuple[int, int] | int = (1, 2)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_range("count", self._span, 0, len(self.transforms))
-        if not all(isinstance(end, int) and not isinstance(end, bool) for end in self._span):
-            raise ValueError(f"count must be whole numbers, got {self.count!r}")
+        require_counts("count", self._span, 0, len(self.transforms))
         object.__setattr__(self, "count", self.count if isinstance(self.count, int) else tuple(self.count))
 
     @property
@@ -130,7 +121,7 @@ class SomeOf(_Several):
         return (self.count, self.count) if isinstance(self.count, Real) else self.count  # type: ignore[return-value]
 
     def _change(self, x: np.ndarray, context: Context) -> np.ndarray:
-        rng, *_ = context
+        rng = context.rng
         low, high = self._span
         chosen = rng.permutation(len(self.transforms))[: rng.integers(low, high + 1)]
         for place in np.sort(chosen):
@@ -140,14 +131,17 @@ class SomeOf(_Several):
 
 @dataclass(frozen=True, kw_only=True)
 class ByClass(_Composed):
-    """For each class of sounds its own transform: what leaves a siren a siren may turn a cat into a child.
+    """Apply a transform that depends on the class of the sound.
+
+    A change that keeps the class of one sound may alter that of another: a siren raised by four semitones is still a siren, but
+    a dog may become a puppy.
 
     Args:
-        transforms: By label.
-        default: For all other labels; `None` leaves their sounds alone.
+        transforms: Mapping from a label to its transform.
+        default: Transform for all other labels; `None` leaves their sounds unchanged.
 
     Raises:
-        ValueError: No mapping from labels to transforms. When called: no label was given.
+        ValueError: `transforms` does not map labels to transforms. When called: the label is missing.
 
     >>> from audiozoo.augment import Gain, Reverse
     >>> augment = ByClass({"rain": Reverse()}, default=Gain(gain_db=(6.0, 6.0)))
@@ -164,8 +158,8 @@ class ByClass(_Composed):
         labelled = isinstance(given, Mapping) and all(isinstance(label, str) for label in given)
         if not (labelled and all(isinstance(value, Transform) for value in self.inner)):
             raise ValueError(
-                f"ByClass takes transforms by label, such as {{'rain': Gain()}}, and one as default, got {given!r} "
-                f"and {self.default!r}"
+                f"ByClass takes a mapping of transforms by label, such as {{'rain': Gain()}}, and a transform or None as "
+                f"default, got {given!r} and {self.default!r}"
             )
         object.__setattr__(self, "transforms", dict(given))
 
@@ -174,14 +168,12 @@ class ByClass(_Composed):
 
     @property
     def inner(self) -> Sequence[Transform]:
-        """The transforms that this one is made of."""
+        """The transforms that this one calls."""
         return (*self.transforms.values(), *([] if self.default is None else [self.default]))
 
     def _change(self, x: np.ndarray, context: Context) -> np.ndarray:
-        _, _, label, _ = context
+        label = context.label
         if not isinstance(label, str):
-            raise ValueError(
-                f"ByClass needs the class of the sound as a str: pass label='rain', or whatever it is, got {label!r}"
-            )
+            raise ValueError(f"ByClass needs the class of the sound as a str: pass for example label='rain', got {label!r}")
         transform = self.transforms.get(label, self.default)
         return x if transform is None else transform.within(x, context)

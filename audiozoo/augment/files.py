@@ -1,4 +1,4 @@
-"""Augmented copies of sound files, and a table of what was drawn for each."""
+"""Augmented copies of sound files, with a table of the values drawn for each copy."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -24,11 +24,13 @@ from audiozoo.augment.spectrogram import require_waves
 from audiozoo.augment.stretch import PitchShift, TimeStretch
 from audiozoo.augment.transform import Drawn, Transform
 from audiozoo.augment.waveform import Gain, TimeShift
+from audiozoo.checks import require_count
 from audiozoo.config import digest, revive
 from audiozoo.files import checksum, replacing
+from audiozoo.progress import Progress
 
 TABLE = "augmentation.csv"
-"""Name of the table beside the copies."""
+"""File name of the table, which is written into the folder of the copies."""
 
 GENTLE = Compose(
     [
@@ -39,18 +41,17 @@ GENTLE = Compose(
         Gain(gain_db=(-6.0, 0.0)),
     ]
 )
-"""What is done to files if nobody says what: changes after which most sounds are still what they were."""
+"""The default transform for files: changes that keep the class of most sounds."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A sound file to copy.
+    """A sound file to augment.
 
     Args:
-        path: Where it is.
-        name: What it is called among the sources, as a relative path; its copies are named by it, and what is drawn for them
-            depends on it.
-        label: Its class, which `ByClass` looks at.
+        path: Path of the file.
+        name: Relative path that identifies the source. It determines the names of the copies and seeds their draws.
+        label: Class of the sound, for `ByClass`.
     """
 
     path: str
@@ -60,15 +61,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Copy:
-    """A row of the table: an augmented copy.
+    """An augmented copy, a line of the table.
 
     Args:
-        file: Where it is, relative to the table.
-        source: What it was made of.
-        label: The class of both.
-        copy: Its number, from 0.
-        drawn: What was done: a list of transforms with the values drawn, JSON.
-        key: A hash of the source's content, its class, the transform, the seed and the recordings used: what it depends on.
+        file: Path of the copy, relative to the table.
+        source: Path of the source.
+        label: Class of the source and the copy.
+        copy: Number of the copy, from 0.
+        drawn: JSON list of the changes made, each with the values drawn.
+        key: Hash of everything that the copy depends on: the source's content and class, the transform, the seed and the
+            recordings used.
     """
 
     file: str
@@ -80,15 +82,22 @@ class Copy:
 
 
 def find_sources(paths: Iterable[str | os.PathLike[str]], *, output: str | os.PathLike[str] | None = None) -> list[Source]:
-    """Find sound files, and those in folders at any depth.
+    """Find the sound files among `paths` and in the folders among them, at any depth.
 
-    A sound's class is the first folder below the one named, if it lies in one, and else the folder that it lies in itself. If
-    several folders are named, their sounds' names begin with the folder's.
+    The class of a sound is the name of the first folder below the given folder, or of the folder that contains the sound if
+    there is none between them. If several folders are given, the names of the sources start with the name of their folder.
+
+    Args:
+        paths: Sound files and folders.
+        output: Folder for the copies, which must not be inside one of `paths`: the next run would take the copies for sources.
+
+    Returns:
+        The sources, in the order of `paths`.
 
     Raises:
-        FileNotFoundError: There is no such file or folder.
-        ValueError: No sounds, two whose copies would have the same name, or an output inside one of the folders: its copies
-            would be sources the next time.
+        FileNotFoundError: A file or folder does not exist.
+        ValueError: There are no sounds, the copies of two sources would have the same name, or `output` is inside one of the
+            folders.
     """
     found: list[Source] = []
     given = list(map(Path, paths))
@@ -97,7 +106,7 @@ def find_sources(paths: Iterable[str | os.PathLike[str]], *, output: str | os.Pa
         if not path.exists():
             raise FileNotFoundError(f"{path}: no such file or folder")
         if output is not None and path.is_dir() and Path(output).resolve().is_relative_to(path.resolve()):
-            raise ValueError(f"{output}: lies in the folder {path} of the sounds to copy; choose one outside it")
+            raise ValueError(f"{output}: is inside {path}, the folder of the sounds to augment; choose a folder outside of it")
         inside = (
             [(file, file.relative_to(path)) for file in audio.sounds_in(path)] if path.is_dir() else [(path, Path(path.name))]
         )
@@ -110,8 +119,8 @@ def find_sources(paths: Iterable[str | os.PathLike[str]], *, output: str | os.Pa
     counts = Counter(_stem(source) for source in found)
     if doubled := sorted(stem for stem, count in counts.items() if count > 1):
         raise ValueError(
-            f"several sources are called {', '.join(doubled[:3])}, and so would be their copies: augment them one after the "
-            "other, into different folders"
+            f"several sources have the name {', '.join(doubled[:3])}, so their copies would have the same names: augment them "
+            "in separate runs, into different folders"
         )
     return found
 
@@ -121,11 +130,11 @@ def _stem(source: Source) -> str:
 
 
 def read_transform(path: str | os.PathLike[str]) -> Transform:
-    """Read a transform from a JSON file: what its `to_config` gave, or the `augment_wave` of a training recipe.
+    """Read a transform from a JSON file, which holds the output of `to_config` or a training recipe with `augment_wave`.
 
     Raises:
-        ValueError: The file holds neither.
-        OSError: It cannot be read.
+        ValueError: The file contains neither.
+        OSError: The file cannot be read.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -134,7 +143,7 @@ def read_transform(path: str | os.PathLike[str]) -> Transform:
         raise ValueError(f"{path}: {error}") from error
     if not isinstance(value, Transform):
         raise ValueError(
-            f'{path}: holds no transform; one is an object such as {{"class": "Gain", "gain_db": [-6, 6]}} or '
+            f'{path}: contains no transform; write an object such as {{"class": "Gain", "gain_db": [-6, 6]}} or '
             '{"class": "Compose", "transforms": [...]}, or a recipe with augment_wave'
         )
     return value
@@ -148,34 +157,33 @@ def augment_files(
     copies: int = 1,
     seed: int = 0,
     jobs: int = 1,
-    progress: Callable[[int, int], Any] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[list[Copy], list[str]]:
-    """Write augmented copies of sound files, as WAV files of 32-bit floating point, which no loudness clips.
+    """Write augmented copies of sound files, as 32-bit floating-point WAV files, which do not clip loud samples.
 
-    A copy depends on its source, the source's name and class, its number, the seed, the transform and the recordings that it
-    uses. Copies that are there already are not made again, so a run that was stopped goes on where it was.
+    A copy depends only on the content, name and class of its source, its number, the seed, the transform and the recordings
+    that the transform uses. Copies that exist already are not made again, so a run that was interrupted continues.
 
     Args:
-        sources: See `find_sources`.
-        transform: What is done.
-        folder: Where the copies go, in folders as the sources'; their table is `augmentation.csv` there.
-        copies: For each source.
-        seed: Of all that is drawn.
-        jobs: Processes; -1 is one for each core.
-        progress: Called with the sources done and all.
+        sources: Sounds to augment, from `find_sources`.
+        transform: Transform of waveforms.
+        folder: Folder for the copies, which get the folders of their sources in it, and for their table `augmentation.csv`.
+        copies: Number of copies of each source.
+        seed: Random seed.
+        jobs: Number of processes; -1 starts one per core.
+        progress: Callback, see `audiozoo.progress`; the stage is "copies" and a step is a source.
 
     Returns:
-        The rows of these sources, and what went wrong with the sources that could not be read or changed.
+        The copies of these sources, and one message for each source that could not be read or transformed.
 
     Raises:
-        ValueError: Fewer than one copy, a transform of features, a copy that would replace a source, or a table in the folder
-            that is another's.
-        OSError: The folder cannot be written, or there is no folder of recordings that the transform names.
+        ValueError: `copies` is less than 1, the transform changes features, a copy would replace a source, or the folder
+            contains an `augmentation.csv` that this function did not write.
+        OSError: The folder cannot be written, or the transform uses a folder of recordings that does not exist.
     """
     from joblib import Parallel, delayed
 
-    if copies < 1:
-        raise ValueError(f"copies must be at least 1, got {copies}")
+    require_count("copies", copies, 1)
     folder = Path(folder)
     require_waves(transform, "augment_files")
     _refuse_replacing(sources, folder, copies)
@@ -194,8 +202,8 @@ def augment_files(
             failures += failure
             _append_rows(folder, [row for row in made if there.get(row.file) != row])
             if progress:
-                progress(done, len(sources))
-    # Read again, as another run may have added its own meanwhile.
+                progress("copies", done, len(sources), {})
+    # Another run may have added its copies to the table in the meantime, so read it again.
     current = {row.file: row for row in [*read_table(folder), *rows]}
     _write_table(folder, [current[file] for file in sorted(current)])
     return rows, failures
@@ -212,19 +220,19 @@ def _copies_of(source: Source, copies: int) -> list[str]:
 
 def _refuse_replacing(sources: Sequence[Source], folder: Path, copies: int) -> None:
     originals = {os.path.realpath(source.path) for source in sources}
-    resolved = cache(os.path.realpath)  # of a folder's copies, the disk is asked for the folder once
+    resolved = cache(os.path.realpath)  # one system call per folder instead of one per copy
     for source in sources:
         for file in _copies_of(source, copies):
             parent, name = os.path.split(folder / file)
             if os.path.join(resolved(parent), name) in originals:
                 raise ValueError(
-                    f"{folder / file}: a copy of {source.path} would replace this recording; choose another output folder"
+                    f"{folder / file}: a copy of {source.path} would overwrite this source; choose another output folder"
                 )
 
 
 @dataclass(frozen=True, eq=False)
 class _Changer:
-    """What makes the copies of one source."""
+    """Makes the copies of one source."""
 
     source: Source
     transform: Transform
@@ -257,17 +265,17 @@ def _copy_source(changer: _Changer, folder: Path, files: Sequence[tuple[str, Cop
             copy, wave = changer.copy(file, number)
         except (OSError, ValueError) as error:
             return made, [audio.explain(changer.source.path, error)]
-        # Not among what is told of a source and left: where one copy cannot be written, none can.
+        # Outside of the try block: if one copy cannot be written, the others cannot either, so the run stops.
         write_wave(folder / file, wave, changer.sound[1])
         made.append(copy)
     return made, []
 
 
 def write_wave(path: Path, wave: np.ndarray, sample_rate: int) -> None:
-    """Write a WAV file of 32-bit floating point, whole or not at all."""
+    """Write a 32-bit floating-point WAV file atomically."""
     from scipy.io import wavfile
 
-    # libsndfile would write the time into such a file, and the same samples would not be the same bytes.
+    # libsndfile writes the current time into such files, so the same samples would not give the same bytes.
     with replacing(path) as temporary:
         wavfile.write(temporary, sample_rate, np.ascontiguousarray(wave))
 
@@ -276,7 +284,7 @@ _COLUMNS = [field.name for field in fields(Copy)]
 
 
 def read_table(folder: Path) -> list[Copy]:
-    """Read the rows of a folder's table that are whole; the last one of a run that was killed may not be."""
+    """Read a folder's table. A line that a killed run left incomplete is skipped."""
     if not (folder / TABLE).is_file():
         return []
     try:
@@ -288,12 +296,12 @@ def read_table(folder: Path) -> list[Copy]:
             return [Copy(**{**row, "copy": int(row["copy"])}) for row in rows]  # type: ignore[arg-type]
     except (ValueError, csv.Error) as error:
         raise ValueError(
-            f"{folder / TABLE}: is no table of copies ({error}); move it away, or choose another output folder"
+            f"{folder / TABLE}: is not a table of augmented copies ({error}); move it away or choose another output folder"
         ) from error
 
 
 def _opened(path: Path, mode: str) -> IO[str]:
-    # Names of files may be bytes that are no text.
+    # File names may contain bytes that are not valid UTF-8.
     return open(path, mode, encoding="utf-8", errors="surrogateescape", newline="")
 
 
@@ -305,6 +313,6 @@ def _write_table(folder: Path, rows: Sequence[Copy]) -> None:
 
 
 def _append_rows(folder: Path, rows: Sequence[Copy]) -> None:
-    # At once, so that a run that is killed finds them; the whole table is written at the end.
+    # Append at once, so that the next run finds these copies even if this one is killed before it writes the whole table.
     with _opened(folder / TABLE, "a") as file:
         csv.DictWriter(file, _COLUMNS).writerows(map(asdict, rows))

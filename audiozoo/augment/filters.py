@@ -1,4 +1,4 @@
-"""Transforms of a waveform that filter it: equaliser, and the room it sounds in."""
+"""Transforms that filter a waveform: equaliser filters and room reverberation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import numpy as np
 from audiozoo.augment.recordings import choose_recording, read_stretch
 from audiozoo.augment.transform import Drawn, Range, between
 from audiozoo.augment.waveform import DECIBELS, WaveTransform, level_of
-from audiozoo.checks import require_choice
+from audiozoo.checks import require_choice, require_count
 
 _KINDS = ("lowpass", "highpass", "bandpass", "peaking")
-_LONGEST_IMPULSE = 10.0  # seconds; the slowest cathedrals
+_HIGHEST_ORDER = 20  # 120 dB per octave; beyond it, the design overflows near half the sample rate
+_LONGEST_IMPULSE = 10.0  # seconds; large cathedrals come near it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,16 +24,18 @@ class Filter(WaveTransform):
     """Filter the sound, as a telephone, a wall or a microphone does.
 
     Args:
-        kind: "lowpass" and "highpass" are Butterworth filters with -3 dB at the frequency drawn; "bandpass" is a high pass and
-            a low pass at the edges of a band around it; "peaking" raises or lowers such a band, with half the gain at its lower
-            edge, and at the upper one unless that comes near half the sample rate, where the band is narrower.
-        frequency: Range of the corner or the middle in Hz, drawn evenly in octaves.
-        octaves: Range of the band's width, for "bandpass" and "peaking".
-        gain_db: Range of the gain in the middle of the band in dB, for "peaking".
-        order: Of the Butterworth filters, even: 2 falls by 12 dB each octave.
+        kind: "lowpass" and "highpass" are Butterworth filters with -3 dB at the corner frequency. "bandpass" is a highpass and
+            a lowpass at the edges of a band around the centre frequency. "peaking" amplifies or attenuates such a band; it has
+            half the gain (in dB) at the lower edge, and at the upper edge unless that is near half the sample rate, where the
+            band is narrower.
+        frequency: Range of the corner or centre frequency (Hz), drawn uniformly on a logarithmic scale.
+        octaves: Range of the bandwidth (octaves), for "bandpass" and "peaking".
+        gain_db: Range of the gain at the centre frequency (dB), for "peaking".
+        order: Order of the Butterworth filters, an even number up to 20; the slope is 6 dB per octave times the order.
 
     Raises:
-        ValueError: Another kind, an odd order, or when called: the frequencies do not lie below half the sample rate.
+        ValueError: `kind` is not one of these, or `order` is not an even number from 2 to 20. When called: `frequency` is not
+            below half the sample rate.
 
     Source: R. Bristow-Johnson, "Cookbook formulae for audio equalizer biquad filter coefficients" (W3C note, 2021).
     """
@@ -49,14 +52,15 @@ class Filter(WaveTransform):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice("kind", self.kind, _KINDS)
-        if not isinstance(self.order, int) or self.order < 2 or self.order % 2:
-            raise ValueError(f"order must be a whole even number of at least 2, got {self.order!r}")
+        require_count("order", self.order, 2, _HIGHEST_ORDER)
+        if self.order % 2:
+            raise ValueError(f"order must be an even number, got {self.order}")
 
     def _checked(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
         x = super()._checked(x, sample_rate)
         if sample_rate is not None and not self.frequency[1] < sample_rate / 2:
             raise ValueError(
-                f"the frequencies of Filter must lie below half the sample rate of {sample_rate:g} Hz, got {self.frequency}: "
+                f"Filter needs frequencies below half the sample rate of {sample_rate:g} Hz, got {self.frequency}: "
                 "lower the range, or resample the sound first"
             )
         return x
@@ -79,57 +83,53 @@ class Filter(WaveTransform):
         sections = self._sections(frequency / sample_rate, octaves, gain_db)
         return sosfilt(sections, x, axis=0).astype(np.float32)
 
-    def _sections(self, corner: float, octaves: float, gain_db: float) -> list[list[float]]:
+    def _sections(self, corner: float, octaves: float, gain_db: float) -> np.ndarray:
         if self.kind == "peaking":
-            return [_peaking(corner, octaves, gain_db)]
+            return _peaking(corner, octaves, gain_db)
         if self.kind != "bandpass":
             return _butterworth(self.kind, corner, self.order)
+        # Two filters in series and not butter(kind="bandpass"), which has another response if the band is narrow.
         low, high = corner * 2 ** (-octaves / 2), min(corner * 2 ** (octaves / 2), 0.499)
-        return _butterworth("highpass", low, self.order) + _butterworth("lowpass", high, self.order)
+        return np.concatenate([_butterworth("highpass", low, self.order), _butterworth("lowpass", high, self.order)])
 
 
-def _butterworth(kind: str, corner: float, order: int) -> list[list[float]]:
-    """Return second-order sections; frequencies are in cycles a sample."""
-    angle = 2 * math.pi * corner
-    cosine, sections = math.cos(angle), []
-    for pole in range(order // 2):
-        alpha = math.sin(angle) * math.cos(math.pi * (2 * pole + 1) / (2 * order))
-        edge = (1 - cosine) / 2 if kind == "lowpass" else (1 + cosine) / 2
-        middle = 2 * edge if kind == "lowpass" else -2 * edge
-        sections.append(_section([edge, middle, edge], [1 + alpha, -2 * cosine, 1 - alpha]))
-    return sections
+def _butterworth(kind: str, corner: float, order: int) -> np.ndarray:
+    """Return second-order sections; the corner is in cycles per sample."""
+    from scipy.signal import butter
+
+    # Nearer to half the sample rate, the poles of a steep filter overflow.
+    return butter(order, min(corner, 0.5 - 1e-7), kind, fs=1.0, output="sos")
 
 
-def _peaking(corner: float, octaves: float, gain_db: float) -> list[float]:
-    angle, amplitude = 2 * math.pi * corner, 10 ** (gain_db / 40)
-    # The cookbook's own way from octaves to alpha keeps the ratio of the edges; near half the sample rate, where there is no
-    # room above, the lower one then falls to nothing.
-    ratio = math.tan(angle / 2) / math.tan(angle / 2 * 2 ** (-octaves / 2))
-    alpha = math.sin(angle) * (ratio - 1 / ratio) / 2
-    cosine = -2 * math.cos(angle)
-    above = [1 + alpha * amplitude, cosine, 1 - alpha * amplitude]
-    return _section(above, [1 + alpha / amplitude, cosine, 1 - alpha / amplitude])
+def _peaking(corner: float, octaves: float, gain_db: float) -> np.ndarray:
+    """Return one second-order section: the input plus ``gain - 1`` times what a resonator passes."""
+    from scipy.signal import iirpeak
 
-
-def _section(above: list[float], below: list[float]) -> list[float]:
-    return [value / below[0] for value in (*above, *below)]
+    # The cookbook's own formula for the bandwidth keeps the ratio of the two edges. Near half the sample rate the upper edge
+    # has no room, and that formula would push the lower edge down to 0 Hz. Here the lower edge stays where it was asked for.
+    ratio = math.tan(math.pi * corner) / math.tan(math.pi * corner * 2 ** (-octaves / 2))
+    tangent = math.sin(2 * math.pi * corner) * (ratio - 1 / ratio) / 2 / 10 ** (gain_db / 40)
+    above, below = iirpeak(corner, math.pi * corner / math.atan(tangent), fs=1.0)
+    return np.concatenate([below + (10 ** (gain_db / 20) - 1) * above, below])[None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoomReverb(WaveTransform):
-    """Let the sound be heard in a room, at the level that it had.
+    """Add the reverberation of a room. The level (root mean square) is unchanged.
 
-    Without impulse responses the room is synthetic: the sound itself, then noise that decays exponentially, independent in each
-    channel.
+    The impulse response is recorded (`impulses`) or synthetic: the direct sound, then Gaussian noise with an exponential decay,
+    independent in each channel.
 
     Args:
-        rt60: Range of the time in which the decay falls by 60 dB, seconds; for the synthetic room.
-        drr_db: Range of the direct-to-reverberant energy ratio in dB; for the synthetic room.
-        impulses: A folder of recorded impulse responses, one of which is drawn; each begins at its largest sample.
-        keep_length: Cut off what still sounds after the sound's end; otherwise the result is longer by the decay.
+        rt60: Range of the reverberation time, in which the decay falls by 60 dB (seconds); for the synthetic room.
+        drr_db: Range of the direct-to-reverberant energy ratio (dB); for the synthetic room.
+        impulses: Folder of recorded impulse responses, from which each call draws one; `None` for the synthetic room. Samples
+            before the largest one are dropped, so that the direct sound is not delayed.
+        keep_length: Whether the decay after the end of the sound is cut off; otherwise the output is longer.
 
     Raises:
-        FileNotFoundError, ValueError: When called: there is no such folder, nothing in it, or a file that cannot be read.
+        FileNotFoundError: When called: the folder does not exist.
+        ValueError: When called: the folder contains no recordings, or the one drawn cannot be read.
     """
 
     NEEDS_RATE = True
@@ -190,7 +190,7 @@ def _decay(channels: tuple[int, ...], rt60: float, drr_db: float, sample_rate: f
 
 
 def _convolved(x: np.ndarray, impulse: np.ndarray) -> np.ndarray:
-    """Return the whole convolution, ``len(x) + len(impulse) - 1`` samples."""
+    """Return the full convolution, ``len(x) + len(impulse) - 1`` samples."""
     from scipy.fft import irfft, next_fast_len, rfft
 
     samples = len(x) + len(impulse) - 1

@@ -1,4 +1,4 @@
-"""Transforms of a whole batch: examples ``(batch, ...)`` with label weights ``(batch, classes)``, both mixed."""
+"""Transforms of a batch: they mix examples ``(batch, ...)`` and their label weights ``(batch, classes)``."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from audiozoo.checks import require_number
 from audiozoo.config import Configured
 
 _LEAST_ALPHA = 1e-6
-_SILENCE_DB = -80.0  # what counts as the level of a clip that has none
+_SILENCE_DB = -80.0  # level of a silent clip, whose logarithm does not exist
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mix(Configured, ABC):
-    """A mixture of a batch with other examples of itself.
+    """A transform that mixes each example of a batch with another example of the batch.
 
     Args:
-        p: Share of the examples that are mixed at all.
+        p: Probability that an example is mixed.
 
     Raises:
-        ValueError: `p` is no probability.
+        ValueError: `p` is not within 0 to 1.
     """
 
     PACKAGE = "audiozoo.augment"
@@ -44,16 +44,16 @@ class Mix(Configured, ABC):
 
         Args:
             x: Waveforms ``(batch, samples[, channels])`` or features ``(batch, bands, frames, channels)``, floating point.
-            y: Label weights ``(batch, classes)``: one-hot, or soft already.
-            rng: A generator, or a seed such as ``(seed, epoch, batch, 1)``: not one that a transform is called with, which
-                begins with the same numbers.
-            sample_rate: Hz; needed by mixtures that measure loudness.
+            y: Label weights ``(batch, classes)``, one-hot or soft.
+            rng: Random generator, or a seed such as ``(seed, epoch, batch, 1)``. The same seed gives the same draws, so do not
+                pass a seed with which a transform is called too.
+            sample_rate: Sample rate (Hz). `BetweenClass`, which measures loudness, requires it.
 
         Returns:
-            float32 arrays of the same shapes.
+            The mixed examples and the mixed label weights, float32 arrays of the same shapes.
 
         Raises:
-            ValueError: The arrays are not as said here, or the sample rate is missing.
+            ValueError: An array does not have the shape or type above, or the sample rate is missing.
         """
         x, y = _checked(x, y)
         rng = generator(rng)
@@ -63,7 +63,7 @@ class Mix(Configured, ABC):
     def _mix(
         self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator, sample_rate: float | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mix float32 arrays."""
+        """Mix float32 arrays that have been checked."""
 
     def _chosen(self, examples: int, rng: np.random.Generator) -> np.ndarray:
         return rng.random(examples) < self.p
@@ -73,8 +73,8 @@ def _checked(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     x, y = np.asarray(x), np.asarray(y)
     if y.ndim != 2 or x.ndim < 2 or len(x) != len(y) or not x.size:
         raise ValueError(
-            f"a batch is examples (batch, ...) with label weights (batch, classes), got {x.shape} with {y.shape}: "
-            "turn class numbers into weights with numpy.eye(classes)[y]"
+            f"a batch is examples (batch, ...) and label weights (batch, classes), got shapes {x.shape} and {y.shape}: "
+            "convert class numbers to weights with numpy.eye(classes)[y]"
         )
     return finite(x, "the examples of a batch"), finite(y.astype(np.float32, copy=False), "the label weights of a batch")
 
@@ -85,20 +85,20 @@ def _blend(first: np.ndarray, second: np.ndarray, weight: np.ndarray) -> np.ndar
 
 
 def _each(values: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Shape one value for each example so that it meets all of that example."""
+    """Reshape one value per example so that it broadcasts over the example."""
     return values.astype(np.float32).reshape(-1, *(1,) * (x.ndim - 1))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mixup(Mix):
-    """Weighted means of two examples and of their labels, the weight drawn for each pair from Beta(alpha, alpha).
+    """Average two examples and their labels with a weight drawn from Beta(alpha, alpha).
 
     Args:
-        alpha: Small values leave most examples nearly pure; 1 draws every weight alike.
-        p: Share of the examples that are mixed at all.
+        alpha: Parameter of the Beta distribution. Small values leave most examples nearly pure; 1 draws weights uniformly.
+        p: Probability that an example is mixed.
 
     Raises:
-        ValueError: `alpha` is not positive, or `p` is no probability.
+        ValueError: `alpha` is not positive, or `p` is not within 0 to 1.
 
     Source: Zhang et al., mixup, arXiv:1710.09412.
     """
@@ -120,16 +120,16 @@ class Mixup(Mix):
 
 @dataclass(frozen=True, kw_only=True)
 class CutMix(Mix):
-    """Replace a stretch of time by that of another example; the labels by the share of time.
+    """Replace a segment of time by that of another example, and mix the labels in proportion to the time.
 
     Args:
-        alpha: The share is drawn from Beta(alpha, alpha); 1 draws every share alike.
-        axis: The axis of time; `None` is 2 for features ``(batch, bands, frames, channels)`` and 1 for waveforms. Features
-            without an axis of channels need ``axis=2``.
-        p: Share of the examples that are mixed at all.
+        alpha: Parameter of the distribution Beta(alpha, alpha) of the replaced fraction; 1 draws it uniformly.
+        axis: Axis of time; `None` is 2 for features ``(batch, bands, frames, channels)`` and 1 for waveforms. Features without
+            a channel axis need ``axis=2``.
+        p: Probability that an example is mixed.
 
     Raises:
-        ValueError: `alpha` is not positive, or `p` is no probability. When called: there is no such axis.
+        ValueError: `alpha` is not positive, or `p` is not within 0 to 1. When called: the batch has no such axis.
 
     Source: Yun et al., CutMix, arXiv:1905.04899, along time instead of in a square.
     """
@@ -146,7 +146,9 @@ class CutMix(Mix):
     ) -> tuple[np.ndarray, np.ndarray]:
         axis = (2 if x.ndim == 4 else 1) if self.axis is None else self.axis
         if not 1 <= axis < x.ndim:
-            raise ValueError(f"CutMix needs the axis of time, from 1 to {x.ndim - 1} of a batch {x.shape}, got axis={axis}")
+            raise ValueError(
+                f"CutMix needs the axis of time, 1 to {x.ndim - 1} for a batch of shape {x.shape}, got axis={axis}"
+            )
         length = x.shape[axis]
         width = np.round(rng.beta(self.alpha, self.alpha, len(x)) * length).astype(int) * self._chosen(len(x), rng)
         start = rng.integers(length - width + 1)
@@ -159,12 +161,13 @@ class CutMix(Mix):
 
 @dataclass(frozen=True, kw_only=True)
 class SameClassMix(Mix):
-    """Add another example of the same class, at any ratio; labels stay as they are.
+    """Mix an example with another one of the same class, at a random ratio. The labels are unchanged.
 
-    An example whose class has no other in the batch stays as it is. A class is the label with the largest weight.
+    An example is unchanged if the batch contains no other one of its class. The class of an example is the label with the
+    largest weight.
 
     Args:
-        p: Share of the examples that are mixed at all.
+        p: Probability that an example is mixed.
     """
 
     def _mix(
@@ -178,16 +181,17 @@ class SameClassMix(Mix):
 
 @dataclass(frozen=True, kw_only=True)
 class BetweenClass(Mix):
-    """Mix waveforms of two different classes so that they are heard in the ratio of their labels.
+    """Mix waveforms of two different classes so that their perceived ratio equals the ratio of their labels.
 
-    The ratio is drawn evenly from 0 to 1. Amplitudes follow from it and from the A-weighted level of the loudest frame of each;
-    the energy is kept. A silent waveform counts as 80 dB below full scale. An example of a batch with one class stays as it is.
+    The ratio is drawn uniformly from 0 to 1. The amplitudes follow from the ratio and from the A-weighted level of the loudest
+    frame of each waveform, and the mix is scaled to preserve the energy. A silent waveform has a level of -80 dBFS. An example
+    is unchanged if all examples of the batch have its class.
 
     Args:
-        p: Share of the examples that are mixed at all.
+        p: Probability that an example is mixed.
 
     Raises:
-        ValueError: When called: these are no waveforms ``(batch, samples[, channels])``, or the sample rate is missing.
+        ValueError: When called: the examples are not waveforms ``(batch, samples[, channels])``, or the sample rate is missing.
 
     Source: Tokozume, Ushiku, Harada, "Learning from between-class examples for deep sound recognition", arXiv:1711.10282.
     """
@@ -197,32 +201,31 @@ class BetweenClass(Mix):
     ) -> tuple[np.ndarray, np.ndarray]:
         if x.ndim > 3 or sample_rate is None or not 0 < sample_rate < math.inf:
             raise ValueError(
-                f"BetweenClass mixes waveforms (batch, samples[, channels]) and needs their sample_rate in Hz, got {x.shape} "
-                f"and sample_rate={sample_rate}: use it before the frontend"
+                f"BetweenClass mixes waveforms (batch, samples[, channels]) and needs sample_rate (Hz), got shape {x.shape} "
+                f"and sample_rate={sample_rate}: apply it before the frontend"
             )
         classes = y.argmax(axis=1)
         other = _partners(classes[:, None] != classes, rng)
         mixed = self._chosen(len(x), rng) & (other != np.arange(len(x)))
         ratio = np.where(mixed, rng.random(len(x)), 1)
         levels = np.array([loudest_frame_db(wave, sample_rate) for wave in x])
-        # The ratio of amplitudes in which both are heard as the labels say; 0 would be divided by.
+        # The amplitude ratio that gives the drawn ratio of perceived levels; the maximum avoids a division by 0.
         share = 1 / (1 + 10 ** ((levels - levels[other]) / 20) * (1 - ratio) / np.maximum(ratio, 1e-9))
         energy = np.sqrt(share**2 + (1 - share) ** 2)
         return _blend(x, x[other], share) / _each(energy, x), _blend(y, y[other], ratio)
 
 
 def _partners(allowed: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw for each example another among those allowed ``(batch, batch)``; itself where there is none."""
+    """Draw a partner for each example among those allowed ``(batch, batch)``; the example itself if there is none."""
     allowed = allowed & ~np.eye(len(allowed), dtype=bool)
     chances = np.where(allowed, rng.random(allowed.shape), -1)
     return np.where(allowed.any(axis=1), chances.argmax(axis=1), np.arange(len(allowed)))
 
 
 def loudest_frame_db(wave: np.ndarray, sample_rate: float) -> float:
-    """Measure the A-weighted level of a waveform's loudest frame, of its loudest channel.
+    """Return the A-weighted level of the loudest frame and channel of a waveform (dB, at least -80).
 
-    Frames are 2,048 samples long, above 32 kHz 4,096, and begin every half of that. Levels are comparable with each other at
-    one rate, in dB, and -80 at least.
+    Frames have 2,048 samples (4,096 above 32 kHz) and overlap by half. Levels are comparable at one sample rate only.
     """
     from audiozoo import spectrum
 
@@ -231,7 +234,7 @@ def loudest_frame_db(wave: np.ndarray, sample_rate: float) -> float:
     channels = wave.reshape(len(wave), -1).T
     bank = _a_weighted(float(sample_rate), n_fft)
     power = max(float(spectrum.filtered_spectrogram(channel, stft, bank).max()) for channel in channels)
-    # A sine of full scale has a quarter of the window's sum squared in its bin, times 1.5 in all bins of a Hann window.
+    # 0 dB is a full-scale sine: its peak bin has (n_fft / 4)**2, and all bins of a Hann window together 1.5 times that.
     return max(_SILENCE_DB, 10 * math.log10(max(power / (1.5 * (n_fft / 4) ** 2), 1e-30)))
 
 

@@ -1,4 +1,4 @@
-"""Transforms of a waveform that add other sounds: synthetic noise, or recordings."""
+"""Transforms that add synthetic noise or recordings to a waveform."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from audiozoo import audio
 from audiozoo.augment.recordings import choose_recording, read_stretch
 from audiozoo.augment.transform import Drawn, Range, between
 from audiozoo.augment.waveform import DECIBELS, WaveTransform, level_of
-from audiozoo.checks import require_choice
+from audiozoo.checks import require_choice, require_path
 
 Color = Literal["white", "pink", "brown"]
 
 _LOWEST = 20.0  # Hz
 _SLOPES = {"white": 0.0, "pink": 0.5, "brown": 1.0}
-"""Exponents of 1/f in amplitude: 0, 3 and 6 dB less each octave."""
+"""Exponents of the amplitude's decay 1/f**slope: 0, 3 and 6 dB less per octave."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AddNoise(WaveTransform):
     """Add synthetic noise.
 
-    The ratio is that of the mean squares of sound and noise over the whole length. Digital silence has no such ratio and stays
-    silent.
+    The signal-to-noise ratio is that of the mean squares over the whole length. Digital silence has no such ratio and is
+    unchanged.
 
     Args:
-        snr_db: Range of the signal-to-noise ratio in dB.
-        color: "white", "pink" (3 dB less each octave), "brown" (6 dB less), or several of them to choose from each time. The
-            coloured ones begin at 20 Hz: most of their energy would lie where nothing is heard.
+        snr_db: Range of the signal-to-noise ratio (dB).
+        color: "white", "pink" (3 dB less per octave) or "brown" (6 dB less), or a tuple of them, from which each call draws
+            one. Pink and brown noise have no energy below 20 Hz, where otherwise most of it would be, inaudibly.
 
     Raises:
-        ValueError: Another colour.
+        ValueError: `color` is not one of these. When called: pink or brown noise without a sample rate.
     """
 
     RANGES: ClassVar = {"snr_db": DECIBELS}
@@ -58,7 +58,7 @@ class AddNoise(WaveTransform):
 
     def _checked(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
         if sample_rate is None and set(self._colors) != {"white"}:
-            raise ValueError(f"coloured noise begins at {_LOWEST:g} Hz: pass sample_rate=44100, or whatever it is")
+            raise ValueError("AddNoise needs sample_rate (Hz) for pink and brown noise: pass for example sample_rate=44100")
         return super()._checked(x, sample_rate)
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
@@ -70,12 +70,22 @@ class AddNoise(WaveTransform):
 
 
 def fast_generator(seed: int) -> np.random.Generator:
-    """Make a generator of a seed drawn, so that long noise is a function of a number that can be written down."""
+    """Return a generator for long noise. Its seed is drawn and recorded, so that the noise can be made again from `drawn`."""
     return np.random.Generator(np.random.SFC64(seed))
 
 
 def colored_noise(shape: tuple[int, ...], color: str, rng: np.random.Generator, sample_rate: float | None) -> np.ndarray:
-    """Make Gaussian noise, float32, its channels independent; the level is arbitrary."""
+    """Make Gaussian noise.
+
+    Args:
+        shape: Shape of the noise, ``(samples,)`` or ``(samples, channels)``.
+        color: "white", "pink" or "brown".
+        rng: Random generator.
+        sample_rate: Sample rate (Hz); may be `None` for white noise.
+
+    Returns:
+        float32 noise of an arbitrary level, with independent channels.
+    """
     slope = _SLOPES[color]
     if not slope:
         return gaussian(shape, rng)
@@ -90,11 +100,11 @@ def colored_noise(shape: tuple[int, ...], color: str, rng: np.random.Generator, 
 
 
 def gaussian(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Draw normal deviates of float32, by Box and Muller's method on whole arrays: more than twice as fast as NumPy's."""
+    """Draw float32 normal deviates with the Box-Muller method on whole arrays, more than twice as fast as NumPy's ziggurat."""
     count = math.prod(shape)
     half = (count + 1) // 2
     radius, angle = rng.random((2, half), np.float32)
-    np.subtract(1, radius, out=radius)  # from above 0 to 1
+    np.subtract(1, radius, out=radius)  # the logarithm needs (0, 1], and random gives [0, 1)
     np.log(radius, out=radius)
     radius *= -2
     np.sqrt(radius, out=radius)
@@ -115,7 +125,7 @@ def _weights(bins: int, slope: float, lowest: int) -> np.ndarray:
 
 
 def _added(x: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    """Add a noise, which is overwritten, at a ratio to the sound; where either is silent there is none."""
+    """Add noise to a sound at a signal-to-noise ratio, in place of `noise`; return `x` itself if either is silent."""
     sound, level = level_of(x), level_of(noise)
     if not sound or not level:
         return x
@@ -126,19 +136,19 @@ def _added(x: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True)
 class AddBackground(WaveTransform):
-    """Add a random stretch of a random recording from a folder, such as rain or a street.
+    """Add a random excerpt of a random recording, such as rain or street noise.
 
-    Recordings of another rate or number of channels are brought to the sound's; one that is too short is repeated. The ratio
-    is that of the mean squares over the whole length; silence, on either side, has no such ratio and nothing is added. The
-    folder is looked through once in a process.
+    The recording is converted to the sample rate and the number of channels of the sound, and repeated if it is shorter. The
+    signal-to-noise ratio is that of the mean squares over the whole length; if the sound or the excerpt is silent, nothing is
+    added. Each process lists the folder once.
 
     Args:
-        folder: Where the recordings lie, at any depth.
-        snr_db: Range of the signal-to-noise ratio in dB.
+        folder: Folder of recordings, searched at any depth.
+        snr_db: Range of the signal-to-noise ratio (dB).
 
     Raises:
-        FileNotFoundError: When called: there is no such folder.
-        ValueError: When called: no sound lies in it, or the one chosen cannot be read; it is named.
+        FileNotFoundError: When called: the folder does not exist.
+        ValueError: When called: the folder contains no recordings, or the one drawn cannot be read (the message names it).
     """
 
     NEEDS_RATE = True
@@ -150,8 +160,7 @@ class AddBackground(WaveTransform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.folder, str | os.PathLike):
-            raise ValueError(f"folder must be the path of a folder of recordings, got {self.folder!r}")
+        require_path("folder", self.folder)
         object.__setattr__(self, "folder", os.fspath(self.folder))
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:

@@ -1,4 +1,4 @@
-"""Folders of recordings that transforms draw from."""
+"""Folders of recordings from which transforms draw."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ import numpy as np
 from audiozoo import audio
 from audiozoo.files import checksum
 
-_SHORTEST = 0.02  # seconds; less may lie between two samples of the recording
+_SHORTEST = 0.02  # seconds; a shorter excerpt may contain no sample of a recording with a low rate
 
 
 @lru_cache(maxsize=16)
 def recordings(folder: str) -> tuple[str, ...]:
-    """List the sounds in a folder at any depth, as paths in it, in the same order everywhere.
+    """List the sound files in a folder at any depth, as relative paths in an order that does not depend on the system.
 
     Raises:
-        FileNotFoundError: There is no such folder.
-        ValueError: No sound lies in it.
+        FileNotFoundError: The folder does not exist.
+        ValueError: The folder contains no sound files.
     """
     root = Path(folder)
     if not root.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of recordings")
     found = [path.relative_to(root).as_posix() for path in audio.sounds_in(root)]
     if not found:
-        raise ValueError(f"{folder}: no recordings in this folder; put some {', '.join(audio.SOUND_SUFFIXES)} files there")
+        raise ValueError(f"{folder}: no recordings in this folder; add files that end in {', '.join(audio.SOUND_SUFFIXES)}")
     return tuple(found)
 
 
 def fingerprint(folder: str) -> str:
-    """Hash a folder's recordings, names and content."""
+    """Return a hash of the names and the content of a folder's recordings."""
     found = hashlib.sha256()
     for name in recordings(folder):
         found.update(os.fsencode(f"{checksum(Path(folder, name))} {name}\n"))
@@ -41,23 +41,24 @@ def fingerprint(folder: str) -> str:
 
 
 def choose_recording(folder: str, rng: np.random.Generator) -> str:
-    """Draw one of a folder's recordings."""
+    """Draw one of the recordings in a folder; return its relative path."""
     names = recordings(folder)
     return names[rng.integers(len(names))]
 
 
 def read_stretch(path: str | os.PathLike[str], start: float, seconds: float, *, sample_rate: int, channels: int) -> np.ndarray:
-    """Read so many seconds of a recording, or all of one that is shorter.
+    """Read an excerpt of a recording, or all of a recording that is shorter than the excerpt.
 
     Args:
-        path: The file.
-        start: Where to begin, as a share from 0 to 1 of what can be left out before it.
-        seconds: How much.
-        sample_rate: Rate wanted, Hz.
-        channels: Channels wanted; of a recording with another number of several, the mean is repeated.
+        path: Path of the recording.
+        start: Position of the excerpt from 0 (the first one possible) to 1 (the last one).
+        seconds: Length of the excerpt (seconds).
+        sample_rate: Sample rate of the output (Hz).
+        channels: Channels of the output. If the recording has another number of channels, greater than 1, its mean is repeated.
 
     Returns:
-        float32 ``(samples,)``, or ``(samples, channels)`` for more than one channel; sometimes longer than asked for.
+        float32 ``(samples,)``, or ``(samples, channels)`` for more than one channel. It may be a few samples longer than
+        asked for.
     """
     length, _, have = audio.measure(path)
     seconds = max(seconds, _SHORTEST)

@@ -1,19 +1,18 @@
-"""Transforms of a spectral feature ``(bands, frames[, channels])``; those that speak of dB expect a feature in dB."""
+"""Transforms of a spectral feature ``(bands, frames[, channels])``. Those with a field in dB expect a feature in dB."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC
 from dataclasses import dataclass
-from numbers import Real
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from audiozoo.augment.noise import fast_generator, gaussian
 from audiozoo.augment.transform import Drawn, Leaf, Range, Transform, finite
 from audiozoo.augment.waveform import ANY, DECIBELS
-from audiozoo.checks import require_choice
+from audiozoo.checks import require_choice, require_count, require_counts, require_number
 
 Fill = Literal["mean", "floor"]
 
@@ -22,10 +21,10 @@ Fill = Literal["mean", "floor"]
 class SpectralTransform(Leaf, ABC):
     """A random change of a spectral feature.
 
-    A subclass names its ranges in `RANGES` and says in `_apply` what is done with a number drawn from each.
+    A subclass lists its ranges in `RANGES` and defines `_apply`, which receives one number drawn from each range.
 
     Raises:
-        ValueError: When called: the array is no spectral feature, not floating point, empty, or holds NaN or infinity.
+        ValueError: When called: `x` is not a spectral feature, not floating point, empty, or contains NaN or infinity.
     """
 
     def _checked(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
@@ -33,36 +32,36 @@ class SpectralTransform(Leaf, ABC):
         if x.ndim not in (2, 3) or not x.size:
             raise ValueError(
                 f"{name} changes spectral features (bands, frames[, channels]), got shape {x.shape}: "
-                "a model on vectors or waveforms needs another transform"
+                "use another transform for a model on vectors or waveforms"
             )
         return finite(x, f"the feature that {name} changes")
 
 
 def _filling(x: np.ndarray, fill: Fill) -> np.ndarray:
-    """Return a value for each channel: decibels in one and derivatives in the next have nothing in common."""
+    """Return the fill value of each channel. Channels differ: one may be in dB and the next one its derivative."""
     return x.mean((0, 1), dtype=np.float64).astype(np.float32) if fill == "mean" else x.min((0, 1))
 
 
 def require_waves(transform: Transform, name: str) -> None:
-    """Refuse a transform with a part that changes features, for which a waveform of two channels would pass."""
+    """Raise a ValueError if a part of `transform` changes features: to it, a stereo waveform would look like a feature."""
     if spectral := [part for part in transform.parts() if isinstance(part, SpectralTransform)]:
         raise ValueError(
-            f"{name} changes waveforms, and {type(spectral[0]).__name__} spectral features: use it after the frontend, as a "
-            "recipe's augment_features"
+            f"{name} changes waveforms, but {type(spectral[0]).__name__} changes spectral features: apply it after the "
+            "frontend, with a recipe's augment_features"
         )
 
 
 def _column(values: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Shape one value for each band so that it meets all frames and channels."""
+    """Reshape one value per band so that it broadcasts over the frames and channels."""
     return values.astype(np.float32).reshape(-1, *(1,) * (x.ndim - 1))
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimeRoll(SpectralTransform):
-    """Roll the frames around by a random part of the length.
+    """Shift the frames circularly in time.
 
     Args:
-        shift: Range of the shift as a share of the length, positive is later.
+        shift: Range of the shift as a fraction of the length; positive values shift to later frames.
     """
 
     RANGES: ClassVar = {"shift": (-1.0, 1.0)}
@@ -75,11 +74,11 @@ class TimeRoll(SpectralTransform):
 
 @dataclass(frozen=True, kw_only=True)
 class FrequencyShift(SpectralTransform):
-    """Move the feature up or down by some bands, as another pitch or size would on a scale of mel or of octaves.
+    """Shift the feature up or down by some bands. On a mel or octave scale this resembles a change of pitch.
 
     Args:
-        bands: Range of the shift in bands, whole numbers, positive is up.
-        fill: What comes in at the edge: the "floor", each channel's least value, or its "mean".
+        bands: Range of the shift (bands, integers); positive values shift up.
+        fill: Fill value at the edge: "floor", the minimum of each channel, or "mean".
     """
 
     RANGES: ClassVar = {"bands": ANY}
@@ -90,7 +89,7 @@ class FrequencyShift(SpectralTransform):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice("fill", self.fill, ("mean", "floor"))
-        _require_whole("bands", self.bands)
+        require_counts("bands", self.bands)
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
         return {"bands": int(rng.integers(self.bands[0], self.bands[1] + 1))}
@@ -102,17 +101,13 @@ class FrequencyShift(SpectralTransform):
         return moved
 
 
-def _require_whole(name: str, span: tuple[Any, Any]) -> None:
-    if not all(isinstance(end, int | np.integer) for end in span):
-        raise ValueError(f"{name} must be whole numbers, got {span}")
-
-
 @dataclass(frozen=True, kw_only=True)
 class SpecNoise(SpectralTransform):
     """Add Gaussian noise to every value.
 
     Args:
-        deviation: Range of the noise's standard deviation, as a share of each channel's own; a constant one stays as it is.
+        deviation: Range of the standard deviation of the noise, as a fraction of each channel's standard deviation; a constant
+            channel is unchanged.
     """
 
     RANGES: ClassVar = {"deviation": (0.0, math.inf)}
@@ -131,22 +126,21 @@ class SpecNoise(SpectralTransform):
 
 @dataclass(frozen=True, kw_only=True)
 class SpecAugment(SpectralTransform):
-    """Blank random stretches of bands and of frames, and warp time.
+    """Mask random bands and frames, and warp time.
 
     Args:
-        freq_masks: Number of masks over bands.
-        freq_width: Widest mask, as a share of the bands; the width is drawn from 0 to this.
-        time_masks: Number of masks over frames.
-        time_width: Widest mask, as a share of the frames.
-        fill: What a mask leaves: each channel's "mean" or its "floor", the least value.
-        time_warp: Furthest that a random point in time is moved, as a share of the frames, what lies before and after it being
-            stretched and squeezed; 0 for no warping.
+        freq_masks: Number of frequency masks.
+        freq_width: Maximum width of a frequency mask, as a fraction of the bands; each width is drawn from 0 to this.
+        time_masks: Number of time masks.
+        time_width: Maximum width of a time mask, as a fraction of the frames.
+        fill: Value of masked elements: "mean" or "floor" (the minimum), of each channel.
+        time_warp: Maximum distance by which a random point in time is moved, as a fraction of the frames; the feature is
+            stretched on one side of it and compressed on the other. 0 disables warping.
 
     Raises:
-        ValueError: A number below 0, a width or a warp that is no share from 0 to 1, or another word.
+        ValueError: A number of masks is negative, a width or `time_warp` is not within 0 to 1, or `fill` is another word.
 
-    Source: Park et al., SpecAugment, arXiv:1904.08779. There, widths are numbers of bands and frames and the warp has two
-    dimensions.
+    Source: Park et al., SpecAugment, arXiv:1904.08779. There, widths are in bands and frames, and the warp is two-dimensional.
     """
 
     freq_masks: int = 2
@@ -159,10 +153,10 @@ class SpecAugment(SpectralTransform):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice("fill", self.fill, ("mean", "floor"))
-        counts, shares = (self.freq_masks, self.time_masks), (self.freq_width, self.time_width, self.time_warp)
-        whole = all(isinstance(count, int) and count >= 0 for count in counts)
-        if not (whole and all(isinstance(share, Real) and 0 <= share <= 1 for share in shares)):
-            raise ValueError(f"numbers of masks must be at least 0, widths and warp must be shares from 0 to 1, got {self}")
+        for name in ("freq_masks", "time_masks"):
+            require_count(name, getattr(self, name))
+        for name in ("freq_width", "time_width", "time_warp"):
+            require_number(name, getattr(self, name), 0, 1)
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
         bands, frames = x.shape[:2]
@@ -198,7 +192,7 @@ def _stretch(rng: np.random.Generator, length: int, widest: float) -> list[int]:
 
 
 def _warped(x: np.ndarray, point: float, shift: float) -> np.ndarray:
-    """Move the point in time, a share of the frames, by a share of them; the ends stay."""
+    """Move a point in time by `shift` (both are fractions of the frames), with the two ends fixed."""
     last = x.shape[1] - 1
     target = min(0.99, max(0.01, point + shift)) * last
     origin = np.interp(np.arange(last + 1), [0, target, max(last, 1e-9)], [0, min(0.99, max(0.01, point)) * last, last])
@@ -209,18 +203,17 @@ def _warped(x: np.ndarray, point: float, shift: float) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True)
 class FilterAugment(SpectralTransform):
-    """Colour the sound: gains at random bands, as another room or microphone would.
+    """Apply a random frequency response, as another room or microphone would.
 
     Args:
-        gain_db: Range of the gains in dB.
-        knots: Range of the number of bands that get a gain, at least 1; 1 is a plain gain.
-        form: How the bands between them are changed: "linear" joins the gains by straight lines, "step" keeps each gain up to
-            the next band.
-        channels: How many channels, the first ones, are in dB; `None` is all. Of a front end with deltas it is those before the
-            deltas, which a gain does not change.
+        gain_db: Range of the gains (dB).
+        knots: Range of the number of random bands that get a gain of their own, at least 1; 1 gives the same gain to all bands.
+        form: Interpolation between these bands: "linear", or "step", which keeps each gain up to the next band.
+        channels: Number of channels in dB, counted from the first; `None` for all. Set it if the frontend appends deltas, which
+            a gain does not change.
 
     Raises:
-        ValueError: Less than one channel, or another word.
+        ValueError: `channels` is less than 1, or `form` is another word.
 
     Source: Nam et al., FilterAugment, arXiv:2107.13260.
     """
@@ -235,9 +228,9 @@ class FilterAugment(SpectralTransform):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice("form", self.form, ("linear", "step"))
-        _require_whole("knots", self.knots)
-        if not (self.channels is None or (isinstance(self.channels, int) and self.channels >= 1)):
-            raise ValueError(f"channels must be None or a whole number of at least 1, got {self.channels!r}")
+        require_counts("knots", self.knots, 1)
+        if self.channels is not None:
+            require_count("channels", self.channels, 1)
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
         count = int(rng.integers(self.knots[0], self.knots[1] + 1))

@@ -1,7 +1,7 @@
-"""Time stretching, pitch shifting, and both together as a change of speed.
+"""Time stretching, pitch shifting, and changes of speed, which do both.
 
-Three engines do the first two: `signalsmith` (the default, by python-stretch), `rubberband` (by pyrubberband, and needs the
-program of that name) and `librosa` (a phase vocoder).
+Time stretching and pitch shifting have three engines: `signalsmith` (the default, through python-stretch), `rubberband`
+(through pyrubberband; it needs the program of that name) and `librosa` (a phase vocoder).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import numpy as np
 from audiozoo import audio
 from audiozoo.augment.transform import Drawn, Range
 from audiozoo.augment.waveform import WaveTransform, fitted, peak_of
-from audiozoo.checks import require_choice
+from audiozoo.checks import require_choice, require_number
 
 Engine = Literal["signalsmith", "rubberband", "librosa"]
 
-_SEED = 0  # the engine draws phases where it slows a sound to less than half: the same ones each time
-_LIBROSA_WINDOW = 2_048  # samples, below which librosa warns; silence follows a shorter sound and is cut off again
-_LEAST_SAMPLE_RATE = 1_000  # Hz; at tens of them, engines crash or never return
-_TAIL = 0.06  # seconds
-_HEADROOM = 4.0  # noise of two values comes back with three times the peak
+_SEED = 0  # below half the speed, the engine draws random phases; a fixed seed makes it repeatable
+_LIBROSA_WINDOW = 2_048  # samples; librosa warns about shorter sounds, so they are padded
+_LEAST_SAMPLE_RATE = 1_000  # Hz; at a few tens of Hz, engines crash or hang
+_TAIL = 0.06  # seconds of silence after the sound
+_HEADROOM = 4.0  # binary noise, the worst case found, comes back with three times the peak
 _RATES = (0.1, 10.0)
 _SEMITONES = (-36.0, 36.0)
 
@@ -33,21 +33,21 @@ _SEMITONES = (-36.0, 36.0)
 def stretch(
     wave: np.ndarray, sample_rate: float, *, rate: float = 1.0, semitones: float = 0.0, engine: Engine = "signalsmith"
 ) -> np.ndarray:
-    """Change a sound's duration or its pitch, each without the other.
+    """Change the duration and the pitch of a sound independently.
 
     Args:
-        wave: ``(samples,)`` or ``(samples, channels)``.
-        sample_rate: Hz.
-        rate: How many times as fast, 0.1 to 10.
-        semitones: How much higher, -36 to 36.
+        wave: Waveform ``(samples,)`` or ``(samples, channels)``.
+        sample_rate: Sample rate (Hz), at least 1,000.
+        rate: Speed factor, 0.1 to 10; values above 1 shorten the sound.
+        semitones: Pitch shift (semitones), -36 to 36; positive values raise the pitch.
         engine: "signalsmith", "rubberband" or "librosa".
 
     Returns:
-        float32 ``(round(samples / rate),)`` or with the same channels, whatever the engine.
+        float32 waveform of ``round(samples / rate)`` samples with the same channels. Every engine gives this length.
 
     Raises:
-        ValueError: No waveform, less than 1,000 samples a second, another engine, or a number beyond what is said here.
-        FileNotFoundError: The program `rubberband` is not installed.
+        ValueError: `wave` is not a waveform, or an argument is outside the limits above.
+        FileNotFoundError: The engine is "rubberband" and its program is not installed.
 
     >>> tone = np.sin(np.arange(8_000) / 5).astype(np.float32)
     >>> stretch(tone, 8_000, rate=1.25).shape
@@ -58,10 +58,10 @@ def stretch(
     if sample_rate < _LEAST_SAMPLE_RATE:
         raise ValueError(
             f"stretching needs a sample rate of at least {_LEAST_SAMPLE_RATE:,} Hz, got {sample_rate:g}: rates are in Hz, not "
-            "kHz; resample a slower sound"
+            "kHz; resample a sound with a lower rate"
         )
-    if not (_RATES[0] <= rate <= _RATES[1] and _SEMITONES[0] <= semitones <= _SEMITONES[1]):
-        raise ValueError(f"rate must be within {_RATES} and semitones within {_SEMITONES}, got {rate} and {semitones}")
+    require_number("rate", rate, *_RATES)
+    require_number("semitones", semitones, *_SEMITONES)
     if rate == 1 and not semitones:
         return wave
     samples = max(1, round(len(wave) / rate))
@@ -76,7 +76,7 @@ def _signalsmith(wave: np.ndarray, sample_rate: float, rate: float, semitones: f
     engine.preset(wave.shape[1], sample_rate)
     engine.timeFactor = rate
     engine.setTransposeSemitones(semitones)
-    # A copy, as it takes no read-only array, and with silence behind: it fades a sound out that ends at once.
+    # The engine refuses read-only arrays, hence the copy, and fades out a sound that ends abruptly, hence the silence.
     padded = np.zeros((wave.shape[1], len(wave) + math.ceil(_TAIL * sample_rate)), np.float32)
     padded[:, : len(wave)] = wave.T
     return np.asarray(engine.process(padded)).T
@@ -91,12 +91,12 @@ def _rubberband(wave: np.ndarray, sample_rate: float, rate: float, semitones: fl
         )
     import pyrubberband
 
-    # The sound goes there and back as a file of 16 bits: always as loud, for the sake of quiet and of loud ones, and with
-    # room above, as the program makes all of a sound softer that it would else clip.
+    # The sound travels as 16-bit files. Scaling it to a fixed peak keeps the resolution of quiet sounds, and the headroom keeps
+    # the program from turning the whole sound down where its output would clip.
     scale = _HEADROOM * peak_of(wave) or 1.0
     wave, sample_rate = wave / scale, round(sample_rate)
-    together = {"--centre-focus": ""} if wave.shape[1] == 2 else {}  # or the phases of two channels drift apart
-    if semitones:  # with a rate of 1, time_stretch does nothing, whatever else it is told
+    together = {"--centre-focus": ""} if wave.shape[1] == 2 else {}  # keeps the phases of the two channels together
+    if semitones:  # time_stretch returns its input if the rate is 1, whatever rbargs says
         return scale * pyrubberband.pitch_shift(wave, sample_rate, semitones, rbargs={"--tempo": rate, **together})
     return scale * pyrubberband.time_stretch(wave, sample_rate, rate, rbargs=together)
 
@@ -105,7 +105,7 @@ def _librosa(wave: np.ndarray, sample_rate: float, rate: float, semitones: float
     from librosa.effects import pitch_shift, time_stretch
 
     channels = np.ascontiguousarray(fitted(wave, max(len(wave), _LIBROSA_WINDOW)).T)
-    with np.errstate(invalid="ignore"):  # librosa 1.0 casts memory before it writes there
+    with np.errstate(invalid="ignore"):  # librosa 1.0 casts uninitialised memory
         if semitones:
             channels = pitch_shift(channels, sr=sample_rate, n_steps=semitones)
         return (time_stretch(channels, rate=rate) if rate != 1 else channels).T
@@ -134,12 +134,12 @@ class _Stretched(WaveTransform):
 
 @dataclass(frozen=True, kw_only=True)
 class TimeStretch(_Stretched):
-    """Make the sound faster or slower at the same pitch; see `stretch`.
+    """Make the sound faster or slower without changing its pitch; see `stretch`.
 
     Args:
-        rate: Range of how many times as fast.
+        rate: Range of the speed factor.
         engine: "signalsmith", "rubberband" or "librosa".
-        keep_length: Cut a slower sound's end off, put silence behind a faster one; otherwise the length changes.
+        keep_length: Whether the output is cut or padded with zeros to the length of the input.
     """
 
     RANGES: ClassVar = {"rate": _RATES}
@@ -155,10 +155,10 @@ class TimeStretch(_Stretched):
 
 @dataclass(frozen=True, kw_only=True)
 class PitchShift(_Stretched):
-    """Make the sound higher or lower at the same speed; see `stretch`.
+    """Raise or lower the pitch without changing the speed; see `stretch`.
 
     Args:
-        semitones: Range of how much higher; 12 are an octave.
+        semitones: Range of the pitch shift (semitones; 12 are an octave).
         engine: "signalsmith", "rubberband" or "librosa".
     """
 
@@ -173,11 +173,11 @@ class PitchShift(_Stretched):
 
 @dataclass(frozen=True, kw_only=True)
 class Speed(WaveTransform):
-    """Play the sound faster and higher, or slower and lower, by resampling it.
+    """Change speed and pitch together by resampling, as a tape that runs faster or slower does.
 
     Args:
-        rate: Range of how many times as fast.
-        keep_length: Cut a slower sound's end off, put silence behind a faster one; otherwise the length changes.
+        rate: Range of the speed factor.
+        keep_length: Whether the output is cut or padded with zeros to the length of the input.
     """
 
     RANGES: ClassVar = {"rate": _RATES}

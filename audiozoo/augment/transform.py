@@ -1,7 +1,7 @@
-"""What every transform is.
+"""The base classes of all transforms.
 
-A transform is a frozen value and a pure function: the same input and the same generator give the same output, and nothing
-is kept on the object or changed in the input.
+A transform is a frozen dataclass and a pure function: the same input and the same generator state give the same output. A
+call changes neither the transform nor its input.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -24,13 +24,25 @@ Range = tuple[float, float]
 Rng = np.random.Generator | int | Sequence[int]
 Drawn = dict[str, Any]
 
-# What a transform may know besides the array: where to draw from, the sample rate, the label, the list of what was drawn. It is
-# a bare tuple because one with names takes a tenth of the fastest transforms' Python to make.
-Context = tuple[np.random.Generator, float | None, str | None, list[Drawn] | None]
+
+class Context(NamedTuple):
+    """What a transform may use besides the array.
+
+    Args:
+        rng: Generator that every draw comes from.
+        sample_rate: Sample rate (Hz), or `None` if the caller gave none.
+        label: Class of the sound, or `None`.
+        drawn: List to which each change that is made is added, or `None`.
+    """
+
+    rng: np.random.Generator
+    sample_rate: float | None
+    label: str | None
+    drawn: list[Drawn] | None
 
 
 def make_plain(value: Any) -> None:
-    """Make of NumPy's numbers in a dataclass Python's, which are JSON and print as they are written."""
+    """Convert the NumPy numbers in a dataclass to Python numbers, which JSON accepts and which print as plain numbers."""
     for field in fields(value):
         object.__setattr__(value, field.name, _plain(getattr(value, field.name)))
 
@@ -42,14 +54,14 @@ def _plain(value: Any) -> Any:
 
 
 def finite(x: np.ndarray, what: str) -> np.ndarray:
-    """Return an array that is no waveform as float32, or refuse it.
+    """Return `x` as float32 if it is floating point and finite.
 
     Raises:
-        ValueError: It is not floating point, or holds NaN or infinity.
+        ValueError: `x` is not floating point, or it contains NaN or infinity.
     """
     if x.dtype.kind != "f":
         raise ValueError(f"{what} must be floating point, got {x.dtype}: convert with astype(numpy.float32)")
-    with np.errstate(over="ignore"):  # what is too large becomes infinite
+    with np.errstate(over="ignore"):  # float64 beyond the range of float32 becomes infinity, which the next check refuses
         x = x.astype(np.float32, copy=False)
     if not math.isfinite(float(x.sum(dtype=np.float64))):
         raise ValueError(f"{what} must be finite in single precision, got NaN or infinity: clean with numpy.nan_to_num")
@@ -57,10 +69,10 @@ def finite(x: np.ndarray, what: str) -> np.ndarray:
 
 
 def generator(rng: Rng) -> np.random.Generator:
-    """Return a generator as it is, or make one of a seed.
+    """Return `rng` itself if it is a generator, or a generator seeded with it.
 
     Raises:
-        ValueError: Neither a generator nor whole numbers of at least 0.
+        ValueError: `rng` is neither a generator nor one or several integers of at least 0.
     """
     try:
         if rng is not None:
@@ -68,34 +80,34 @@ def generator(rng: Rng) -> np.random.Generator:
     except (TypeError, ValueError):
         pass
     raise ValueError(
-        f"rng must be a numpy.random.Generator or a seed such as 7 or (seed, epoch, clip), got {rng!r}: "
-        "augmentation draws from nothing else"
+        f"rng must be a numpy.random.Generator or a seed such as 7 or (seed, epoch, clip), got {rng!r}; "
+        "transforms have no global random state"
     )
 
 
 def between(rng: np.random.Generator, span: Range) -> float:
-    """Draw from a range, as ``rng.uniform`` does in eight times the time."""
+    """Draw uniformly from a range. ``rng.uniform`` gives the same value and takes eight times as long."""
     low, high = span
     return low + (high - low) * rng.random()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transform(Configured, ABC):
-    """A random change of a waveform or of a feature.
+    """A random change of a waveform or a feature.
 
     Args:
-        p: Probability that the change is made at all.
+        p: Probability that the transform is applied.
 
     Raises:
-        ValueError: `p` is no probability, or a range is upside down or beyond its limits.
+        ValueError: `p` is not within 0 to 1, or a range has ``low > high`` or exceeds its limits.
     """
 
     PACKAGE = "audiozoo.augment"
     RANGES: ClassVar[Mapping[str, Range]] = {}
-    """The fields that are ranges to draw from, and their limits."""
+    """Names of the fields that are ranges to draw from, and the limits of each."""
 
     RECORDINGS: ClassVar[str] = ""
-    """The field, if there is one, that names a folder of recordings."""
+    """Name of the field that holds a folder of recordings; empty if there is none."""
 
     p: float = 1.0
 
@@ -120,32 +132,33 @@ class Transform(Configured, ABC):
 
         Args:
             x: Waveform ``(samples,)`` or ``(samples, channels)``, or feature ``(bands, frames[, channels])``. Floating point.
-            rng: Where all randomness comes from: a generator, or a seed such as ``(seed, epoch, clip)``, with which the result
-                depends on nothing else. Every transform begins with the same numbers of one seed: what is called besides this
-                one needs its own, such as ``(seed, epoch, clip, 1)``, or the same generator after it.
-            sample_rate: Hz; needed by waveform transforms that speak of seconds or hertz.
-            label: The class of the sound, which `ByClass` looks at.
-            drawn: A list to which each change that is made is added: its class and the values drawn.
+            rng: Random generator, or a seed such as ``(seed, epoch, clip)``. The same seed gives the same draws, so two
+                transforms that are called with the same seed make correlated choices: pass the same generator to both, or a
+                different seed to each, such as ``(seed, epoch, clip, 1)``.
+            sample_rate: Sample rate (Hz). Transforms with a field in seconds or hertz require it.
+            label: Class of the sound, which `ByClass` requires.
+            drawn: List to which the call appends a dict for each change that it makes: the class and the values drawn.
 
         Returns:
-            float32, as a rule of the same shape.
+            float32 array. It has the shape of `x` unless the transform says otherwise.
 
         Raises:
-            ValueError: The array is not what the transform changes, or the sample rate or the label is missing.
+            ValueError: `x` is not an array that this transform changes, or the sample rate or the label is missing.
         """
         if type(rng) is not _GENERATOR:
             rng = generator(rng)
         if type(x) is not np.ndarray or x.dtype is not _FLOAT32:
             x = self._as_float32(np.asarray(x))
-        return self.within(x, (rng, sample_rate, label, drawn))
+        # Context(...) does just this, one Python call slower: a twentieth of the time that Gain takes for a second of sound.
+        return self.within(x, tuple.__new__(Context, (rng, sample_rate, label, drawn)))
 
     @property
     def inner(self) -> Sequence[Transform]:
-        """The transforms that this one is made of."""
+        """The transforms that this one calls."""
         return ()
 
     def parts(self) -> Iterator[Transform]:
-        """Yield this transform and, at any depth, those that it is made of."""
+        """Yield this transform and all that it calls, at any depth."""
         yield self
         for one in self.inner:
             yield from one.parts()
@@ -156,41 +169,45 @@ class Transform(Configured, ABC):
                 f"{type(self).__name__}: samples and features must be floating point, got {x.dtype}; divide 16-bit integers by "
                 "32768, or convert with astype(numpy.float32)"
             )
-        with np.errstate(over="ignore"):  # what is too large becomes infinite
+        with np.errstate(over="ignore"):  # float64 beyond the range of float32 becomes infinity
             return x.astype(np.float32)
 
     @abstractmethod
     def within(self, x: np.ndarray, context: Context) -> np.ndarray:
-        """Do what a call does, as a part of another transform's."""
+        """Apply the transform as a part of another one, which has checked `x` and made the generator."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Leaf(Transform):
-    """A transform that draws a few values and then is a function of these."""
+    """A transform that first draws a few values and then computes its output from `x` and these values alone."""
 
     def within(self, x: np.ndarray, context: Context) -> np.ndarray:
-        """Do what a call does, in as few steps as can be: the fastest transforms take no longer than ten of Python's calls."""
-        rng, sample_rate, _, told = context
-        # Before the coin is tossed, or a mistake would show itself only now and then.
+        """Apply the transform as a part of another one.
+
+        This method runs for every clip of every epoch, and the fastest transforms take as long as ten Python calls, so it
+        makes as few calls as possible.
+        """
+        rng, sample_rate, _, drawn_so_far = context
+        # The check precedes the draw of p: otherwise a wrong input would raise only in some calls.
         x = self._checked(x, sample_rate)
         if self.p < 1 and rng.random() >= self.p:
             return x
         drawn = self._draw(x, rng, sample_rate)
-        if told is not None:
-            told.append({"class": type(self).__name__, **drawn})
+        if drawn_so_far is not None:
+            drawn_so_far.append({"class": type(self).__name__, **drawn})
         return self._apply(x, sample_rate, **drawn)
 
     @abstractmethod
     def _checked(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
-        """Return a float32 array as it is, or refuse it."""
+        """Return the float32 array `x` if the transform can change it; raise a ValueError otherwise."""
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
-        """Draw what `_apply` needs, as JSON data: by default a number from each range."""
+        """Draw the keyword arguments of `_apply`, as JSON data; by default one number from each range."""
         drawn = {}
-        for name in self.RANGES:  # a comprehension takes a quarter longer for one range
+        for name in self.RANGES:  # for a single range, a dict comprehension takes a quarter longer
             drawn[name] = between(rng, getattr(self, name))
         return drawn
 
     @abstractmethod
     def _apply(self, x: np.ndarray, *sample_rate: Any, **drawn: Any) -> np.ndarray:
-        """Change the array ``(x, sample_rate, *, ...)`` by the values drawn, each under its name."""
+        """Return the changed array; subclasses declare ``(x, sample_rate, *, ...)`` with one keyword for each value drawn."""

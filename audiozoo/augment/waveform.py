@@ -1,4 +1,4 @@
-"""Transforms of a waveform ``(samples,)`` or ``(samples, channels)``: its level, its place in time, its channels."""
+"""Transforms of the level, the timing and the channels of a waveform ``(samples,)`` or ``(samples, channels)``."""
 
 from __future__ import annotations
 
@@ -20,37 +20,42 @@ _LEAST_DURATION = 1e-6  # seconds
 SHARE = (0.0, 1.0)
 ANY = (-math.inf, math.inf)
 DECIBELS = (-200.0, 200.0)
-"""What levels may be: far beyond what is heard, and within single precision."""
+"""Limits of every range in dB: far beyond what is audible, and within single precision."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WaveTransform(Leaf, ABC):
     """A random change of a waveform.
 
-    A subclass names its ranges in `RANGES` and says in `_apply` what is done with a number drawn from each. Transforms that
-    only move, scale or leave out samples do not look at them: NaN stays NaN. All others refuse it.
+    A subclass lists its ranges in `RANGES` and defines `_apply`, which receives one number drawn from each range.
+
+    Transforms that compute with the samples raise a ValueError for NaN or infinity. Transforms that only move, scale or drop
+    samples do not check them (`MEASURES` is false), and NaN stays NaN.
 
     Raises:
-        ValueError: When called: the array is no waveform (see `audiozoo.audio.check_wave`), or the sample rate is missing.
+        ValueError: When called: `x` is not a waveform (a ``(channels, samples)`` array is refused, see
+            `audiozoo.audio.check_wave`), or the sample rate is missing.
     """
 
     MEASURES: ClassVar[bool] = True
-    """Whether the transform computes with the samples, so that they must be finite; otherwise they are not looked at."""
+    """Whether the transform computes with the samples, so that they must be finite."""
 
     NEEDS_RATE: ClassVar[bool] = False
-    """Whether the transform speaks of seconds or hertz."""
+    """Whether the transform needs the sample rate, because a field is in seconds or hertz."""
 
     def _checked(self, x: np.ndarray, sample_rate: float | None) -> np.ndarray:
         if sample_rate is None:
             if self.NEEDS_RATE:
-                raise ValueError(f"{type(self).__name__} speaks of seconds or hertz: pass sample_rate=44100, or whatever it is")
+                raise ValueError(f"{type(self).__name__} needs sample_rate (Hz): pass for example sample_rate=44100")
         elif not 0 < sample_rate < _INFINITY:
-            raise ValueError(f"{type(self).__name__}: sample_rate must be positive, in Hz, got {sample_rate}")
+            raise ValueError(f"{type(self).__name__}: sample_rate must be a positive number (Hz), got {sample_rate}")
         if not self.MEASURES and x.ndim == 1 and x.size:
-            return x  # all that follows would find nothing, and for the fastest transforms it takes as long as they do
+            return x  # the checks below cannot fail for it, and they take as long as the fastest transforms
         name = type(self).__name__
         if x.ndim == 3:
-            raise ValueError(f"{name} changes waveforms (samples[, channels]), got shape {x.shape}: use it before the frontend")
+            raise ValueError(
+                f"{name} changes waveforms (samples[, channels]), got shape {x.shape}: apply it before the frontend"
+            )
         x = audio.check_layout(x, name=name)
         if self.MEASURES:
             audio.check_samples(x, name=name)
@@ -58,27 +63,27 @@ class WaveTransform(Leaf, ABC):
 
 
 def level_of(wave: np.ndarray) -> float:
-    """Return the root of the mean square of all samples."""
+    """Return the root mean square of all samples."""
     flat = wave.ravel()
     return math.sqrt(float(np.dot(flat, flat)) / flat.size)
 
 
 def peak_of(wave: np.ndarray) -> float:
-    """Return the largest magnitude."""
+    """Return the largest absolute value."""
     return float(max(wave.max(), -wave.min()))
 
 
 def fitted(wave: np.ndarray, samples: int) -> np.ndarray:
-    """Cut the end off a wave, or add zeros to it."""
+    """Cut the end of a waveform or append zeros, so that it has `samples` samples."""
     return wave if len(wave) == samples else audio.fit(wave, samples, crop="start")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gain(WaveTransform):
-    """Make the sound louder or softer.
+    """Change the level.
 
     Args:
-        gain_db: Range of the gain in dB.
+        gain_db: Range of the gain (dB).
     """
 
     MEASURES = False
@@ -92,11 +97,11 @@ class Gain(WaveTransform):
 
 @dataclass(frozen=True, kw_only=True)
 class Normalize(WaveTransform):
-    """Bring the sound to a level; digital silence stays as it is.
+    """Scale the sound to a level. Digital silence is unchanged.
 
     Args:
-        level_db: Range of the level in dB of full scale.
-        measure: What is brought there: the largest magnitude, "peak", or the root mean square, "rms".
+        level_db: Range of the target level (dBFS).
+        measure: Measure of the level: "peak", the largest absolute value, or "rms", the root mean square.
     """
 
     RANGES: ClassVar = {"level_db": DECIBELS}
@@ -110,13 +115,13 @@ class Normalize(WaveTransform):
 
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, level_db: float) -> np.ndarray:
         level = level_of(x) if self.measure == "rms" else peak_of(x)
-        # What is quieter than single precision can hold is silence: the factor would be infinite.
+        # Below this level the factor would overflow single precision, so the sound counts as silence.
         return x * np.float32(10 ** (level_db / 20) / level) if level > _LEAST_LEVEL else x
 
 
 @dataclass(frozen=True, kw_only=True)
 class PolarityInversion(WaveTransform):
-    """Turn every sample's sign, which no ear hears and a network on waveforms must learn not to."""
+    """Flip the sign of every sample. The result sounds the same, which a network on waveforms has to learn."""
 
     MEASURES = False
 
@@ -135,11 +140,11 @@ class Reverse(WaveTransform):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clip(WaveTransform):
-    """Cut off what is louder than a threshold, as an overdriven microphone does.
+class Clipping(WaveTransform, formerly="Clip"):
+    """Clip the samples at a threshold, as an overdriven microphone does.
 
     Args:
-        threshold_db: Range of the threshold in dB of the sound's own peak, at most 0.
+        threshold_db: Range of the threshold relative to the peak of the sound (dB, at most 0).
     """
 
     RANGES: ClassVar = {"threshold_db": (-math.inf, 0.0)}
@@ -153,11 +158,11 @@ class Clip(WaveTransform):
 
 @dataclass(frozen=True, kw_only=True)
 class TimeShift(WaveTransform):
-    """Move the sound in time by a random part of its length, which it keeps.
+    """Shift the sound in time. The length is unchanged.
 
     Args:
-        shift: Range of the shift as a share of the length, positive is later.
-        mode: What takes the place of what moved: the other end's sound, "roll", or zeros, "pad".
+        shift: Range of the shift as a fraction of the length; positive values delay the sound.
+        mode: How the gap is filled: "roll" with the samples shifted out at the other end, "pad" with zeros.
     """
 
     MEASURES = False
@@ -181,14 +186,14 @@ class TimeShift(WaveTransform):
 
 @dataclass(frozen=True, kw_only=True)
 class Crop(WaveTransform):
-    """Keep a random stretch; a sound no longer than that is kept whole.
+    """Keep a random excerpt. A sound that is not longer than the excerpt is unchanged.
 
     Args:
-        duration: Length of the stretch in seconds.
-        keep_length: Put silence behind it, as much as was cut off.
+        duration: Length of the excerpt (seconds).
+        keep_length: Whether zeros are appended up to the original length.
 
     Raises:
-        ValueError: A duration that is not positive.
+        ValueError: `duration` is not positive.
     """
 
     MEASURES = False
@@ -199,7 +204,7 @@ class Crop(WaveTransform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_number("duration, in seconds,", self.duration, _LEAST_DURATION)
+        require_number("duration (seconds)", self.duration, _LEAST_DURATION)
 
     def _samples(self, sample_rate: float) -> int:
         return max(1, round(self.duration * sample_rate))
@@ -216,15 +221,15 @@ class Crop(WaveTransform):
 
 @dataclass(frozen=True, kw_only=True)
 class Pad(WaveTransform):
-    """Lengthen the sound to a duration; one that is longer already is kept as it is.
+    """Extend the sound to a duration. A longer sound is unchanged.
 
     Args:
-        duration: The least length in seconds.
-        mode: What is added: "zero", or the sound itself again and again, "repeat".
-        place: Where the sound lies in what comes out: at the "start", or at "random", the rest before and after it.
+        duration: Minimum length of the output (seconds).
+        mode: Padding: "zero" for silence, "repeat" for repetitions of the sound.
+        place: Position of the sound in the output: "start", or "random" with padding on both sides.
 
     Raises:
-        ValueError: A duration that is not positive, or another word.
+        ValueError: `duration` is not positive, or `mode` or `place` is not one of the words above.
     """
 
     MEASURES = False
@@ -236,7 +241,7 @@ class Pad(WaveTransform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_number("duration, in seconds,", self.duration, _LEAST_DURATION)
+        require_number("duration (seconds)", self.duration, _LEAST_DURATION)
         require_choice("mode", self.mode, ("zero", "repeat"))
         require_choice("place", self.place, ("start", "random"))
 
@@ -254,20 +259,20 @@ class Pad(WaveTransform):
 
 @lru_cache(maxsize=8)
 def _ramp(samples: int, ndim: int) -> np.ndarray:
-    """Return a rise from 0 towards 1, the same for every channel."""
+    """Return a linear fade-in from 0 towards 1 that broadcasts over the channels."""
     return (np.arange(samples, dtype=np.float32) / samples).reshape(-1, *[1] * (ndim - 1))
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimeMask(WaveTransform):
-    """Silence a random stretch.
+    """Silence a random part of the sound.
 
     Args:
-        width: Range of its length as a share of the sound's.
-        fade: Seconds over which the sound goes and comes back, so that there is no click; half the stretch at most.
+        width: Range of the length of the silence, as a fraction of the sound's length.
+        fade: Length of the fades at both ends of the silence, which avoid clicks (seconds); at most half of the silence.
 
     Raises:
-        ValueError: A fade below 0.
+        ValueError: `fade` is negative.
     """
 
     MEASURES = False
@@ -279,7 +284,7 @@ class TimeMask(WaveTransform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_number("fade, in seconds,", self.fade, 0)
+        require_number("fade (seconds)", self.fade, 0)
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
         width = round(between(rng, self.width) * len(x))
@@ -289,7 +294,7 @@ class TimeMask(WaveTransform):
         assert sample_rate is not None
         stop, faded = start + samples, min(round(self.fade * sample_rate), samples // 2)
         silent, heard = start + faded, stop - faded
-        out = np.empty_like(x)  # and not a copy: what is silenced need not be read
+        out = np.empty_like(x)  # not a copy: the silenced samples need not be read
         out[:start], out[silent:heard], out[stop:] = x[:start], 0, x[stop:]
         if faded:
             ramp = _ramp(faded, x.ndim)
@@ -300,10 +305,10 @@ class TimeMask(WaveTransform):
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelSwap(WaveTransform):
-    """Put the channels into another order, two of them always the other way round.
+    """Put the channels into a random order other than the original one; two channels are always swapped.
 
     Raises:
-        ValueError: When called: the sound has one channel.
+        ValueError: When called: the sound has only one channel.
     """
 
     MEASURES = False
@@ -312,15 +317,15 @@ class ChannelSwap(WaveTransform):
         x = super()._checked(x, sample_rate)
         if x.ndim == 1 or x.shape[1] < 2:
             raise ValueError(
-                f"ChannelSwap needs at least 2 channels, got shape {x.shape}: read the sound with its channels, "
-                "or leave the transform out"
+                f"ChannelSwap needs at least 2 channels, got shape {x.shape}: read the sound with all its channels, "
+                "or remove the transform"
             )
         return x
 
     def _draw(self, x: np.ndarray, rng: np.random.Generator, sample_rate: float | None) -> Drawn:
         channels = x.shape[1]
         order = rng.permutation(channels)
-        # The order that changes nothing would make p a lie.
+        # With the original order, the sound would be unchanged more often than 1 - p.
         return {"order": (np.roll(order, 1) if (order == np.arange(channels)).all() else order).tolist()}
 
     def _apply(self, x: np.ndarray, sample_rate: float | None, *, order: list[int]) -> np.ndarray:
@@ -329,10 +334,10 @@ class ChannelSwap(WaveTransform):
 
 @dataclass(frozen=True, kw_only=True)
 class Downmix(WaveTransform):
-    """Replace each channel by the mean of all; a sound of one channel stays as it is.
+    """Replace the channels by their mean. A mono sound is unchanged.
 
     Args:
-        keep_channels: Whether as many channels as before come out, all alike, or ``(samples,)``.
+        keep_channels: Whether the output has as many channels as the input, all equal; otherwise it is ``(samples,)``.
     """
 
     keep_channels: bool = True

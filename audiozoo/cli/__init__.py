@@ -1,23 +1,37 @@
-"""The command line: ``audiozoo VERB``. A verb's module loads what is slow inside the verb, so that help comes at once."""
+"""The command line, ``audiozoo VERB``. The verbs import Keras and other slow libraries when they run, so that help is fast."""
 
 from __future__ import annotations
 
 import io
 import sys
+from typing import Annotated
 
 import typer
 
 from audiozoo.cli import augment, benchmark, cache, evaluate, extract, info, list_, plot, predict, train
-from audiozoo.cli.console import EXAMPLE_STYLE, reported
+from audiozoo.cli.console import EXAMPLE_STYLE
+from audiozoo.cli.errors import TRACEBACK, Verbs, reported
 
 app = typer.Typer(
     name="audiozoo",
-    help="A model zoo of audio classifiers: train one on a folder of sounds, use it, or compare many on a benchmark.",
+    cls=Verbs,
+    help="A model zoo of audio classifiers: train a model on a folder of sounds, use it, or compare models on a benchmark.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+@app.callback()
+def options(
+    traceback: Annotated[
+        bool,
+        typer.Option(TRACEBACK, envvar="AUDIOZOO_TRACEBACK", help="Show the traceback of an error; may follow the verb too."),
+    ] = False,
+) -> None:
+    """Take the options of all verbs; `Verbs` uses them."""
+
 
 for verb, module in (
     ("list", list_),
@@ -35,8 +49,8 @@ app.add_typer(cache.app, name="cache", epilog=f"[{EXAMPLE_STYLE}]Example:[/] {ca
 
 
 def main() -> None:
-    """Run the command line; an error of the user's becomes one message and an exit status."""
+    """Run the command line."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name need not be text
-    with reported():
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may contain bytes that are not text
+    with reported(show_traceback=False):  # Ctrl-C before the verb runs
         app()

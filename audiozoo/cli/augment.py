@@ -1,4 +1,4 @@
-"""``audiozoo augment``: changed copies of sound files, and pictures of what each change does."""
+"""``audiozoo augment``: write augmented copies of sound files, or preview what each transform does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from audiozoo.cli.console import out, progress_bar, report_failures
+from audiozoo.cli.console import err, out, progress_bar, report_failures
+from audiozoo.cli.errors import keeping
 
 EXAMPLE = "audiozoo augment sounds/ -o more/ --copies 5 --seed 1"
 
@@ -16,7 +17,7 @@ _FILES = "files"
 
 
 class _FilesByDefault(TyperGroup):
-    """Takes what is no command's name for the sounds to augment."""
+    """Runs the command `files` unless the first word is the name of a command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, "--help"):
@@ -26,59 +27,62 @@ class _FilesByDefault(TyperGroup):
 
 app = typer.Typer(
     cls=_FilesByDefault,
-    help="Write changed copies of sounds: `audiozoo augment IN... -o DIR`, or preview what each change does.",
+    help="Write augmented copies of sounds, `audiozoo augment IN... -o DIR`, or preview what each transform does.",
     no_args_is_help=True,
 )
 
 RecipeFile = Annotated[
     Path | None,
-    typer.Option(help="A JSON file: a transform, or a recipe with augment_wave. Without one, gentle changes are made."),
+    typer.Option(help="JSON file with a transform, or with a recipe that has augment_wave. Default: gentle changes."),
 ]
 
 
 @app.command(_FILES)
 def files(
-    sounds: Annotated[list[Path], typer.Argument(metavar="IN...", help="Sound files, or folders of them.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A folder for the copies and their table.")],
+    sounds: Annotated[list[Path], typer.Argument(metavar="IN...", help="Sound files or folders of them.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the copies and their table.")],
     recipe: RecipeFile = None,
-    copies: Annotated[int, typer.Option(min=1, help="Copies of each sound.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
-    jobs: Annotated[int, typer.Option(help="Processes; -1 is one for each core.")] = -1,
+    copies: Annotated[int, typer.Option(min=1, help="Number of copies of each sound.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
+    jobs: Annotated[int, typer.Option(help="Number of processes; -1 starts one per core.")] = -1,
 ) -> None:
-    """Write changed copies of sounds (the word `files` may be left out); a run that was stopped goes on where it was.
+    """Write augmented copies of sounds. The word `files` is optional.
 
-    Copies keep the folders of their sounds, so a folder of classes becomes another, and so do several folders, one for each
-    class. `augmentation.csv` says what was drawn for each copy. Augment what you train with, never what you test with.
+    The copies keep the folder structure of the sounds, so the result of a folder of classes is a folder of classes.
+    `augmentation.csv` lists the values drawn for each copy. A run that was interrupted continues if it is started again.
+    Augment training data only, never test data.
     """
     from audiozoo.augment.files import GENTLE, TABLE, augment_files, find_sources, read_table, read_transform
 
     transform = read_transform(recipe) if recipe else GENTLE
     sources = find_sources(sounds, output=output)
-    with progress_bar("augment") as show:
-        progress = lambda done, total: show("", done, total, {})  # noqa: E731
-        rows, failures = augment_files(sources, transform, output, copies=copies, seed=seed, jobs=jobs, progress=progress)
+    with keeping(f"finished copies are in {output}, and the same command makes the others"), progress_bar("augment") as show:
+        rows, failures = augment_files(sources, transform, output, copies=copies, seed=seed, jobs=jobs, progress=show)
     out.print(
         f"{len(rows)} copies of {len(sources) - len(failures)} sounds in {output}, listed in {output / TABLE}", soft_wrap=True
     )
     if others := len(read_table(output)) - len(rows):
-        out.print(f"{others} copies of earlier runs, with other sounds, recipes or seeds, are there and listed too")
+        out.print(f"the folder and its table also contain {others} copies of earlier runs with other sounds, recipes or seeds")
     report_failures(failures, used=len(sources) - len(failures))
 
 
 @app.command()
 def preview(
-    sound: Annotated[Path, typer.Argument(help="A sound file.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A folder for the picture and the sounds.")] = Path("preview"),
+    sound: Annotated[Path, typer.Argument(help="Sound file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the picture and the sounds.")] = Path("preview"),
     recipe: RecipeFile = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
 ) -> None:
-    """Draw a sound before and after each change, waveform and log-mel, and write what each makes of it as a WAV file.
+    """Draw a sound before and after each transform, and write each result as a WAV file.
 
-    The changes are those in the recipe, each alone and all together; without one, all that need no other file. Those of
-    spectral features are drawn on the log-mel spectrogram, and no WAV file is written for them.
+    The picture shows waveforms and log-mel spectrograms. The transforms are those in the recipe, each alone and all together;
+    without a recipe, all transforms that this sound allows. Transforms of spectral features change the log-mel spectrogram,
+    and there is no WAV file for them.
     """
     from audiozoo.augment.files import read_transform
     from audiozoo.report import augmentation_preview
 
-    picture, written = augmentation_preview(sound, output, read_transform(recipe) if recipe else None, seed=seed)
-    out.print(f"{picture}, and {written} sounds beside it", soft_wrap=True)
+    preview = augmentation_preview(sound, output, read_transform(recipe) if recipe else None, seed=seed)
+    out.print(f"{preview.picture}, and {preview.sounds} sounds beside it", soft_wrap=True)
+    for name, reason in preview.left_out.items():
+        err.print(f"left out {name}: {reason}", soft_wrap=True)

@@ -25,6 +25,7 @@ from audiozoo.cli.console import (
     progress_bar,
     quiet_backend,
 )
+from audiozoo.cli.errors import keeping
 
 if TYPE_CHECKING:
     from audiozoo.crossval import FoldJob, LeaderboardEntry, Row
@@ -76,12 +77,9 @@ def run(
     names = list(dict.fromkeys(job.model for job in jobs))
     out.print(f"{data.name}: {len(data)} clips, {len(data.labels)} classes; {', '.join(names)} on {len(jobs)} fold(s) in all")
     kept = feature_cache(cache)
-    quiet_backend()
-    try:
+    with keeping(f"finished folds are kept in {output}, and the same command continues"):
+        quiet_backend()
         rows = _run_all(jobs, output, kept)
-    except KeyboardInterrupt:
-        err.print("interrupted; finished folds are kept, and the same command continues from there", style="yellow")
-        raise
     _finish(leaderboard(rows), data, output)
 
 

@@ -1,4 +1,4 @@
-"""What the verbs share: where they print, how they show progress, how an error looks, what a recipe is changed by."""
+"""What several verbs share: the consoles, the progress bar, the backend without its messages, and common options."""
 
 from __future__ import annotations
 
@@ -21,34 +21,23 @@ from audiozoo.config import revive
 if TYPE_CHECKING:
     from audiozoo.datasets import Dataset
     from audiozoo.features import FeatureCache, Frontend
+    from audiozoo.progress import Progress
     from audiozoo.recipe import Recipe
-    from audiozoo.training import Progress
 
 EXAMPLE_STYLE = "bold"
 
-CACHE_HELP = "Keep computed features for the next run, see `audiozoo cache`."
+CACHE_HELP = "Keep the computed features for the next run; see `audiozoo cache`."
 
-# No markup: file names and labels may hold brackets.
-# Where the output goes to a file or a pipe, 80 columns would fold the paths that somebody means to read from it.
+# Rich would wrap the output to a file or a pipe at 80 columns, and so break the paths in it.
 _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
+# No markup: file names and labels may contain brackets.
 out = Console(highlight=False, markup=False, width=_WIDTH)
 err = Console(stderr=True, highlight=False, markup=False)
 
 
 @contextmanager
-def reported() -> Iterator[None]:
-    """Turn an expected error into a message and exit status 2."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        err.print("error:", style="bold red", end=" ")
-        err.print(str(error), soft_wrap=True)
-        sys.exit(2)
-
-
-@contextmanager
 def progress_bar(title: str = "") -> Iterator[Progress]:
-    """Show a bar on standard error for as long as the block runs; yields what is called with the progress."""
+    """Show a progress bar on standard error while the block runs; yield the callback that moves it."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
@@ -59,7 +48,9 @@ def progress_bar(title: str = "") -> Iterator[Progress]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[figures]}", markup=False),
     )
-    with Bar(*columns, console=err, transient=True) as bar:
+    # Rich would send what is printed on standard output meanwhile to the console of the bar, which is standard error.
+    # A bar in a log file would be noise.
+    with Bar(*columns, console=err, transient=True, redirect_stdout=False, disable=not err.is_terminal) as bar:
         task = bar.add_task(title, figures="")
 
         def show(stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
@@ -70,16 +61,42 @@ def progress_bar(title: str = "") -> Iterator[Progress]:
 
 
 def quiet_backend() -> None:
-    """Keep what the backend says about itself off the terminal: Python's messages go there as before, all others nowhere."""
-    # TensorFlow reports build options, missing GPU libraries and memory settings below Python, where no logging level
-    # reaches; and it calls a new graph for each fold's model a performance problem, which here is as it should be.
+    """Load the backend of Keras without its messages about build options, missing GPU libraries and devices.
+
+    Only messages from below Python during the loading are lost. Errors raise an exception all the same.
+    """
+    # TensorFlow takes this level from the environment as it loads. 1 hides what it reports later for information.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    # It warns of each new graph as a performance problem, but each fold of a benchmark needs its own model.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    if sys.stderr is not sys.__stderr__ or sys.stderr is None:
-        return  # captured by somebody else, who shall have it
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
-    faulthandler.enable(sys.stderr)  # a crash below Python must still be seen
-    with open(os.devnull, "w") as nowhere:
+    with _silent_below_python():
+        from audiozoo.layers import keras
+
+        keras.ops.zeros(1).shape  # noqa: B018 the first array starts the devices, which report too
+
+
+@contextmanager
+def _silent_below_python() -> Iterator[None]:
+    """Discard what native libraries write to standard error; what Python writes there is still shown."""
+    try:
+        shown = os.dup(2)
+    except OSError:  # standard error is closed
+        yield
+        return
+    python = sys.stderr
+    own = python is not None and python is sys.__stderr__  # otherwise somebody captures it already
+    with os.fdopen(shown, "w", buffering=1, errors="backslashreplace") as stream, open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
+        if own:
+            sys.stderr = stream
+            faulthandler.enable(stream)  # a crash of a native library must be seen
+        try:
+            yield
+        finally:
+            os.dup2(shown, 2)
+            if own:
+                sys.stderr = python
+                faulthandler.enable(python)
 
 
 def changed_recipe(recipe: Recipe, file: Path | None, *, epochs: int | None, seed: int | None) -> Recipe:
@@ -107,21 +124,21 @@ def changed_recipe(recipe: Recipe, file: Path | None, *, epochs: int | None, see
 
 
 def chosen_frontend(name: str, settings: Sequence[str] = ()) -> Frontend:
-    """Find a front end by what a user calls it, with some settings changed.
+    """Return the front end that the user named, with some settings changed.
 
     Args:
-        name: A class such as "logmel", a preset, a model's name for the one it was designed for, or a JSON file.
-        settings: "name=value" each; the value is JSON, or else text.
+        name: A class such as "logmel", a preset, a model (for the front end that it was designed for), or a JSON file.
+        settings: "name=value" strings. A value that is not JSON is a string.
 
     Raises:
-        ValueError: There is none of that name, or no such setting; the nearest is proposed.
+        ValueError: The front end or a setting is unknown; the message proposes the nearest name.
         OSError: The file cannot be read.
     """
     from audiozoo.features import Frontend
 
     changes = dict(_given(text, "--set", "n_mels=128") for text in settings)
     config = _frontend_config(name)
-    # A frontend made of others has these of them.
+    # A combined front end has no duration or channels of its own; `adapt` sets those of its parts.
     adapted = {name: changes.pop(name) for name in _ADAPTED if "of" in config and name in changes}
     return Frontend.from_config({**config, **changes}).adapt(**adapted)
 
@@ -152,11 +169,11 @@ def _given(text: str, option: str, example: str) -> tuple[str, Any]:
     try:
         return name, json.loads(value)
     except json.JSONDecodeError:
-        return name, value  # a word
+        return name, value  # a plain string, which needs no quotes here
 
 
 def feature_cache(used: bool) -> FeatureCache | None:
-    """Return the user's own cache of features, if it shall be used."""
+    """Return the cache of features, or `None` if the user does not want it."""
     from audiozoo.features import FeatureCache
 
     return FeatureCache() if used else None
@@ -166,7 +183,7 @@ def _read_object(file: Path, what: str, example: str) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{file}: no JSON ({error}); a {what} is an object such as {example}") from error
+        raise ValueError(f"{file}: not valid JSON ({error}); a {what} is an object such as {example}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{file}: a {what} is a JSON object such as {example}, got {type(content).__name__}")
     return content
@@ -174,25 +191,31 @@ def _read_object(file: Path, what: str, example: str) -> dict[str, Any]:
 
 FrontendName = Annotated[
     str | None,
-    typer.Option("--frontend", help="A front end other than the model's own: logmel, a preset, a model's, or a JSON file."),
+    typer.Option("--frontend", help="Front end instead of the model's own: logmel, a preset, a model's name, or a JSON file."),
 ]
 FrontendSettings = Annotated[
-    list[str] | None, typer.Option("--set", help="With --frontend: one of its settings, name=value; may be repeated.")
+    list[str] | None, typer.Option("--set", help="Setting of the front end, NAME=VALUE; may be repeated.")
 ]
-"""What `chosen_frontend` reads."""
+"""Options that `chosen_frontend` takes."""
 
 DatasetOptions = Annotated[
     list[str] | None,
-    typer.Option("--option", help="An option of the dataset, such as verified_only=true; may be repeated."),
+    typer.Option("--option", help="Option of the dataset, such as verified_only=true; may be repeated."),
 ]
-"""What `open_dataset` reads as the loader's options."""
+"""Options that `open_dataset` takes."""
 
 
 def open_dataset(name: str, root: Path | None, table: Path | None, options: Sequence[str] | None = None) -> Dataset:
-    """Load a dataset, with its table and options if some are given, and say what its loader has to say.
+    """Load a dataset and print the notes of its loader.
+
+    Args:
+        name: Name of the dataset.
+        root: Folder of the dataset.
+        table: CSV table that replaces the dataset's own; `None` keeps it.
+        options: "name=value" strings, options of the loader. A value that is not JSON is a string.
 
     Raises:
-        ValueError: An option without a value, or one that the dataset does not have.
+        ValueError: An option has no value, or the dataset does not have it.
     """
     from audiozoo.datasets import load_dataset
 
@@ -205,7 +228,7 @@ def open_dataset(name: str, root: Path | None, table: Path | None, options: Sequ
 
 
 def report_failures(failures: Sequence[str], *, used: int) -> None:
-    """Name the files that could not be used, and leave with status 1 if there are any."""
+    """List the files that could not be used on standard error, and exit with status 1 if there are any."""
     if not failures:
         return
     err.print(f"{len(failures)} file(s) could not be used ({used} could):", style="bold yellow")

@@ -20,6 +20,7 @@ from audiozoo.cli.console import (
     progress_bar,
     report_failures,
 )
+from audiozoo.cli.errors import keeping
 from audiozoo.files import check_target
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ def run(
     data = data or open_dataset(dataset, folder, table, options)
     if per == "clip":
         chosen = chosen.adapt(duration=_longest(data.clips, chosen.sample_rate))
-    with progress_bar(frontend) as show:
-        progress = lambda done, total: show("features", done, total, {})  # noqa: E731
-        features = extract(data.clips, chosen, hop=hop, jobs=jobs, cache=feature_cache(cache), progress=progress)
+    kept = "the features computed so far are in the cache, and the same command continues" if cache else "nothing was saved"
+    with keeping(kept), progress_bar(frontend) as show:
+        features = extract(data.clips, chosen, hop=hop, jobs=jobs, cache=feature_cache(cache), progress=show)
     used = len(features.readable)
     if not used:
         features.raise_failures()

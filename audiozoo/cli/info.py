@@ -1,4 +1,4 @@
-"""``audiozoo info``: what is known of one model."""
+"""``audiozoo info``: show one model."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ EXAMPLE = "audiozoo info subspectralnet"
 
 def run(
     name: Annotated[str, typer.Argument(help="A name from `audiozoo list`.")],
-    layers: Annotated[bool, typer.Option("--layers", help="Build the reference and show its layers.")] = False,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Build the model at its reference size and show its layers.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show a model's card: paper, front end, options, recipe, published weights and scores."""
+    """Show a model: paper, front end, options, recipe, published weights and scores."""
     spec = model_info(name)
     if layers:
         _print_layers(spec)
@@ -82,7 +84,7 @@ def _layer_rows(model: Any, indent: str = "") -> Iterator[tuple[str, str, str, s
         outputs = layer.output if isinstance(layer.output, list) else [layer.output]
         shapes = ", ".join(" x ".join(map(str, output.shape[1:])) for output in outputs)
         yield indent + layer.name, type(layer).__name__, shapes, f"{layer.count_params():,}" if layer.weights else ""
-        if hasattr(layer, "layers"):  # a network within the network
+        if hasattr(layer, "layers"):  # a model that is used as a layer
             yield from _layer_rows(layer, indent + "  ")
 
 

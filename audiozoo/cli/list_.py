@@ -1,4 +1,4 @@
-"""``audiozoo list``: which models there are."""
+"""``audiozoo list``: list the models."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ EXAMPLE = "audiozoo list '*cnn*'"
 
 
 def run(
-    patterns: Annotated[list[str] | None, typer.Argument(help="Globs, any of which a name must match.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="A glob that no name may match; may be repeated.")] = None,
-    input: Annotated[str | None, typer.Option(help="Only models that eat: waveform, spectral or vector.")] = None,
+    patterns: Annotated[
+        list[str] | None, typer.Argument(help="Globs; a model is listed if its name matches any of them.")
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Glob of names to leave out; may be repeated.")] = None,
+    input: Annotated[str | None, typer.Option(help="Only models with this input: waveform, spectral or vector.")] = None,
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Only models with published weights.")] = False,
-    min_parameters: Annotated[int, typer.Option(help="Only models with at least so many parameters.")] = 0,
-    max_parameters: Annotated[float, typer.Option(help="Only models with at most so many, such as 1e6.")] = math.inf,
+    min_parameters: Annotated[int, typer.Option(help="Only models with at least this number of parameters.")] = 0,
+    max_parameters: Annotated[
+        float, typer.Option(help="Only models with at most this number of parameters, such as 1e6.")
+    ] = math.inf,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -35,7 +39,7 @@ def run(
         max_parameters=max_parameters,
     )
     if not names and not as_json:
-        err.print("no model matches; `audiozoo list` shows all of them")
+        err.print("no model matches; `audiozoo list` shows all models")
         raise typer.Exit(1)
     if as_json:
         print(json.dumps(names))
@@ -55,7 +59,7 @@ def run(
 
 
 def models_table(names: Sequence[str]) -> str:
-    """Write what is known of models as a Markdown table: the one of the README."""
+    """Return the Markdown table of the README for some models."""
     lines = ["| name | input | parameters | classes | year | source |", "| --- | --- | ---: | ---: | ---: | --- |"]
     for name in names:
         spec = model_info(name)

@@ -1,17 +1,18 @@
-"""``audiozoo predict``: what is heard in sound files."""
+"""``audiozoo predict``: classify sound files."""
 
 from __future__ import annotations
 
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiozoo.cli.console import out, quiet_backend, report_failures
+from audiozoo.cli.console import out, progress_bar, quiet_backend, report_failures
+from audiozoo.cli.errors import keeping
 
 if TYPE_CHECKING:
     from audiozoo.classifier import Failure, Prediction
@@ -20,25 +21,37 @@ EXAMPLE = "audiozoo predict my.audiozoo door.wav street.ogg"
 
 
 def run(
-    classifier: Annotated[Path, typer.Argument(help="Saved by `audiozoo train`, or a name of `audiozoo list --pretrained`.")],
-    files: Annotated[list[Path], typer.Argument(help="Sound files, or folders of them.")],
-    top: Annotated[int, typer.Option(min=1, help="How many classes to show for each file.")] = 3,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of answers with all scores.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV: file, rank, label, score.")] = False,
-    strict: Annotated[bool, typer.Option(help="Stop at the first file that cannot be read.")] = False,
+    classifier: Annotated[
+        Path, typer.Argument(help="File saved by `audiozoo train`, or a name from `audiozoo list --pretrained`.")
+    ],
+    files: Annotated[list[Path], typer.Argument(help="Sound files or folders of them.")],
+    top: Annotated[int, typer.Option(min=1, help="Number of classes to show for each file.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of answers with all scores.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print CSV with the columns file, rank, label, score, one file after the other.")
+    ] = False,
+    strict: Annotated[bool, typer.Option(help="Stop at the first file that cannot be used.")] = False,
 ) -> None:
-    """Classify sound files; a bad file is reported at the end and the exit status is then 1."""
+    """Classify sound files.
+
+    Files that cannot be used are listed at the end, and the exit status is then 1.
+    """
     if as_json and as_csv:
-        raise ValueError("--json and --csv are two ways to print: choose one")
+        raise ValueError("--json and --csv exclude each other: choose one")
     quiet_backend()
     from audiozoo.classifier import Failure, load_classifier, predict_files
 
-    results = list(predict_files(load_classifier(classifier), _sounds(files), strict=strict))
+    sounds = _sounds(files)
+    answers = predict_files(load_classifier(classifier), sounds, strict=strict)
+    if as_csv:
+        with keeping("the answers printed so far are complete"):
+            results = list(_print_csv(answers, top))
+    else:
+        with keeping("no answers were printed; --csv prints each one at once"):
+            results = list(_watched(answers, len(sounds)))
     if as_json:
         print(json.dumps([_plain(result) for result in results], indent=1))
-    elif as_csv:
-        _print_csv([result for result in results if not isinstance(result, Failure)], top)
-    else:
+    elif not as_csv:
         _print_table([result for result in results if not isinstance(result, Failure)], top)
     failures = [result.error for result in results if isinstance(result, Failure)]
     report_failures(failures, used=len(results) - len(failures))
@@ -59,12 +72,23 @@ def _plain(result: Prediction | Failure) -> dict[str, object]:
     return result._asdict() if isinstance(result, tuple) else result.to_dict()
 
 
-def _print_csv(results: Sequence[Prediction], top: int) -> None:
+def _watched(answers: Iterable[Prediction | Failure], total: int) -> Iterator[Prediction | Failure]:
+    with progress_bar("predict") as show:
+        for done, answer in enumerate(answers, 1):
+            show("", done, total, {})
+            yield answer
+
+
+def _print_csv(answers: Iterable[Prediction | Failure], top: int) -> Iterator[Prediction | Failure]:
+    """Print each answer as it comes, so that a long run can be piped and Ctrl-C loses none; yield it then."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["file", "rank", "label", "score"])
-    for result in results:
-        for rank, (label, score) in enumerate(result.top(top), 1):
-            writer.writerow([result.source, rank, label, f"{score:.6f}"])
+    for answer in answers:
+        if not isinstance(answer, tuple):  # a Failure is listed at the end
+            rows = [[answer.source, rank, label, f"{score:.6f}"] for rank, (label, score) in enumerate(answer.top(top), 1)]
+            writer.writerows(rows)
+            sys.stdout.flush()
+        yield answer
 
 
 def _print_table(results: Sequence[Prediction], top: int) -> None:

@@ -1,4 +1,4 @@
-"""``audiozoo train``: from a folder of sounds to a classifier in one file."""
+"""``audiozoo train``: train a classifier on a folder of sounds and save it in one file."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ from audiozoo.cli.console import (
     quiet_backend,
     report_failures,
 )
+from audiozoo.cli.errors import keeping
 from audiozoo.files import check_target
 
 if TYPE_CHECKING:
     from audiozoo.classifier import Classifier
     from audiozoo.datasets import Dataset
+    from audiozoo.features import FeatureCache
 
 WeightsName = Annotated[str | None, typer.Option(help="Name of published weights to start from, see `audiozoo info`.")]
 WeightsFile = Annotated[Path | None, typer.Option(help="File with weights of the whole model to start from.")]
@@ -35,21 +37,23 @@ EXAMPLE = "audiozoo train sounds/ -o my.audiozoo"
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(help="A folder with one folder of sounds for each class.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to save the classifier.")],
-    model: Annotated[str, typer.Option(help="A name from `audiozoo list`.")] = "house_cnn",
-    table: Annotated[Path | None, typer.Option(help="A CSV table with the columns file and label instead of folders.")] = None,
-    dataset: Annotated[str, typer.Option(help="How the folder is laid out: folder, esc10, urbansound8k, ...")] = "folder",
+    folder: Annotated[Path, typer.Argument(help="Folder with one folder of sounds for each class.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File in which the classifier is saved.")],
+    model: Annotated[str, typer.Option(help="Name from `audiozoo list`.")] = "house_cnn",
+    table: Annotated[
+        Path | None, typer.Option(help="CSV table with the columns file and label, instead of a folder for each class.")
+    ] = None,
+    dataset: Annotated[str, typer.Option(help="Layout of the folder: folder, esc10, urbansound8k, ...")] = "folder",
     options: DatasetOptions = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the clips.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Number of passes over the clips.")] = None,
     weights: WeightsName = None,
     weights_file: WeightsFile = None,
     backbone_weights: BackboneWeights = None,
-    seed: Annotated[int | None, typer.Option(help="Makes the training repeatable.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A JSON file of training options.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="JSON file with training options.")] = None,
     frontend: FrontendName = None,
     settings: FrontendSettings = None,
-    strict: Annotated[bool, typer.Option(help="Stop at files that cannot be read instead of leaving them out.")] = False,
+    strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read, instead of leaving it out.")] = False,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
     """Train a classifier on your own sounds."""
@@ -62,8 +66,9 @@ def run(
     clips = data.training_clips
     _describe(data)
     builder_options: dict[str, Any] = {"backbone_weights": backbone_weights} if backbone_weights else {}
-    quiet_backend()
-    with progress_bar(model) as show:
+    kept = feature_cache(cache)
+    with keeping(_kept(kept, output)), progress_bar(model) as show:
+        quiet_backend()
         classifier = train(
             model,
             clips,
@@ -73,7 +78,7 @@ def run(
             weights=weights,
             weights_file=weights_file,
             strict=strict,
-            cache=feature_cache(cache),
+            cache=kept,
             progress=show,
             **builder_options,
         )
@@ -86,14 +91,19 @@ def _describe(data: Dataset) -> None:
     clips = data.training_clips
     out.print(f"{len(clips)} clips of {len(data.labels)} classes: {', '.join(data.labels)}", soft_wrap=True)
     if len(clips) < len(data):
-        out.print(f"the official test set, {len(data) - len(clips)} clips, is left out")
+        out.print(f"the {len(data) - len(clips)} clips of the official test set are not used")
+
+
+def _kept(cache: FeatureCache | None, output: Path) -> str:
+    features = "; the features computed so far are kept for the next run" if cache else ""
+    return f"{output} was not written{features}"
 
 
 def _summary(classifier: Classifier, output: Path) -> str:
     about, validation = classifier.about, classifier.about.validation
-    judged = "no recordings to spare for validation"
+    judged = "too few recordings for a validation set"
     if validation:
         judged = f"{100 * validation['val_accuracy']:.1f} % on held-out recordings"
         if (about.recipe or {}).get("refit"):
-            judged += " before it was trained again with them"
+            judged += ", before the final training on all recordings"
     return f"saved {output} ({about.model}, {about.parameters:,} parameters, {judged})"

@@ -27,7 +27,6 @@ from audiozoo.training import (
     adapted,
     pooled_scores,
     recipe_for,
-    stage_of,
     target_indices,
     train_examples,
     trained_options,
@@ -120,7 +119,7 @@ class FeatureBank:
             ValueError: Some clips cannot be read; the message names each of them.
         """
         begin = time.perf_counter()
-        features = extract(clips, frontend, cache=cache, progress=stage_of(progress, "features"))
+        features = extract(clips, frontend, cache=cache, progress=progress)
         features.raise_failures()
         return cls(tuple(clips), frontend, features, time.perf_counter() - begin)
 
@@ -140,7 +139,7 @@ def run_fold(
         job: Job to do.
         bank: Features of (at least) the job's clips; `None` computes them.
         command: Command that was typed, to be kept in the row.
-        progress: Function that is called as training goes on.
+        progress: Callback, see `audiozoo.progress`.
 
     Returns:
         The row and the classifier.
@@ -249,7 +248,7 @@ def benchmark(
         folder: Folder of the rows, one JSON file for each job.
         command: Command that was typed, to be kept in each row.
         cache: Cache that keeps features from one run to the next.
-        progress: Function that is called as training goes on.
+        progress: Callback, see `audiozoo.progress`.
         started: Function that is called with each job before it is run.
 
     Yields:
@@ -309,7 +308,7 @@ def evaluate(
         ValueError: The classifier does not know a label, or no clip can be read.
     """
     targets = target_indices(clips, classifier.labels)
-    features = extract(clips, classifier.frontend, cache=cache, progress=stage_of(progress, "features"))
+    features = extract(clips, classifier.frontend, cache=cache, progress=progress)
     index = features.readable
     if not len(index):
         features.raise_failures()

@@ -77,7 +77,7 @@ def search_augmentation(
         labels: The classes in their order; `None` is all that occur, sorted.
         frontend: `None` is the model's own, adapted to the clips.
         cache: Where features are kept from one run to the next.
-        progress: Called as training goes on.
+        progress: Callback, see `audiozoo.progress`.
         finished: Called with each row of the table as soon as it is there.
         **options: The builder's own.
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from audiozoo.features.cache import FeatureCache, Store
 from audiozoo.features.frontends import Frontend
 from audiozoo.features.packs import Features, Key, Span
 from audiozoo.features.reading import Excerpt, warm_up, windows_of
+from audiozoo.progress import Progress
 
 # A killed run loses at most one chunk. Smaller chunks would be more packs, each of which keeps a file open until the end.
 _CHUNK_CLIPS = 1_024
@@ -31,7 +31,7 @@ def extract(
     hop: float | None = None,
     jobs: int = -1,
     cache: FeatureCache | None = None,
-    progress: Callable[[int, int], Any] | None = None,
+    progress: Progress | None = None,
 ) -> Features:
     """Compute the windows of many clips, several clips at a time.
 
@@ -43,7 +43,7 @@ def extract(
             release Python's lock.
         cache: Cache of features. Clips found in it are not read, and the others are added, so that a killed run continues
             where it stopped.
-        progress: Function called with the number of clips done and of all clips.
+        progress: Callback, see `audiozoo.progress`; the stage is "features" and a step is a clip.
 
     Returns:
         The features. A clip that cannot be read has no windows and a message in `failures`.
@@ -56,7 +56,7 @@ def extract(
     keys, known = store.keys(clips), store.known
     missing = [position for position, key in enumerate(keys) if key not in known]
     if progress and len(missing) < len(keys):
-        progress(len(keys) - len(missing), len(keys))
+        progress("features", len(keys) - len(missing), len(keys), {})
     limits = (min(_CHUNK_CLIPS, len(missing)), _CHUNK_BYTES) if store.folder else (len(missing), math.inf)
     failures: dict[int, str] = {}
     with closing(_computed(clips, missing, frontend, hop, jobs, progress)) as computed:
@@ -75,7 +75,7 @@ def _computed(
     frontend: Frontend,
     hop: float | None,
     jobs: int,
-    progress: Callable[[int, int], Any] | None,
+    progress: Progress | None,
 ) -> Generator[tuple[int, _Windows | str], None, None]:
     """Yield the position of each clip, in order, and its windows or what is wrong with it."""
     if not positions:
@@ -89,7 +89,7 @@ def _computed(
         for done, (position, result) in enumerate(zip(positions, results, strict=True), 1 + len(clips) - len(positions)):
             yield position, result
             if progress:
-                progress(done, len(clips))
+                progress("features", done, len(clips), {})
     finally:
         # After an interruption the threads would go on. This stops them, and joblib warns that it does.
         with warnings.catch_warnings(action="ignore", category=UserWarning):

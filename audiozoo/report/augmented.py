@@ -33,43 +33,61 @@ class _Row(NamedTuple):
     feature: Panel
 
 
-def augmentation_preview(
-    source: str | os.PathLike[str], folder: str | os.PathLike[str], transform: Transform | None = None, *, seed: int = 0
-) -> tuple[Path, int]:
-    """Draw a sound before and after each of some transforms, and write each result as a WAV file.
-
-    Transforms of spectral features change the log-mel spectrogram that is drawn, and no file is written for them.
+class Preview(NamedTuple):
+    """What `augmentation_preview` wrote.
 
     Args:
-        source: A sound file.
-        folder: For the picture, `preview.png`, and the sounds, named by the transforms.
-        transform: One whose parts are drawn, each alone and always applied, and then it itself; `None` draws every transform of
-            waveforms and spectral features that needs no other file and can change this sound.
-        seed: Of all that is drawn.
+        picture: Path of the picture.
+        sounds: Number of WAV files beside it, with that of the original sound.
+        left_out: Reason for each transform that is not in the picture, by its name.
+    """
+
+    picture: Path
+    sounds: int
+    left_out: dict[str, str]
+
+
+def augmentation_preview(
+    source: str | os.PathLike[str], folder: str | os.PathLike[str], transform: Transform | None = None, *, seed: int = 0
+) -> Preview:
+    """Draw a sound before and after each of some transforms, and write each result as a WAV file.
+
+    Transforms of spectral features change the log-mel spectrogram that is drawn, and no WAV file is written for them.
+
+    Args:
+        source: Sound file.
+        folder: Folder for the picture `preview.png` and for the sounds, which have the names of the transforms.
+        transform: Transform whose parts are drawn, each alone and with ``p=1``, and then the transform itself. `None` draws all
+            transforms of waveforms and spectral features that this sound allows.
+        seed: Random seed.
 
     Returns:
-        The picture's path, and how many sounds were written.
+        The picture, the number of sounds written, and the transforms left out.
 
     Raises:
-        FileNotFoundError, ValueError: The sound cannot be read, or a transform cannot change it.
+        FileNotFoundError: The sound does not exist.
+        ValueError: The sound cannot be read, or the given transform cannot change it.
     """
     wave, rate = audio.read(source)
     folder, label = Path(folder), Path(source).resolve().parent.name
     rows = {"0-before": _Row("before", wave, _log_mel(wave, rate))}
-    parts = _each_alone(wave.ndim) if transform is None else _alone_and_together(transform)
+    left_out = {} if transform else {augment.AddBackground.__name__: "it needs a folder of recordings"}
+    parts = _each_alone() if transform is None else _alone_and_together(transform)
     for number, part in enumerate(parts, 1):
         try:
             rows[f"{number}-{type(part).__name__}"] = _changed(rows["0-before"], part, rate, label, (seed, number))
-        except ValueError:
+        except ValueError as error:
             if transform is not None:
                 raise
-            # Nobody asked for this one: an encoder that does not know the rate, a filter above it.
+            # The user did not name this transform, and some cannot change every sound: filters and codecs need certain sample
+            # rates, ChannelSwap several channels.
+            left_out[type(part).__name__] = str(error)
     sounds = {name: row.sound for name, row in rows.items() if row.sound is not None}
     for name, sound in sounds.items():
         write_wave(folder / f"{name}.wav", sound, rate)
     with replacing(folder / "preview.png") as temporary:
         _figure(list(rows.values()), rate).savefig(temporary, dpi=80)
-    return folder / "preview.png", len(sounds)
+    return Preview(folder / "preview.png", len(sounds), left_out)
 
 
 def _changed(before: _Row, part: Transform, rate: int, label: str, seed: tuple[int, int]) -> _Row:
@@ -83,12 +101,11 @@ def _changed(before: _Row, part: Transform, rate: int, label: str, seed: tuple[i
     return _Row(_title(part, drawn), sound, _log_mel(sound, rate))
 
 
-def _each_alone(dimensions: int) -> Iterator[Transform]:
-    """Yield every transform of one sound that needs neither a file nor more channels than there are."""
+def _each_alone() -> Iterator[Transform]:
+    """Yield every transform of one sound that needs no other file."""
     kinds = [kind for name in augment.__all__ if isinstance(kind := getattr(augment, name), type) and not isabstract(kind)]
-    left_out = {augment.AddBackground} | ({augment.ChannelSwap} if dimensions == 1 else set())
     for changed in (WaveTransform, SpectralTransform):
-        yield from (kind() for kind in kinds if issubclass(kind, changed) and kind not in left_out)
+        yield from (kind() for kind in kinds if issubclass(kind, changed) and kind is not augment.AddBackground)
 
 
 def _leaves(transform: Transform) -> list[Transform]:

@@ -1,9 +1,10 @@
 """Training of models on clips, as a recipe describes it."""
 
+from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
 from audiozoo.registry import recipe_for
 from audiozoo.training.examples import Examples, adapted, frontend_for, target_indices
-from audiozoo.training.fit import Progress, pooled_scores, stage_of, train, train_examples, trained_options
+from audiozoo.training.fit import pooled_scores, train, train_examples, trained_options
 
 __all__ = [
     "Examples",
@@ -13,7 +14,6 @@ __all__ = [
     "frontend_for",
     "pooled_scores",
     "recipe_for",
-    "stage_of",
     "target_indices",
     "train",
     "train_examples",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,11 @@ from audiozoo.classifier import Classifier, KerasScorer, TrainingFacts
 from audiozoo.datasets import Clip, hold_out, recordings_by_label
 from audiozoo.features import FeatureCache, Frontend, Scaler, extract
 from audiozoo.layers import keras
+from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
 from audiozoo.registry import ModelSpec, build, check_options, model_info, recipe_for, split_weights
 from audiozoo.training.examples import Batches, Examples, frontend_for, target_indices
 from audiozoo.training.optimization import LOSSES, optimizer, precision, seeded_dropout
-
-Progress = Callable[[str, int, int, Mapping[str, float]], Any]
-"""Callback of long work: stage, steps done, total number of steps, latest metrics by name."""
 
 
 def train(
@@ -58,7 +56,7 @@ def train(
         workers: Number of threads that prepare augmented batches ahead; 0 prepares them in the training thread. The number
             changes the time of the training only, not its result.
         cache: Cache that keeps computed features between runs; `None` for no cache.
-        progress: Callback for progress, see `Progress`.
+        progress: Callback, see `audiozoo.progress`.
         **options: Options of the builder. Models with auxiliary outputs train with them.
 
     Returns:
@@ -75,7 +73,7 @@ def train(
     classes = tuple(sorted({clip.label for clip in clips})) if labels is None else tuple(labels)
     targets = target_indices(clips, classes)
     _check_classes(classes, targets)
-    features = extract(clips, frontend, cache=cache, progress=stage_of(progress, "features"))
+    features = extract(clips, frontend, cache=cache, progress=progress)
     if strict:
         features.raise_failures()
     classifier = train_examples(
@@ -118,7 +116,7 @@ def train_examples(
         weights: Initial weights, as for `train`.
         workers: Number of threads that prepare augmented batches ahead.
         options: Options of the builder.
-        progress: Callback for progress, see `Progress`.
+        progress: Callback, see `audiozoo.progress`.
 
     Returns:
         The trained classifier.
@@ -160,11 +158,6 @@ def trained_options(spec: ModelSpec) -> dict[str, Any]:
 
 def _auxiliary(spec: ModelSpec) -> dict[str, Any]:
     return {"auxiliary": True} if "auxiliary" in spec.options else {}
-
-
-def stage_of(progress: Progress | None, stage: str) -> Callable[[int, int], Any] | None:
-    """Make a callback ``(done, total)``, as `extract` calls it, from a `Progress` and the name of a stage."""
-    return None if progress is None else lambda done, total: progress(stage, done, total, {})
 
 
 @dataclass(eq=False)
