@@ -115,12 +115,12 @@ def test_a_fold_draws_the_same_whatever_else_was_read(data):
 
 def test_a_finished_row_is_not_run_again(jobs, tmp_path):
     started = []
-    rows = list(benchmark(jobs, tmp_path, command="audiozoo benchmark", started=lambda job: started.append(job.fold)))
-    assert started == [1, 2, 3]
-    assert [row.provenance.command for row in rows] == ["audiozoo benchmark"] * 3
+    rows = list(benchmark(jobs[:2], tmp_path, command="audiozoo benchmark", started=lambda job: started.append(job.fold)))
+    assert started == [1, 2]
+    assert [row.provenance.command for row in rows] == ["audiozoo benchmark"] * 2
     (tmp_path / jobs[1].file_name).unlink()
-    again = list(benchmark(jobs, tmp_path, started=lambda job: started.append(job.fold)))
-    assert started == [1, 2, 3, 2]
+    again = list(benchmark(jobs[:2], tmp_path, started=lambda job: started.append(job.fold)))
+    assert started == [1, 2, 2]
     assert again[0] == rows[0]
     assert [row.measures for row in again] == [row.measures for row in rows]
 
