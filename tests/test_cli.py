@@ -363,7 +363,7 @@ def test_plot(audiozoo, sound_folder, tmp_path):
     [
         (("0.wav", "1.wav", "-o", "one.png"), "give a folder"),
         (("0.wav", "-o", "one.jpg"), ".png, .pdf or .svg"),
-        (("a/0.wav", "b/0.wav"), "one after the other"),
+        (("a/0.wav", "b/0.wav"), "separate runs"),
         (("0.wav", "--clean", "trim_silense"), "did you mean 'trimsilence'"),
         (("0.wav", "--frontend", "logmell"), "did you mean 'logmel'"),
     ],
@@ -376,8 +376,8 @@ def test_plot_refuses(audiozoo, words, reason):
 def test_benchmark_refuses(audiozoo):
     assert "did you mean 'house_cnn'" in audiozoo("benchmark", "--models", "house_cn")[2]
     assert "no model matches 'x*'" in audiozoo("benchmark", "--models", "x*")[2]
-    assert "--models takes names" in audiozoo("benchmark", "--models", ",")[2]
-    assert "--folds takes numbers" in audiozoo("benchmark", "--folds", "1,x")[2]
+    assert "--models must be names" in audiozoo("benchmark", "--models", ",")[2]
+    assert "--folds must be numbers" in audiozoo("benchmark", "--folds", "1,x")[2]
     assert "has the folds" in audiozoo("benchmark", "--models", "feature_mlp", "--folds", "9")[2]
 
 
