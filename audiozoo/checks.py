@@ -10,7 +10,7 @@ from numbers import Integral, Real
 
 
 def unknown_name(what: str, name: object, known: Iterable[str]) -> ValueError:
-    """Return the error for a name that is not known; it proposes the nearest known names.
+    """Return the error for an unknown name; it suggests the closest known names.
 
     >>> print(unknown_name("model", "house_cn", ["house_cnn", "feature_mlp"]))
     unknown model 'house_cn'; did you mean 'house_cnn'?
@@ -91,13 +91,13 @@ def require_all(name: str, values: object, kind: type, example: str) -> None:
     """Raise a ValueError unless `values` is a list or tuple whose items are all instances of `kind`.
 
     Args:
-        name: What takes the values, for the message.
+        name: Name of the argument or of the object that takes the values, for the message.
         values: The value to check.
         kind: Class of the items.
         example: A correct value, for the message.
 
     Raises:
-        ValueError: `values` is no such sequence.
+        ValueError: `values` is not such a sequence.
     """
     if not isinstance(values, Sequence) or not all(isinstance(value, kind) for value in values):
         raise ValueError(f"{name} takes a list of {kind.__name__.lower()}s such as {example}, got {values!r}")
@@ -112,7 +112,7 @@ def require_weights(name: str, weights: object, count: int) -> None:
         count: Number of weights needed.
 
     Raises:
-        ValueError: `weights` is no such sequence.
+        ValueError: `weights` is not such a sequence.
     """
     numbers = list(weights) if isinstance(weights, Sequence) else []
     real = all(isinstance(number, Real) and float(number) >= 0 for number in numbers)

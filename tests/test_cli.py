@@ -467,7 +467,10 @@ def test_an_error_of_the_user_is_one_line(audiozoo, monkeypatch, kind):
 def test_a_value_error_of_a_library_is_named_as_one(audiozoo, monkeypatch):
     monkeypatch.setattr("audiozoo.cli.info._card", lambda spec: np.polyval(np.zeros((2, 2)), json.loads("{")))
     status, _, err = audiozoo("info", "house_cnn")
-    assert (status, err.splitlines()[1]) == (2, "json raised this, so it may be a bug in audiozoo: --traceback shows where")
+    assert (status, err.splitlines()[1]) == (
+        2,
+        "json raised this error, so it may be a bug in audiozoo: --traceback shows where",
+    )
 
 
 def test_a_reader_that_goes_away_is_no_error():
@@ -545,7 +548,7 @@ def test_control_c_ends_a_benchmark_and_an_augmentation_in_one_line(sound_folder
     more = tmp_path / "more"
     words = ["augment", sound_folder, "-o", more, "--copies", 2_000, "--jobs", 1]
     status, err = interrupted(words, until=lambda: list(more.rglob("*-0.wav")))
-    assert (status, err) == (130, f"interrupted: finished copies are in {more}, and the same command makes the others")
+    assert (status, err) == (130, f"interrupted: finished copies are in {more}, and the same command writes the others")
 
 
 @pytest.mark.parametrize(
@@ -555,7 +558,7 @@ def test_control_c_ends_a_benchmark_and_an_augmentation_in_one_line(sound_folder
         (("extract", "FOLDER", "-o", "f.npz", "--no-cache"), "audiozoo.features.extract", "nothing was saved"),
         (("info", "house_cnn"), "audiozoo.cli.info._card", "nothing was saved"),
         (("list",), "audiozoo.cli.list_.list_models", "nothing was saved"),
-        (("predict", "CLASSIFIER", "FOLDER"), "audiozoo.classifier.Classifier.predict", "no answers were printed"),
+        (("predict", "CLASSIFIER", "FOLDER"), "audiozoo.classifier.Classifier.predict", "no predictions were printed"),
         (("predict", "CLASSIFIER", "FOLDER", "--csv"), "audiozoo.classifier.Classifier.predict", "printed so far are complete"),
     ],
 )

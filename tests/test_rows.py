@@ -235,7 +235,7 @@ def test_a_row_of_another_job_is_not_overwritten(tmp_path):
     [job] = synthetic_jobs()
     write_row(tmp_path / job.file_name, read_row(KIND))
     started = []
-    with pytest.raises(ValueError, match=r"holds the row of another job.*take_in_rows"):
+    with pytest.raises(ValueError, match=r"contains the row of another job.*take_in_rows"):
         list(benchmark([job], tmp_path, started=started.append))
     assert started == []
 

@@ -36,7 +36,7 @@ def run(
     folder: Annotated[Path, typer.Argument(help="Folder of sounds, or folder with one folder of sounds for each class.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="NumPy file (.npz) to write.")],
     frontend: Annotated[
-        str, typer.Option(help="Front end: logmel, mfcc, cqt, ..., a preset, a model's name, or a JSON file.")
+        str, typer.Option(help="Frontend: logmel, mfcc, cqt, ..., a preset, a model's name, or a JSON file.")
     ] = "logmel",
     settings: FrontendSettings = None,
     per: Annotated[
@@ -44,7 +44,7 @@ def run(
     ] = "window",
     hop: Annotated[
         float | None,
-        typer.Option(help="Time between window starts (seconds); by default the front end's own, or half a window."),
+        typer.Option(help="Time between window starts (seconds); by default the frontend's own, or half a window."),
     ] = None,
     table: Annotated[Path | None, typer.Option(help="CSV table with the columns file and label, instead of folders.")] = None,
     dataset: Annotated[str, typer.Option(help="Layout of the folder: folder, esc10, urbansound8k, ...")] = "folder",

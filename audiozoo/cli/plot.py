@@ -17,7 +17,7 @@ def run(
     files: Annotated[list[Path], typer.Argument(help="Sound files.")],
     frontend: Annotated[
         list[str] | None,
-        typer.Option(help="Front end: logmel (default), mfcc, ..., a preset, a model's name, or a JSON file; may be repeated."),
+        typer.Option(help="Frontend: logmel (default), mfcc, ..., a preset, a model's name, or a JSON file; may be repeated."),
     ] = None,
     settings: FrontendSettings = None,
     clean: Annotated[

@@ -90,7 +90,7 @@ def _sub_band(x: Any, dropout: float, normalization: dict[str, Any]) -> Any:
     # The first pool leaves about 10 bands, which the 4 of the second divides into 2; the second pool covers all of the time.
     for filters, pool in ((32, (bands // 10, 5)), (64, (4, frames // 5))):
         x = keras.layers.Conv2D(filters, 7, padding="same", kernel_initializer="he_normal")(x)
-        # The authors penalise the scale and the offset of the normalisation and no kernel.
+        # The authors penalise the scale and the offset of the normalisation, but no kernel.
         x = keras.layers.BatchNormalization(
             beta_regularizer=keras.regularizers.L2(1e-4), gamma_regularizer=keras.regularizers.L2(1e-4), **normalization
         )(x)

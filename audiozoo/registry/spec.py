@@ -1,4 +1,4 @@
-"""What the registry knows about a model, as values."""
+"""Dataclasses that describe a model in the registry."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Builder = Callable[..., "keras.Model"]
 InputKind = Literal["waveform", "spectral", "vector"]
 
 KINDS: dict[int, InputKind] = {1: "vector", 2: "waveform", 3: "spectral"}
-"""The kind of input by its number of axes."""
+"""Kind of input, by number of axes."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A published configuration and its number of parameters. A test builds every one and counts.
+    """A published configuration and its number of parameters. A test builds each one and compares the number.
 
     Args:
         input_shape: Shape of one window, without the batch axis.
@@ -46,7 +46,7 @@ class Score:
         dataset: Name of the dataset, such as "ESC-10".
         metric: Name of the metric, such as "accuracy".
         value: Value in percent, or as a fraction for MAP.
-        source: Where the result was published, and with which protocol.
+        source: Publication and protocol of the result.
     """
 
     dataset: str
@@ -57,10 +57,10 @@ class Score:
 
 @dataclass(frozen=True)
 class PretrainedWeights:
-    """Weights that somebody published for a model.
+    """Published weights of a model.
 
     Args:
-        url: Address of the file.
+        url: URL of the file.
         sha256: Checksum of the file, hexadecimal.
         licence: Licence of the weights, such as "Apache-2.0".
         labels: Classes that the weights were trained on, in the order of the model's output.
@@ -77,7 +77,7 @@ WeightsLoader = Callable[["keras.Model", PretrainedWeights | Path], None]
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Everything known about a model without building it.
+    """Description of a model, available without building it.
 
     Args:
         name: Name in the registry.
@@ -92,7 +92,7 @@ class ModelSpec:
         formerly: Names that the model had in an earlier version; they still work, with a DeprecationWarning.
         recipe: Training settings.
         weights: Published weights by the name that `build` takes.
-        load_weights: Function that puts published weights, or those in a file of the same format, into a model.
+        load_weights: Function that loads published weights, or a file of the same format, into a model.
     """
 
     name: str

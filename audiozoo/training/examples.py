@@ -211,7 +211,7 @@ class Batches:
             wave = fit(change(wave, sample_rate=self.frontend.sample_rate, label=label, rng=rng))
             if wave.shape[1:] != channels:
                 raise ValueError(
-                    f"augment_wave must not change the channels, {channels}, which the front end needs; got {wave.shape[1:]}; "
+                    f"augment_wave must not change the channels, {channels}, which the frontend needs; got {wave.shape[1:]}; "
                     "use Downmix(keep_channels=True) to mix channels down"
                 )
         return wave
