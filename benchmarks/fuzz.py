@@ -3,7 +3,7 @@
     python benchmarks/fuzz.py --files 10000 --seed 0
 
 The seeds are files in every format and subtype that libsndfile writes. Each damaged file goes through the path of
-`audiozoo predict`: read, resample, cut into windows, frontend, scaler, model, pooling; the model is a few lines of NumPy.
+`audiozoo predict`: read, resample, cut into windows, front end, scaler, model, pooling; the model is a few lines of NumPy.
 Worker processes classify the files and report each one, so that the parent sees a crash or a hang and goes on behind it.
 The same seed gives the same files. Writes a Markdown table to --out.
 """
@@ -58,6 +58,8 @@ class Tiny:
     """A scorer of three classes, which notices what is not finite."""
 
     kind = "tiny"
+    activation = "softmax"
+    parameters = 0
 
     def __init__(self):
         self.finite = True

@@ -93,7 +93,7 @@ def test_a_bomb_that_declares_little_is_not_decompressed():
         (zipped(("a", b"1"))[:-1], "not a ZIP archive, or is truncated"),
         (zipped(("a", b"1")) + b"x", "not a ZIP archive, or is truncated"),
         (zipped(("a", b"1"), ("a", b"2")), "same name"),
-        (zipped(("a", b"1"), ("../b", b"2")), r"'\.\./b' is no member"),
+        (zipped(("a", b"1"), ("../b", b"2")), r"'\.\./b' is not one of the allowed members"),
         (zipped(("a", b"1" * 100), compress=zipfile.ZIP_LZMA), "stored or deflated"),
         (zipped(("a", b"1" * 100), compress=zipfile.ZIP_BZIP2), "stored or deflated"),
         (zipped(("a", b"1"))[:-22] + b"PK\x06\x07" + bytes(16) + zipped(("a", b"1"))[-22:], "more than 4 GiB"),

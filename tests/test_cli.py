@@ -221,7 +221,7 @@ def test_benchmark_of_a_folder(audiozoo, sound_folder, tmp_path):
     assert {path.name for path in (tmp_path / "r").iterdir()} == {"rows", "folder.md", "folder-feature_mlp.png"}
     rows = [json.loads(path.read_text()) for path in (tmp_path / "r" / "rows").iterdir()]
     assert len(rows) == 5
-    assert {row["command"] for row in rows} == {shlex.join(map(str, ["audiozoo", *words]))}
+    assert {row["provenance"]["command"] for row in rows} == {shlex.join(map(str, ["audiozoo", *words]))}
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "r" / "rows").iterdir()}
     assert audiozoo(*words)[0] == 0
     assert {path: path.stat().st_mtime_ns for path in written} == written
@@ -412,7 +412,9 @@ def test_killed_and_started_again_a_benchmark_ends_as_if_never_killed(tmp_path):
 
     def accuracies(folder):
         subprocess.run([*command, str(folder)], check=True, capture_output=True)
-        return {path.name: json.loads(path.read_text())["accuracy"] for path in (folder / "rows").glob("[!.]*.json")}
+        return {
+            path.name: json.loads(path.read_text())["measures"]["accuracy"] for path in (folder / "rows").glob("[!.]*.json")
+        }
 
     assert accuracies(tmp_path / "killed") == accuracies(tmp_path / "whole")
     assert {name: (rows / name).stat().st_mtime_ns for name in finished} == finished

@@ -18,7 +18,7 @@ from audiozoo.augment import Compose, Gain, Mixup, SpecAugment
         ({"patience": 0}, "patience"),
         ({"label_smoothing": 2}, "label_smoothing"),
         ({"mix": "Mixup"}, "mix must be None or a mix"),
-        ({"augment_wave": Compose([Gain(), SpecAugment()])}, "augment_wave changes waveforms, and SpecAugment spectral"),
+        ({"augment_wave": Compose([Gain(), SpecAugment()])}, "augment_wave changes waveforms, but SpecAugment changes"),
         ({"weight_decay": 0.1, "optimizer": "adam"}, "adamw"),
         ({"learning_rate": -1}, "learning_rate"),
         ({"validation": 1.0}, "validation"),

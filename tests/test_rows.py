@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from audiozoo import config, load_dataset, metrics, model_info, registry
+from audiozoo import config, load_dataset, metrics, model_info
 from audiozoo.augment import FilterAugment
 from audiozoo.crossval import (
     Measures,
@@ -24,6 +24,7 @@ from audiozoo.crossval import (
 )
 from audiozoo.crossval.identity import differences
 from audiozoo.features import LogMel, Pcen, Statistics
+from audiozoo.registry import table
 from audiozoo.report import markdown
 from audiozoo.training import Recipe
 
@@ -108,7 +109,7 @@ def test_a_tuned_recipe_of_a_model_changes_what_it_is_asked_and_no_row(monkeypat
     before, data = read_row(path).key, load_dataset("synthetic", clips_per_class=2, folds=2)
     [asked] = fold_jobs(data, "house_cnn", folds=[1])
     spec = model_info("house_cnn")
-    monkeypatch.setitem(registry._SPECS, "house_cnn", replace(spec, recipe={**spec.recipe, "epochs": 7}))
+    monkeypatch.setitem(table._SPECS, "house_cnn", replace(spec, recipe=replace(spec.recipe, epochs=7)))
     [now] = fold_jobs(data, "house_cnn", folds=[1])
     assert read_row(path).key == before
     assert now.key != asked.key
@@ -247,7 +248,7 @@ def test_a_row_of_another_job_is_not_overwritten(tmp_path):
         ({"schema": "two"}, "schema is 'two'"),
         ({"labels": ["a", "b"]}, "10 classes.*2 labels"),
         ({"metric": "bleu"}, "metric must be one of accuracy"),
-        ({"request": None}, "what was asked"),
+        ({"request": None}, "needs a Request"),
         ({"surprise": 1}, "unknown option of Row 'surprise'"),
     ],
     ids=str,

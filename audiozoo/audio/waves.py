@@ -245,7 +245,8 @@ def cut(
     if not 0 < hop_length <= length:
         raise ValueError(f"windows need 0 < hop_length <= length (samples), got hop_length={hop_length} and length={length}")
     require_choice("last", last, ("align", "pad", "drop"))
-    start = first = end = 0  # of the next window; of what is held; of what has arrived
+    # Positions in the sound (samples): start of the next window, first sample in memory, end of the samples so far.
+    start = first = end = 0
     pieces: list[np.ndarray] = []
     for block in blocks:
         pieces.append(block)

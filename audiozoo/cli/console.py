@@ -216,6 +216,9 @@ def open_dataset(name: str, root: Path | None, table: Path | None, options: Sequ
         table: CSV table that replaces the dataset's own; `None` keeps it.
         options: Options of the loader, "name=value". A value that is not JSON is taken as a string.
 
+    Returns:
+        The dataset.
+
     Raises:
         ValueError: An option is not of this form, or the dataset does not have it.
     """

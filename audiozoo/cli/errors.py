@@ -22,7 +22,7 @@ TRACEBACK = "--traceback"
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _USER, _BUG, _INTERRUPTED = 2, 70, 130
-_CLICK_EXCEPTION: type[Exception] = typer.BadParameter.__mro__[2]  # of the Click inside typer, where it has one
+_CLICK_EXCEPTION: type[Exception] = typer.BadParameter.__mro__[2]  # newer versions of typer contain a copy of Click
 _FLOW: tuple[type[BaseException], ...] = (typer.Exit, typer.Abort, _CLICK_EXCEPTION)  # how typer ends a command
 
 

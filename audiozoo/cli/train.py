@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,9 +27,12 @@ from audiozoo.files import check_target
 
 if TYPE_CHECKING:
     from audiozoo.classifier import Classifier
-    from audiozoo.datasets import Dataset
+    from audiozoo.datasets import Clip, Dataset
     from audiozoo.features import FeatureCache
 
+Table = Annotated[
+    Path | None, typer.Option(help="CSV table with the columns file and label, instead of a folder for each class.")
+]
 WeightsName = Annotated[str | None, typer.Option(help="Name of published initial weights, see `audiozoo info`.")]
 WeightsFile = Annotated[Path | None, typer.Option(help="File with initial weights of the whole model.")]
 BackboneWeights = Annotated[str | None, typer.Option(help="Initial weights of the backbone: imagenet.")]
@@ -40,9 +44,7 @@ def run(
     folder: Annotated[Path, typer.Argument(help="Folder with one folder of sounds for each class.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to save the classifier to.")],
     model: Annotated[str, typer.Option(help="Name of the model, see `audiozoo list`.")] = "house_cnn",
-    table: Annotated[
-        Path | None, typer.Option(help="CSV table with the columns file and label, instead of a folder for each class.")
-    ] = None,
+    table: Table = None,
     dataset: Annotated[str, typer.Option(help="Layout of the folder: folder, esc10, urbansound8k, ...")] = "folder",
     options: DatasetOptions = None,
     epochs: Annotated[int | None, typer.Option(help="Number of epochs; by default the model's own.")] = None,
@@ -63,9 +65,8 @@ def run(
     check_target(output)
     chosen = changed_recipe(recipe_for(model), recipe, epochs=epochs, seed=seed)
     data = open_dataset(dataset, folder, table, options)
-    clips = data.training_clips
-    _describe(data)
-    builder_options: dict[str, Any] = {"backbone_weights": backbone_weights} if backbone_weights else {}
+    clips = _described(data)
+    further: dict[str, Any] = {"backbone_weights": backbone_weights} if backbone_weights else {}
     kept = feature_cache(cache)
     with keeping(_kept(kept, output)), progress_bar(model) as show:
         quiet_backend()
@@ -80,18 +81,20 @@ def run(
             strict=strict,
             cache=kept,
             progress=show,
-            **builder_options,
+            **further,
         )
     classifier.save(output)
     out.print(_summary(classifier, output), soft_wrap=True)
     report_failures(classifier.about.failures, used=classifier.about.training_clips or 0)
 
 
-def _describe(data: Dataset) -> None:
+def _described(data: Dataset) -> Sequence[Clip]:
+    """Print what a dataset holds, and return its training clips."""
     clips = data.training_clips
     out.print(f"{len(clips)} clips of {len(data.labels)} classes: {', '.join(data.labels)}", soft_wrap=True)
     if len(clips) < len(data):
         out.print(f"the {len(data) - len(clips)} clips of the official test set are not used for training")
+    return clips
 
 
 def _kept(cache: FeatureCache | None, output: Path) -> str:

@@ -36,7 +36,7 @@ class Request(Configured):
         dataset: Name of the dataset.
         content: Hash of the labels and of the training and test clips, see `content_of`; "" if unknown.
         fold: Number of the test fold.
-        model: Name of the model.
+        model: Name of the model; an alias or a former name is replaced with the current name.
         options: Options of the model's builder that differ from their defaults.
         defaults: Values of the other options. They become part of the key if their default changes later; options that the
             builder no longer has are ignored.
@@ -59,6 +59,8 @@ class Request(Configured):
     def __post_init__(self) -> None:
         if not (isinstance(self.frontend, Frontend) and isinstance(self.recipe, Recipe)):
             raise ValueError(f"a job needs a frontend and a recipe, got {self.frontend!r} and {self.recipe!r}")
+        # Rows outlive the renaming of a model, and an alias asks for the same job.
+        object.__setattr__(self, "model", current_name(self.model))
 
     @property
     def key(self) -> str:
@@ -66,7 +68,7 @@ class Request(Configured):
         return digest(self._identity())
 
     def _identity(self) -> dict[str, Any]:
-        spec = model_info(current_name(self.model))
+        spec = model_info(self.model)
         today = trained_options(spec)
         lasting = {name: value for name, value in self.defaults.items() if name in today}
         return {
@@ -82,7 +84,7 @@ class Request(Configured):
     @property
     def file_name(self) -> str:
         """File name of the job's row, which ends with the key."""
-        return f"{self.dataset}-{current_name(self.model)}-fold{self.fold}-{self.key}.json"
+        return f"{self.dataset}-{self.model}-fold{self.fold}-{self.key}.json"
 
 
 def differences(value: Any) -> Any:

@@ -26,7 +26,6 @@ from audiozoo.training import (
     Recipe,
     adapted,
     pooled_scores,
-    recipe_for,
     target_indices,
     train_examples,
     trained_options,
@@ -114,6 +113,9 @@ class FeatureBank:
             frontend: Frontend that computes the features.
             cache: Cache of features; `None` for no cache.
             progress: Callback, see `audiozoo.progress`.
+
+        Returns:
+            The bank.
 
         Raises:
             ValueError: Some clips cannot be read; the message names each of them.
@@ -213,13 +215,14 @@ def fold_jobs(
     """
     if unknown := set(folds) - set(dataset.folds):
         raise ValueError(f"{dataset.name} has the folds {dataset.folds}, not {sorted(unknown)}")
+    spec = model_info(model)
     shared: dict[str, Any] = {
         "dataset": dataset.name,
         "metric": dataset.metric,
         "labels": dataset.labels,
-        "model": model,
-        "frontend": adapted(frontend or model_info(model).frontend, dataset.clips),
-        "recipe": recipe or dataset.protocol(recipe_for(model)),
+        "model": spec.name,
+        "frontend": adapted(frontend or spec.frontend, dataset.clips),
+        "recipe": recipe or dataset.protocol(spec.recipe),
         "options": options,
     }
     return [

@@ -268,5 +268,5 @@ def find_row(folder: str | os.PathLike[str], job: FoldJob) -> Row | None:
 
 def _candidates(folder: Path, job: FoldJob) -> list[Path]:
     spec = model_info(job.model)
-    names = {glob.escape(f"{job.dataset}-{name}-fold{job.fold}-") for name in (job.model, spec.name, *spec.aliases)}
+    names = {glob.escape(f"{job.dataset}-{name}-fold{job.fold}-") for name in (spec.name, *spec.aliases, *spec.formerly)}
     return sorted({path for name in names for path in folder.glob(f"*{name}*.json")})

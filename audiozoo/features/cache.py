@@ -110,6 +110,11 @@ class FeatureCache:
     def save(self, pack: Path, arrays: Sequence[np.ndarray], index: Mapping[Key, Span]) -> None:
         """Write a pack with `write_pack`, then delete the least recently used packs if the limit is exceeded.
 
+        Args:
+            pack: Folder to write.
+            arrays: One or more float32 arrays ``(windows, *shape)``, which are concatenated.
+            index: Span of each clip in the concatenated array.
+
         Raises:
             OSError: The pack cannot be written, or exceeds the limit on its own.
         """

@@ -50,7 +50,17 @@ class Features:
 
     @classmethod
     def located(cls, values: np.ndarray, keys: Iterable[Key], spans: Iterable[Span], **rest: Any) -> Features:
-        """Make features from an array with the key and the span of each clip."""
+        """Create features from an array with the key and the span of each clip.
+
+        Args:
+            values: Features, float32 ``(windows, *shape)``.
+            keys: Key of each clip.
+            spans: Span of each clip in `values`.
+            **rest: Further fields of `Features`.
+
+        Returns:
+            The features.
+        """
         starts, stops, lasts = np.array([*spans], int).reshape(-1, 3).T
         return cls(values, starts, stops, lasts, keys=tuple(keys), **rest)
 

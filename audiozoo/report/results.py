@@ -20,6 +20,14 @@ _NAMES = {"accuracy": "accuracy", "macro_accuracy": "macro accuracy", "map@3": "
 def measured(metric: str, value: float, deviation: float | None = None) -> str:
     """Format a metric as papers do: accuracies in percent, MAP@3 as a fraction, with a standard deviation if given.
 
+    Args:
+        metric: Name of the metric.
+        value: Value of the metric, from 0 to 1.
+        deviation: Standard deviation over folds; `None` to leave it out.
+
+    Returns:
+        The formatted value.
+
     >>> measured("macro_accuracy", 0.597, 0.007), measured("map@3", 0.9538)
     ('59.7 ± 0.7 %', '0.954')
     """

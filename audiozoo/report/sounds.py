@@ -111,7 +111,16 @@ class Panel(NamedTuple):
 
 
 def panels_of(frontend: Frontend, wave: np.ndarray, rate: int) -> list[Panel]:
-    """Compute a frontend's features of a whole sound, as one panel for each channel."""
+    """Compute a frontend's features of a whole sound.
+
+    Args:
+        frontend: Frontend, which is adapted to the duration of the sound.
+        wave: Waveform ``(samples,)`` or ``(samples, channels)``.
+        rate: Sample rate (Hz).
+
+    Returns:
+        A panel for each channel of the features.
+    """
     if isinstance(frontend, Stack):
         return [panel for inner in frontend.of for panel in panels_of(inner, wave, rate)]
     channels = 1 if wave.ndim == 1 else wave.shape[1]
@@ -164,7 +173,13 @@ def _figure(columns: Sequence[tuple[str, Sequence[Panel]]], start: float) -> Any
 
 
 def draw_panel(axes: Any, panel: Panel, start: float) -> None:
-    """Draw a panel on a pair of axes, with the time axis starting at `start` (seconds)."""
+    """Draw a panel on a pair of axes.
+
+    Args:
+        axes: Matplotlib axes.
+        panel: Panel to draw.
+        start: Time at the left end of the time axis (seconds).
+    """
     axes.set_title(panel.title)
     if panel.values.ndim == 1:
         axes.bar(np.arange(len(panel.values)), panel.values, width=1.0)
