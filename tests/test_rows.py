@@ -104,6 +104,18 @@ def test_a_changed_default_of_a_builder_is_noticed(monkeypatch):
     assert replace(asked_now, options={"dropout": 0.5}).key == before.key
 
 
+def test_a_renamed_option_keeps_its_key():
+    path = next(path for path in COMMITTED if "subspectralnet" in path.name)
+    assert '"sub_band_hop": 10' in path.read_text()
+    request = read_row(path).request
+    assert request.defaults["sub_band_step"] == 10
+    assert "sub_band_hop" not in request.defaults
+    assert request.key == json.loads(path.read_text())["key"]
+    old, new = (replace(request, options={name: 5}) for name in ("sub_band_hop", "sub_band_step"))
+    assert old == new
+    assert old.key == new.key != request.key
+
+
 def test_a_tuned_recipe_of_a_model_changes_what_it_is_asked_and_no_row(monkeypatch):
     path = next(path for path in COMMITTED if "house_cnn" in path.name)
     before, data = read_row(path).key, load_dataset("synthetic", clips_per_class=2, folds=2)

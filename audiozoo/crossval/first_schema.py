@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiozoo.config import digest
 from audiozoo.crossval.identity import differing, fingerprint
-from audiozoo.registry import model_info
+from audiozoo.registry import current_options, model_info
 from audiozoo.training import trained_options
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def migrated(old: Mapping[str, Any], job: FoldJob | None = None) -> dict[str, An
         "content": job.request.content if job and old["key"] in _first_keys(job, old) else "",
         "fold": old["fold"],
         "model": old["model"],
-        "options": differing(old["options"], defaults),
+        "options": differing(current_options(old["model"], old["options"]), defaults),
         "defaults": defaults,  # the current defaults, because old rows record only the options that were given
         "frontend": _named_classes(old["frontend"]),
         "recipe": _named_classes(old["recipe"]),

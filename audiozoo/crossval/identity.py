@@ -12,7 +12,7 @@ from typing import Any
 from audiozoo.config import Configured, digest
 from audiozoo.datasets import Clip
 from audiozoo.features import Frontend
-from audiozoo.registry import current_name, model_info
+from audiozoo.registry import current_name, current_options, model_info
 from audiozoo.training import Recipe, trained_options
 
 _DIGITS = 12
@@ -59,8 +59,10 @@ class Request(Configured):
     def __post_init__(self) -> None:
         if not (isinstance(self.frontend, Frontend) and isinstance(self.recipe, Recipe)):
             raise ValueError(f"a job needs a frontend and a recipe, got {self.frontend!r} and {self.recipe!r}")
-        # Rows outlive the renaming of a model, and an alias asks for the same job.
+        # Rows outlive the renaming of a model or an option, and an alias asks for the same job.
         object.__setattr__(self, "model", current_name(self.model))
+        for name in ("options", "defaults"):
+            object.__setattr__(self, name, current_options(self.model, getattr(self, name)))
 
     @property
     def key(self) -> str:

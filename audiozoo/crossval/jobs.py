@@ -19,7 +19,7 @@ from audiozoo.crossval.rows import Measures, Provenance, Row, code_digest, find_
 from audiozoo.datasets import Clip, Dataset, check_disjoint
 from audiozoo.features import FeatureCache, Features, Frontend, extract
 from audiozoo.features.reading import load_clip
-from audiozoo.registry import model_info
+from audiozoo.registry import checked_options, model_info
 from audiozoo.training import (
     Examples,
     Progress,
@@ -211,7 +211,8 @@ def fold_jobs(
         A job for each fold.
 
     Raises:
-        ValueError: The dataset has no such fold, or none at all, or a recording is on both sides of a split.
+        ValueError: The dataset has no such fold, or none at all, the model has no such option, or a recording is on both sides
+            of a split.
     """
     if unknown := set(folds) - set(dataset.folds):
         raise ValueError(f"{dataset.name} has the folds {dataset.folds}, not {sorted(unknown)}")
@@ -223,7 +224,7 @@ def fold_jobs(
         "model": spec.name,
         "frontend": adapted(frontend or spec.frontend, dataset.clips),
         "recipe": recipe or dataset.protocol(spec.recipe),
-        "options": options,
+        "options": checked_options(spec, options),
     }
     return [
         FoldJob(fold=fold, train=tuple(train), test=tuple(test), **shared)

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audiozoo.checks import refuse_unknown, unknown_name
-from audiozoo.registry.spec import ModelSpec, PretrainedWeights
+from audiozoo.checks import unknown_name
+from audiozoo.registry.spec import ModelSpec, PretrainedWeights, checked_options
 from audiozoo.registry.table import model_info
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def build(
     weights, weights_file = split_weights(weights, weights_file, spec.weights)
     if weights == "imagenet" and "backbone_weights" in spec.options and weights not in spec.weights:
         weights, options = None, _backbone_options(spec, options)
-    check_options(spec, options)
+    options = checked_options(spec, options)
     source = _source(spec, weights, weights_file)
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1, got {num_classes}")
@@ -71,11 +71,6 @@ def build(
     if source is not None:
         _fill(model, spec, source)
     return model
-
-
-def check_options(spec: ModelSpec, options: Mapping[str, Any]) -> None:
-    """Raise a ValueError if a model's builder does not have one of the options."""
-    refuse_unknown(f"option of {spec.name}", options, spec.options)
 
 
 def split_weights(

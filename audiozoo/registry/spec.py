@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from audiozoo.checks import refuse_unknown
 from audiozoo.features import Frontend
 from audiozoo.recipe import Recipe
 
@@ -93,6 +95,8 @@ class ModelSpec:
         recipe: Training settings.
         weights: Published weights by the name that `build` takes.
         load_weights: Function that loads published weights, or a file of the same format, into a model.
+        renamed_options: Current name of each renamed option, by former name; former names still work, with a
+            DeprecationWarning.
     """
 
     name: str
@@ -108,6 +112,7 @@ class ModelSpec:
     recipe: Recipe = field(default_factory=Recipe)
     weights: Mapping[str, PretrainedWeights] = field(default_factory=dict)
     load_weights: WeightsLoader | None = None
+    renamed_options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def input(self) -> InputKind:
@@ -119,3 +124,27 @@ class ModelSpec:
         """The builder's options and their defaults."""
         parameters = inspect.signature(self.builder).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    def current_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return options under their current names."""
+        return {self.renamed_options.get(name, name): value for name, value in options.items()}
+
+
+def checked_options(spec: ModelSpec, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a builder under their current names, with a DeprecationWarning for each former name.
+
+    Raises:
+        ValueError: The builder does not have an option, or an option has both its former and its current name.
+    """
+    for name in options.keys() & spec.renamed_options.keys():
+        current = spec.renamed_options[name]
+        if current in options:
+            raise ValueError(f"{name} is the former name of {current}: pass only {current} to {spec.name}")
+        warnings.warn(
+            f"the option {name} of {spec.name} is now {current}; the old name will be removed in the next version",
+            DeprecationWarning,
+            stacklevel=3,  # the caller of `build`, `train` or `fold_jobs`
+        )
+    current_names = spec.current_options(options)
+    refuse_unknown(f"option of {spec.name}", current_names, spec.options)
+    return current_names

@@ -16,7 +16,17 @@ from audiozoo.checks import refuse_unknown, unknown_name
 from audiozoo.config import import_all
 from audiozoo.features import Frontend
 from audiozoo.recipe import Recipe
-from audiozoo.registry.spec import KINDS, Builder, InputKind, ModelSpec, PretrainedWeights, Reference, Score, WeightsLoader
+from audiozoo.registry.spec import (
+    KINDS,
+    Builder,
+    InputKind,
+    ModelSpec,
+    PretrainedWeights,
+    Reference,
+    Score,
+    WeightsLoader,
+    checked_options,
+)
 
 _SPECS: dict[str, ModelSpec] = {}
 _ALIASES: dict[str, str] = {}
@@ -35,6 +45,7 @@ def register(
     recipe: Recipe | None = None,
     weights: Mapping[str, PretrainedWeights] | None = None,
     load_weights: WeightsLoader | None = None,
+    renamed_options: Mapping[str, str] | None = None,
 ) -> Callable[[Builder], Builder]:
     """Register the decorated builder as a model of the builder's name.
 
@@ -56,6 +67,8 @@ def register(
         weights: Published weights by name.
         load_weights: Function that loads published weights, or a file of the same format, into a model. `None` if the published
             files are in a Keras format.
+        renamed_options: Current name of each renamed option, by former name; former names still work, with a
+            DeprecationWarning.
 
     Returns:
         A decorator that returns the builder unchanged.
@@ -85,6 +98,7 @@ def register(
             recipe=_typed(recipe),
             weights=dict(weights or {}),
             load_weights=load_weights,
+            renamed_options=dict(renamed_options or {}),
         )
         _ALIASES.update(dict.fromkeys(aliases, name))
         _FORMER_NAMES.update(dict.fromkeys(formerly, name))
@@ -116,7 +130,7 @@ def register_variant(
         num_classes: Number of classes in the published configuration; `None` means as for the other model.
         description: Description in one line; "" means the other model's name and the fixed options.
         **facts: Arguments of `register` that differ from the other model: `frontend`, `paper`, `year`, `scores`, `aliases`,
-            `formerly`, `recipe`, `weights` or `load_weights`.
+            `formerly`, `recipe`, `weights`, `load_weights` or `renamed_options`.
 
     Returns:
         The builder of the variant.
@@ -132,7 +146,7 @@ def register_variant(
     base = _SPECS.get(builder.__name__)
     if base is None or base.builder is not builder:
         raise ValueError(f"a variant needs the builder of a registered model, got {builder.__name__!r}: register it first")
-    refuse_unknown(f"option of {base.name}", options, base.options)
+    options = checked_options(base, options)
     frontend = facts.pop("frontend", base.frontend)
     reference = replace(
         base.reference,
@@ -141,7 +155,7 @@ def register_variant(
         parameters=parameters,
         options={option: value for option, value in base.reference.options.items() if option not in options},
     )
-    inherited = {fact: getattr(base, fact) for fact in ("paper", "year", "recipe", "load_weights")}
+    inherited = {fact: getattr(base, fact) for fact in ("paper", "year", "recipe", "load_weights", "renamed_options")}
     fixed = ", ".join(f"{option}={value!r}" for option, value in options.items())
     variant = _with_options(name, base, options, description or f"`{base.name}` with {fixed}.")
     return register(frontend=frontend, reference=reference, **{**inherited, **facts})(variant)
@@ -246,6 +260,12 @@ def current_name(name: str) -> str:
     """Return the current name of a model, given its name, an alias or a former name; unknown names are returned unchanged."""
     _specs()
     return _ALIASES.get(name, _FORMER_NAMES.get(name, name))
+
+
+def current_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of a model under their current names; those of an unknown model are returned unchanged."""
+    spec = _specs().get(current_name(name))
+    return spec.current_options(options) if spec else dict(options)
 
 
 def model_info(name: str) -> ModelSpec:

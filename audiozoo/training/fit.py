@@ -20,7 +20,7 @@ from audiozoo.features import FeatureCache, Frontend, Scaler, extract
 from audiozoo.layers import keras
 from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
-from audiozoo.registry import ModelSpec, build, check_options, model_info, recipe_for, split_weights
+from audiozoo.registry import ModelSpec, build, checked_options, model_info, recipe_for, split_weights
 from audiozoo.training.examples import Batches, Examples, frontend_for, target_indices
 from audiozoo.training.optimization import LOSSES, optimizer, precision, seeded_dropout
 
@@ -67,7 +67,7 @@ def train(
         ValueError: There are fewer than two classes, a class has no clips, a clip cannot be read, or the name or an option is
             unknown.
     """
-    check_options(model_info(name), options)
+    options = checked_options(model_info(name), options)
     weights, weights_file = split_weights(weights, weights_file, model_info(name).weights)
     frontend = frontend or frontend_for(name, clips)
     classes = tuple(sorted({clip.label for clip in clips})) if labels is None else tuple(labels)
@@ -139,7 +139,7 @@ def train_examples(
         for part in change.parts():
             refuse_unknown("class in ByClass", part.transforms if isinstance(part, ByClass) else (), classes)
     # The options of the caller come last, so they can switch the auxiliary outputs off.
-    used = {**_auxiliary(spec), **(options or {})}
+    used = {**_auxiliary(spec), **checked_options(spec, options or {})}
     return _Run(spec, recipe, frontend, tuple(classes), used, weights, weights_file, workers, progress).fit(examples)
 
 
