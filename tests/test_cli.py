@@ -361,7 +361,7 @@ def test_plot(audiozoo, sound_folder, tmp_path):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("0.wav", "1.wav", "-o", "one.png"), "give a folder"),
+        (("0.wav", "1.wav", "-o", "one.png"), "must be a folder when several"),
         (("0.wav", "-o", "one.jpg"), ".png, .pdf or .svg"),
         (("a/0.wav", "b/0.wav"), "separate runs"),
         (("0.wav", "--clean", "trim_silense"), "did you mean 'trimsilence'"),
