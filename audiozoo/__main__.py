@@ -1,4 +1,4 @@
-"""``python -m audiozoo`` is ``audiozoo``."""
+"""Entry point of ``python -m audiozoo``, which runs the same commands as ``audiozoo``."""
 
 from audiozoo.cli import main
 

@@ -1,3 +1,3 @@
-"""The version, alone in its module so that the build and the package read the same line."""
+"""Version of the package, in a module of its own so that the build can read it without importing the package."""
 
 __version__ = "0.1.0"

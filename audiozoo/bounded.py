@@ -1,7 +1,7 @@
-"""Reading of ZIP, JSON, NumPy and HDF5 files that may lie about their sizes.
+"""Safe readers of ZIP, JSON, NumPy and HDF5 files, which may declare false sizes.
 
-A file of a few kilobytes can declare terabytes. Every function here compares what is declared with the bytes that are there,
-before it allocates anything. `most_from` is the one rule for how much a file may become in memory.
+A file of a few kilobytes can declare terabytes. Every function here compares the declared size with the size of the file
+before it allocates memory. `most_from` limits how large a file may become in memory.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _DEEPEST_HDF5 = 64
 
 
 def most_from(size: int) -> int:
-    """Return how many bytes of memory a file of `size` bytes may become.
+    """Return the largest number of bytes that a file of `size` bytes may take in memory.
 
-    Weights hardly shrink when they are compressed, so a file that grows more than this is a decompression bomb.
+    Compression hardly reduces the size of weights, so a file that grows more than this is a decompression bomb.
     """
     return _ALLOWANCE + _EXPANSION * size
 
 
 class BoundedZip:
-    """A ZIP archive whose directory was checked before anything was read from it.
+    """A ZIP archive whose directory is checked before any member is read.
 
     Args:
         file: Open binary file with the archive.
@@ -49,7 +49,7 @@ class BoundedZip:
             members of any name, and only `most_from` limits them.
 
     Raises:
-        ValueError: The file is no ZIP archive, is cut short, or its directory breaks a limit.
+        ValueError: The file is not a ZIP archive, is truncated, or its directory exceeds a limit.
     """
 
     def __init__(self, file: BinaryIO, limits: Mapping[str, int] | None = None) -> None:
@@ -58,20 +58,22 @@ class BoundedZip:
         try:
             self._archive = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, OSError, NotImplementedError, struct.error) as error:
-            raise ValueError(f"it is no whole ZIP archive ({error})") from error
+            raise ValueError(f"it is not a complete ZIP archive ({error})") from error
         self._members = {info.filename: info for info in self._archive.infolist()}
         if len(self._members) != len(self._archive.infolist()):
             raise ValueError("two members of the archive have the same name")
         for info in self._members.values():
             self._check(info, limits)
         if (total := sum(info.file_size for info in self._members.values())) > most_from(size):
-            raise ValueError(f"its members declare {total:,} bytes, an archive of {size:,} may hold {most_from(size):,}")
+            raise ValueError(
+                f"its members declare {total:,} bytes, an archive of {size:,} bytes may hold at most {most_from(size):,}"
+            )
 
     @staticmethod
     def _check(info: zipfile.ZipInfo, limits: Mapping[str, int] | None) -> None:
         name = info.filename
         if limits is not None and name not in limits:
-            raise ValueError(f"{name!r} is no member that it may have; those are {', '.join(limits)}")
+            raise ValueError(f"{name!r} is not one of the allowed members, {', '.join(limits)}")
         if limits is not None and info.file_size > limits[name]:
             raise ValueError(f"{name} declares {info.file_size:,} bytes, at most {limits[name]:,} are allowed")
         # The other methods of compression cannot be decompressed piece by piece.
@@ -88,13 +90,13 @@ class BoundedZip:
         return iter(self._members)
 
     def read(self, name: str) -> bytes:
-        """Return a member's content, whose checksum is checked.
+        """Read a member and verify its checksum.
 
         Raises:
             ValueError: There is no such member, or it is damaged.
         """
         if name not in self._members:
-            raise ValueError(f"{name} is not in it")
+            raise ValueError(f"{name} is missing")
         pieces = []
         try:
             with self._archive.open(self._members[name]) as member:
@@ -107,15 +109,15 @@ class BoundedZip:
 
 
 def _check_end(file: BinaryIO, size: int) -> None:
-    """Check the length of a ZIP archive's directory, of which `zipfile` makes an object for each entry.
+    """Check the size of a ZIP archive's directory, because `zipfile` creates an object for each entry.
 
     The archive must end in the plain record that `zipfile` writes: no comment after it, no 64-bit record (for archives of more
-    than 4 GiB) before it. Otherwise there would be several places from which a reader may take the directory.
+    than 4 GiB) before it. Otherwise readers could disagree on the position of the directory.
     """
     file.seek(max(size - 42, 0))
     tail = file.read(42)
     if tail[-22:-18] != b"PK\x05\x06" or tail[-2:] != b"\0\0":
-        raise ValueError("it is no ZIP archive, or was cut short: save or copy it again")
+        raise ValueError("it is not a ZIP archive, or is truncated: save or copy it again")
     if tail[-42:-38] == b"PK\x06\x07":
         raise ValueError("archives of more than 4 GiB are not read")
     if (length := int.from_bytes(tail[-10:-6], "little")) > _LONGEST_DIRECTORY:
@@ -134,7 +136,7 @@ def parse_json(content: bytes, *, most: int, depth: int) -> Any:
         The parsed value. NaN and infinity, which Python writes, are accepted.
 
     Raises:
-        ValueError: The text is no JSON, has an object with two equal keys, or breaks a limit.
+        ValueError: The text is not JSON, has an object with two equal keys, or exceeds a limit.
     """
     if len(content) > most:
         raise ValueError(f"the JSON has {len(content):,} bytes, at most {most:,} are allowed")
@@ -178,7 +180,7 @@ def read_npz(source: str | os.PathLike[str] | bytes, limits: Mapping[str, int] |
 
     Raises:
         OSError: The file cannot be opened.
-        ValueError: The file is no NumPy archive of numbers, is damaged, or declares more than it holds.
+        ValueError: The file is not a NumPy archive of numbers, is damaged, or declares more than it holds.
     """
     members = None if limits is None else {f"{name}.npy": most for name, most in limits.items()}
     with _opened(source) as file, BoundedZip(file, members) as archive:
@@ -197,7 +199,7 @@ def _array(name: str, content: bytes) -> np.ndarray:
     try:
         shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream, max_header_size=_LONGEST_HEADER)
     except Exception as error:  # the header is a Python expression, whose parser has errors of many kinds
-        raise ValueError(f"{name} is no array that NumPy wrote ({error})") from error
+        raise ValueError(f"{name} is not a NumPy array ({error})") from error
     if dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold numbers, it holds {dtype}")
     declared, held = math.prod(shape) * dtype.itemsize, len(content) - stream.tell()
@@ -208,15 +210,15 @@ def _array(name: str, content: bytes) -> np.ndarray:
 
 
 def hdf5_datasets(file: h5py.File, size: int) -> dict[str, h5py.Dataset]:
-    """Return the datasets of an HDF5 file by their paths, once they are known to hold numbers of believable sizes.
+    """Return the datasets of an HDF5 file by path, after a check that they hold numbers and have plausible sizes.
 
     Args:
         file: Open file.
         size: Its size (bytes).
 
     Raises:
-        ValueError: The file has links to other files or places, groups without end, datasets of other things than numbers, or
-            datasets larger than `most_from` allows.
+        ValueError: The file has links to other files or places, groups nested without end, datasets that do not hold numbers,
+            or datasets larger than `most_from` allows.
     """
     found: dict[str, h5py.Dataset] = {}
     total = 0
@@ -242,7 +244,7 @@ def _walk(group: h5py.Group, path: str) -> Iterator[tuple[str, h5py.Dataset]]:
             if seen > _MOST_HDF5_ITEMS or depth > _DEEPEST_HDF5:
                 raise ValueError(f"it has more than {_MOST_HDF5_ITEMS:,} items, or groups deeper than {_DEEPEST_HDF5}")
             if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
-                raise ValueError(f"{path}{name} is a link to another place, which is not followed")
+                raise ValueError(f"{path}{name} is a link, which is not followed")
             item = parent[name]
             if isinstance(item, h5py.Group):
                 pending.append((f"{path}{name}/", item, depth + 1))
@@ -255,7 +257,7 @@ def _check_dataset(path: str, dataset: h5py.Dataset, size: int) -> None:
         raise ValueError(f"{path} must hold numbers, it holds {dataset.dtype}")
     if dataset.external or dataset.is_virtual:
         raise ValueError(f"{path} takes its values from another file")
-    # One chunk is read whole, and may be declared larger than the dataset.
+    # HDF5 reads whole chunks, and a chunk may be declared larger than the dataset.
     largest = max(math.prod(shape) for shape in (dataset.shape, dataset.chunks or ()))
     if largest * dataset.dtype.itemsize > most_from(size):
         raise ValueError(f"{path} declares the shape {dataset.shape} of {dataset.dtype} in a file of {size:,} bytes")
@@ -265,7 +267,7 @@ def read_hdf5(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Read the arrays of numbers in an HDF5 file, by their paths in it.
 
     Raises:
-        OSError: The file cannot be opened, or is no HDF5 file.
+        OSError: The file cannot be opened, or is not an HDF5 file.
         ValueError: The file declares more than it holds, see `hdf5_datasets`.
     """
     import h5py

@@ -10,7 +10,15 @@ from numbers import Integral, Real
 
 
 def unknown_name(what: str, name: object, known: Iterable[str]) -> ValueError:
-    """Return the error for a name that is not known; it proposes the nearest known names.
+    """Return the error for an unknown name; it suggests the closest known names.
+
+    Args:
+        what: Kind of thing that the name is for, such as "model".
+        name: Unknown name.
+        known: Known names.
+
+    Returns:
+        The error, to be raised by the caller.
 
     >>> print(unknown_name("model", "house_cn", ["house_cnn", "feature_mlp"]))
     unknown model 'house_cn'; did you mean 'house_cnn'?
@@ -22,7 +30,16 @@ def unknown_name(what: str, name: object, known: Iterable[str]) -> ValueError:
 
 
 def refuse_unknown(what: str, names: Iterable[str], known: Iterable[str]) -> None:
-    """Raise `unknown_name` for the first of `names` that is not in `known`."""
+    """Raise a ValueError unless all names are known.
+
+    Args:
+        what: Kind of thing that the names are for.
+        names: Names to check.
+        known: Known names.
+
+    Raises:
+        ValueError: A name is unknown, see `unknown_name`.
+    """
     known = list(known)
     for name in names:
         if name not in known:
@@ -30,7 +47,16 @@ def refuse_unknown(what: str, names: Iterable[str], known: Iterable[str]) -> Non
 
 
 def require_choice(name: str, value: object, choices: Iterable[object]) -> None:
-    """Raise a ValueError unless `value` is one of `choices`."""
+    """Raise a ValueError unless `value` is one of `choices`.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: Value to check.
+        choices: Values allowed.
+
+    Raises:
+        ValueError: `value` is not one of `choices`.
+    """
     choices = list(choices)
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
@@ -44,14 +70,34 @@ def require_whole(**values: object) -> None:
 
 
 def require_number(name: str, value: object, least: float, most: float = math.inf) -> None:
-    """Raise a ValueError unless `value` is a finite number from `least` to `most`, both included."""
+    """Raise a ValueError unless `value` is a finite number from `least` to `most`, both included.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: Value to check.
+        least: Smallest number allowed.
+        most: Largest number allowed.
+
+    Raises:
+        ValueError: `value` is not such a number.
+    """
     if isinstance(value, bool) or not (isinstance(value, Real) and least <= float(value) <= most and math.isfinite(value)):
         limits = f"at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
         raise ValueError(f"{name} must be a number {limits}, got {value!r}")
 
 
 def require_range(name: str, span: object, least: float = -math.inf, most: float = math.inf) -> None:
-    """Raise a ValueError unless `span` is ``(low, high)`` with ``least <= low <= high <= most``."""
+    """Raise a ValueError unless `span` is ``(low, high)`` with ``least <= low <= high <= most``.
+
+    Args:
+        name: Name of the argument, for the message.
+        span: Value to check.
+        least: Smallest `low` allowed.
+        most: Largest `high` allowed.
+
+    Raises:
+        ValueError: `span` is not such a range.
+    """
     pair = isinstance(span, Sequence) and len(span) == 2 and all(isinstance(end, Real) and math.isfinite(end) for end in span)
     if not (pair and least <= span[0] <= span[1] <= most):  # type: ignore[index]
         limits = "" if (least, most) == (-math.inf, math.inf) else f" within {least:g} to {most:g}"
@@ -59,7 +105,17 @@ def require_range(name: str, span: object, least: float = -math.inf, most: float
 
 
 def require_count(name: str, value: object, least: int = 0, most: float = math.inf) -> None:
-    """Raise a ValueError unless `value` is an integer from `least` to `most`, both included."""
+    """Raise a ValueError unless `value` is an integer from `least` to `most`, both included.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: Value to check.
+        least: Smallest integer allowed.
+        most: Largest integer allowed.
+
+    Raises:
+        ValueError: `value` is not such an integer.
+    """
     require_whole(**{name: value})
     require_number(name, value, least, most)
 
@@ -69,7 +125,7 @@ def require_counts(name: str, span: object, least: float = -math.inf, most: floa
 
     Args:
         name: Name of the argument, for the message.
-        span: The value to check.
+        span: Value to check.
         least: Smallest `low` allowed.
         most: Largest `high` allowed.
 
@@ -91,13 +147,13 @@ def require_all(name: str, values: object, kind: type, example: str) -> None:
     """Raise a ValueError unless `values` is a list or tuple whose items are all instances of `kind`.
 
     Args:
-        name: What takes the values, for the message.
-        values: The value to check.
+        name: Name of the argument or of the object that takes the values, for the message.
+        values: Value to check.
         kind: Class of the items.
-        example: A correct value, for the message.
+        example: Correct value, for the message.
 
     Raises:
-        ValueError: `values` is no such sequence.
+        ValueError: `values` is not such a sequence.
     """
     if not isinstance(values, Sequence) or not all(isinstance(value, kind) for value in values):
         raise ValueError(f"{name} takes a list of {kind.__name__.lower()}s such as {example}, got {values!r}")
@@ -108,11 +164,11 @@ def require_weights(name: str, weights: object, count: int) -> None:
 
     Args:
         name: Name of the argument, for the message.
-        weights: The value to check.
+        weights: Value to check.
         count: Number of weights needed.
 
     Raises:
-        ValueError: `weights` is no such sequence.
+        ValueError: `weights` is not such a sequence.
     """
     numbers = list(weights) if isinstance(weights, Sequence) else []
     real = all(isinstance(number, Real) and float(number) >= 0 for number in numbers)

@@ -20,15 +20,15 @@ from audiozoo.checks import refuse_unknown, unknown_name
 _OWN = __name__.partition(".")[0]
 
 _CLASSES: dict[str, type[Configured]] = {}
-"""The subclasses of `Configured` by the names under which their values are saved."""
+"""All subclasses of `Configured`, by saved name."""
 
 _FORMER: dict[str, str] = {}
-"""Today's name of a class by each name that it had before."""
+"""Current name of each renamed class, by former name."""
 
 
 @cache
 def import_all(package: str) -> None:
-    """Import every module of a package, so that the modules which register something do so."""
+    """Import every module of a package, so that each module registers its classes or models."""
     folder = importlib.import_module(package)
     for module in pkgutil.iter_modules(folder.__path__, f"{package}."):
         importlib.import_module(module.name)
@@ -39,15 +39,15 @@ class Configured:
 
     Two values are equal, and share a `key`, when they are of the same class and all their fields are equal.
 
-    A saved value names its class. The classes of this package are named alone ("LogMel"), all others with their top-level
-    package before them ("mypackage.MyFrontend", "__main__.MyFrontend"), so that no class from elsewhere can take the place
-    of a built-in one. Loading never imports a module by a name that it read: the class must be defined by then.
+    A saved value includes the name of its class. Classes of this package are saved under their plain name ("LogMel"), all
+    others with their top-level package as a prefix ("mypackage.MyFrontend", "__main__.MyFrontend"), so that no other class
+    can replace a built-in one. Loading never imports a module named in a file: the class must be defined before.
 
-    A second class of the same saved name raises a ValueError where it is defined. A class that is defined again in the
+    Defining a second class with the same saved name raises a ValueError. A class that is defined again in the
     same place (same module, same qualified name: a notebook cell that runs twice, a module that is reloaded) replaces the
     first one.
 
-    A renamed class keeps loading old files with ``class Clipping(WaveTransform, formerly="Clip")``.
+    To rename a class and still load old files, pass the former name: ``class Clipping(WaveTransform, formerly="Clip")``.
     """
 
     PACKAGE: ClassVar[str] = ""
@@ -67,7 +67,7 @@ class Configured:
         """Build the value that `to_config` described; missing fields take their defaults.
 
         Raises:
-            ValueError: The class or a field is unknown (the message proposes the nearest name), a field without a default
+            ValueError: The class or a field is unknown (the message suggests the closest name), a field without a default
                 is missing, or the class refuses a value.
         """
         rest = dict(config)
@@ -87,15 +87,15 @@ class Configured:
 
     @classmethod
     def named(cls, name: str, **options: Any) -> Self:
-        """Build the value of a class by its name in any spelling, such as "logmel" or "trim_silence".
+        """Build a value from the name of its class in any spelling, such as "logmel" or "trim_silence".
 
         Args:
-            name: Name of the class; case, "_" and "-" do not count. A class from another package has two names, with the
-                package ("mypackage.MyFrontend") and, if no other class has it, without.
+            name: Name of the class; case, "_" and "-" are ignored. The package of a class from another package
+                ("mypackage.MyFrontend") may be left out if the name is unique.
             **options: Fields of the class.
 
         Raises:
-            ValueError: There is no such class or option; the message proposes the nearest name.
+            ValueError: There is no such class or option; the message suggests the closest name.
         """
         spellings = cls.names()
         former = {_spelling(old): new for old, new in _FORMER.items() if new in spellings.values()}
@@ -105,7 +105,7 @@ class Configured:
 
     @classmethod
     def names(cls) -> dict[str, str]:
-        """Map each name that `named` takes, in lower case, to the saved name of its class."""
+        """Map each name that `named` accepts, in lower case, to the saved name of its class."""
         kinds = cls._kinds()
         bare = [kind.__name__ for kind in kinds.values()]
         short = {_spelling(kind.__name__): name for name, kind in kinds.items() if bare.count(kind.__name__) == 1}
@@ -123,7 +123,7 @@ class Configured:
         kinds = cls._kinds()
         if isinstance(name, str) and (kind := kinds.get(_FORMER.get(name, name))):
             return kind
-        # Before the names had packages, a class from elsewhere was saved under its own name alone.
+        # Old files have the names of classes from other packages without the package.
         outside = {full: kind for full, kind in kinds.items() if kind.__name__ == name}
         if len(outside) > 1:
             raise ValueError(f"{name!r} is the name of several classes, {', '.join(outside)}: write one of these")
@@ -143,9 +143,9 @@ def digest(data: Any) -> str:
 
 
 def revive(value: Any) -> Any:
-    """Turn JSON data back into values: lists into tuples, and what `to_config` returned into the value it described."""
+    """Turn JSON data back into values: lists into tuples, and results of `to_config` into the values they describe."""
     if isinstance(value, dict):
-        # A mapping may have a key "class" of its own, whose value is not the name of a class then.
+        # A mapping may have a key "class" for another purpose, with a value that is not the name of a class.
         described = isinstance(value.get("class"), str)
         return Configured.from_config(value) if described else {name: revive(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -158,8 +158,8 @@ def _enter(cls: type[Configured], formerly: tuple[str, ...]) -> None:
     other = _CLASSES.get(name, cls)
     if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
         raise ValueError(
-            f"{cls.__module__}.{cls.__qualname__}: values are saved under the class name {name!r}, which "
-            f"{other.__module__}.{other.__qualname__} has already; choose another name"
+            f"{cls.__module__}.{cls.__qualname__}: the class name {name!r}, under which values are saved, is already taken by "
+            f"{other.__module__}.{other.__qualname__}; choose another name"
         )
     former = [_in_package(cls, old) for old in formerly]
     if taken := [one for one in (name, *former) if _FORMER.get(one, name) != name] + [old for old in former if old in _CLASSES]:
@@ -176,7 +176,7 @@ def _in_package(cls: type, name: str) -> str:
     package = cls.__module__.partition(".")[0]
     if package == _OWN:
         return name
-    # A process that multiprocessing spawned has the script's classes in a module of another name.
+    # In a process that multiprocessing spawned, the classes of the script are in a module named __mp_main__.
     return f"{'__main__' if package == '__mp_main__' else package}.{name}"
 
 
@@ -198,7 +198,7 @@ def _is_required(field: Field[Any]) -> bool:
 
 
 def _misfits(kind: type, values: Mapping[str, Any]) -> list[str]:
-    """Say which values are not of the types that the class declares."""
+    """Return a message for each value whose type is not the one that the class declares."""
     hints = get_type_hints(kind)
     return [f"{name} must not be {value!r}" for name, value in values.items() if not _fits(value, hints[name])]
 
@@ -234,4 +234,4 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
-    return value.item() if hasattr(value, "item") else value  # JSON does not take NumPy's numbers
+    return value.item() if hasattr(value, "item") else value  # JSON cannot represent NumPy numbers

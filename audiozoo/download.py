@@ -1,4 +1,4 @@
-"""Download of files, once each, into the cache folder, with a check of their content."""
+"""Download files into the cache folder and verify their checksums."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def cache_folder() -> Path:
 
 
 def fetch(url: str, *, sha256: str) -> Path:
-    """Return the file at a URL from the cache folder; download it first if it is missing or is another file.
+    """Return the cached copy of a file; download it if it is missing or has another checksum.
 
     Args:
         url: HTTP or HTTPS address. The last part of its path names the file in the cache folder.
@@ -32,7 +32,7 @@ def fetch(url: str, *, sha256: str) -> Path:
         The path of a file with this checksum.
 
     Raises:
-        OSError: The download failed, and left no file; the message says where to put a copy.
+        OSError: The download failed; the message says where to put a copy.
         ValueError: The downloaded file has another checksum, and was deleted.
     """
     import pooch
@@ -59,7 +59,7 @@ def _shared(path: str, action: str, _: object) -> None:
 
 
 def _what_is_there(path: Path, sha256: str) -> str:
-    """Say which file the copy must replace, if there is one."""
+    """Describe the file that the copy must replace, if there is one."""
     if not path.is_file():
         return ""
     return f"; the file that is there now has the SHA-256 {checksum(path)} instead of {sha256}"

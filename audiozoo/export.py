@@ -1,4 +1,4 @@
-"""Export of a classifier as a single Keras model whose input is the waveform, for use where audiozoo is not installed.
+"""Export of a classifier to a single Keras model that takes waveforms, for use without audiozoo.
 
 Frontend and scaler become layers and operations of Keras itself. If the network has no layer of this package either,
 ``keras.saving.load_model`` alone can load the saved model, in safe mode and on any backend.
@@ -48,7 +48,7 @@ def waveform_model(classifier: Classifier) -> keras.Model:
 
 
 def _for_use(network: Any) -> Any:
-    """Remove what only training needs: compilation, further outputs, a reconstruction and its loss."""
+    """Remove everything that only training needs: compilation, further outputs, a reconstruction and its loss."""
     from audiozoo.keras_layers import ReconstructionLoss
 
     inputs, outputs = network.inputs[0], network.outputs[0]

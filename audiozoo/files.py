@@ -1,4 +1,4 @@
-"""Writing of files that are complete or absent, and checksums."""
+"""Atomic writing of files, and checksums."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pathlib import Path
 
 
 def check_target(path: str | os.PathLike[str]) -> None:
-    """Raise an error if a file cannot be written to a path, before hours of work for it.
+    """Raise an error if a path cannot be written as a file. Long computations call this first.
 
     Raises:
-        ValueError: The path is a folder, a device or anything else but a file.
+        ValueError: The path exists and is not a regular file.
     """
     path = Path(path)
     if path.is_dir():
         raise ValueError(f"{path}: is a folder; name a file to write, such as {path / 'result'}")
     if path.exists() and not path.is_file():
-        raise ValueError(f"{path}: is not a regular file, and writing would replace it by one; name another")
+        raise ValueError(f"{path}: is not a regular file, and writing would replace it with one; choose another path")
 
 
 def checksum(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file's content, hexadecimal; a large file is read piece by piece.
+    """Return the SHA-256 of a file (hexadecimal).
 
     Raises:
         OSError: The file cannot be read.
@@ -35,19 +35,19 @@ def checksum(path: str | os.PathLike[str]) -> str:
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary file beside `path` to write to; it becomes `path` when the block ends without an error.
+    """Context manager that writes a file atomically: it yields a temporary path, which replaces `path` if the block succeeds.
 
-    A reader sees the old file or the new one and never a part, also if the process is killed. Missing folders are made.
+    Other processes see the old or the new file but never a part, even if this process is killed. Missing folders are created.
 
     Raises:
         OSError: The file cannot be written, for example because the disk is full; the message names it.
-        ValueError: The path is not a file's, see `check_target`.
+        ValueError: The path is not a regular file, see `check_target`.
     """
     check_target(path)
     path = Path(path)
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Some writers choose their format by the suffix, so it stays.
+        # Keep the suffix, because some writers choose their format by it.
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
@@ -62,14 +62,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def naming(path: Path, *, instead_of: Path | None = None) -> Iterator[None]:
-    """Add a path to each OSError of the block that names no file, as the error of a full disk does not.
+    """Context manager that adds a path to an OSError without one, such as "No space left on device".
 
     Args:
-        path: File that is being written.
-        instead_of: Temporary file whose name, too, is replaced by `path`.
+        path: Path of the file that the block writes.
+        instead_of: Temporary file, whose name in an error is replaced by `path`.
 
     Raises:
-        OSError: The block raised it.
+        OSError: The block raised one.
     """
     try:
         yield
@@ -77,13 +77,13 @@ def naming(path: Path, *, instead_of: Path | None = None) -> Iterator[None]:
         if error.errno is not None and error.filename in (None, str(instead_of)):
             error.filename, error.filename2 = str(path), None
         elif error.errno is None and str(path) not in str(error):
-            # Libraries in C report a full disk as a sentence without a number.
+            # C libraries report a full disk with a message but without errno.
             raise OSError(f"{path}: {error}") from error
         raise
 
 
 def open_to_all(path: Path) -> None:
-    """Give a file the permissions of any other new file; a temporary file can be read by its owner only."""
+    """Give a temporary file, which only its owner may read, the default permissions of a new file."""
     mask = os.umask(0)
     os.umask(mask)
     path.chmod(0o666 & ~mask)

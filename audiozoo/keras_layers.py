@@ -1,4 +1,4 @@
-"""Keras layers of this package: attention over frames, and the loss of a reconstruction.
+"""Keras layers of this package: attention over frames, and a reconstruction loss.
 
 The module imports Keras, so builders import it inside their functions. Saved models refer to these layers, so import the module
 before you load a saved model with Keras; `load_classifier` does this.

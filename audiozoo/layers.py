@@ -115,8 +115,8 @@ def sub_bands(x: Any, size: int, step: int) -> list[Any]:
 
     Args:
         x: Spectrogram ``(bands, frames, channels)``.
-        size: Bands in each sub-band.
-        step: Bands from the start of one sub-band to the start of the next.
+        size: Number of bands in each sub-band.
+        step: Number of bands between the starts of neighbouring sub-bands.
 
     Returns:
         The sub-bands ``(size, frames, channels)``, lowest first. Bands left over at the top are dropped.
@@ -125,13 +125,13 @@ def sub_bands(x: Any, size: int, step: int) -> list[Any]:
 
 
 def concatenated(parts: list[Any]) -> Any:
-    """Concatenate vectors; a single vector stays as it is."""
+    """Concatenate vectors; return a single vector unchanged."""
     # Keras refuses to concatenate a single tensor.
     return keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
 
 
 def sub_band_outputs(parts: list[Any], num_classes: int, *, activation: Activation) -> list[Any]:
-    """Add a classification from each sub-band alone, for deep supervision.
+    """Add an auxiliary classifier on each sub-band, for deep supervision.
 
     Args:
         parts: Feature vector of each sub-band.

@@ -19,7 +19,7 @@ def _check(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def accuracy(scores: np.ndarray, targets: np.ndarray) -> float:
-    """Fraction of clips whose highest score is that of the true class.
+    """Fraction of clips whose true class has the highest score.
 
     Args:
         scores: Scores ``(clips, classes)``.
@@ -38,7 +38,7 @@ def accuracy(scores: np.ndarray, targets: np.ndarray) -> float:
 def macro_accuracy(scores: np.ndarray, targets: np.ndarray) -> float:
     """Mean of the accuracies of the classes, the class-wise accuracy of DCASE.
 
-    Classes without a clip in `targets` do not count.
+    Classes without a clip in `targets` are left out of the mean.
 
     Args:
         scores: Scores ``(clips, classes)``.

@@ -1,6 +1,6 @@
-"""The progress protocol: how everything that takes long reports what it has done.
+"""The progress callback, with which long-running functions report what they have done.
 
-A function that takes long has an argument ``progress: Progress | None = None`` and calls it after each step.
+A long-running function has an argument ``progress: Progress | None = None`` and calls it after each step.
 
 >>> def show(stage, done, total, figures):
 ...     print(f"{stage}: {done} of {total}")
@@ -13,4 +13,4 @@ from typing import Any
 
 Progress = Callable[[str, int, int, Mapping[str, float]], Any]
 """A callback that receives the stage (such as "features" or "training"), the steps done, the steps in all, and the latest
-figures by name (such as the loss), which may be empty. What it returns is ignored; what it raises stops the work."""
+figures by name (such as the loss), which may be empty. Its return value is ignored; an exception from it stops the work."""

@@ -1,6 +1,6 @@
-"""How a model is trained, as a value.
+"""Recipes, the training settings of models.
 
-The registry, the datasets and the command line all speak of recipes, so that this module ranks below them: it knows no model.
+The registry, the datasets and the command line all use recipes, so this module must not import any of them.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Recipe(Configured):
 
     Args:
         epochs: Largest number of passes over the training clips. In each pass every clip gives one random window.
-        min_steps: Smallest number of optimizer steps. If `epochs` passes have fewer, training makes more passes, because few
-            clips need more passes than many.
+        min_steps: Minimum number of optimizer steps. If `epochs` passes give fewer, training makes more passes: a small dataset
+            needs more passes than a large one.
         batch_size: Number of windows in a step.
         optimizer: "adam", "adamw", or "sgd" (Nesterov momentum 0.9).
         learning_rate: Learning rate at the start, after the warm-up.
@@ -42,7 +42,7 @@ class Recipe(Configured):
             then ends at that epoch.
         standardize: "band", "all" or `None`, see `Scaler.fit`.
         augment_wave: Transform of a clip's waveform before the frontend, drawn anew in each epoch.
-        mix_wave: Mix of the waveforms of a batch and of their labels, after `augment_wave`: sounds that are heard together.
+        mix_wave: Mix of the waveforms of a batch and of their labels, after `augment_wave`, as if the sounds overlapped.
         mix: Mix of the features of a batch and of their labels.
         augment_features: Transform of each feature array after `mix` and before the array is standardised. `ByClass` follows
             the clip's own label, not the labels that `mix` added.

@@ -1,6 +1,6 @@
-"""Published weights: read from the files that their authors published, converted, and put into a model.
+"""Published weights: download, conversion and loading into a model.
 
-In between, the weights are a dictionary of arrays, each under the name of its layer and its own: ``"logits/kernel"``.
+Converted weights are a dictionary of arrays, with keys such as ``"logits/kernel"`` (layer and weight).
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ def load_weights(
     names: Mapping[str, str],
     skip: Collection[str] = (),
 ) -> None:
-    """Fill a model with the weights in a file.
+    """Load the weights of a model from a file.
 
     Args:
-        model: Model; every weight of its layers must be in the file, in the same shape.
-        path: NumPy archive ``.npz``, whose arrays are taken as they are, or HDF5 file that Keras wrote.
-        convert: Turns the arrays of an HDF5 file, under their full names in it, into those that the model takes.
-        names: Names of layers in the file that differ from the model's, by the names in the model.
-        skip: Names of the model's layers that stay as they are.
+        model: Model to load the weights into. The file must contain every weight of its layers, in the same shape.
+        path: NumPy archive (``.npz``) with converted weights, or HDF5 file that Keras wrote.
+        convert: Function that converts the arrays of an HDF5 file, by their full paths, to the weights of the model.
+        names: Mapping from the names of layers in the model to their names in the file, where these differ.
+        skip: Names of layers of the model that are not loaded.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is of neither kind, declares more than it holds, or holds other arrays than it should. The model
-            keeps its weights.
+        ValueError: The file has neither format, declares more than it holds, or does not contain the arrays that the model
+            needs. The model then keeps its weights.
     """
     layers = {names.get(layer.name, layer.name): layer for layer in model.layers if layer.name not in skip}
     wanted = {f"{name}/{weight.name}": weight for name, layer in layers.items() for weight in layer.weights}
@@ -60,22 +60,22 @@ def load_weights(
 
 
 def fetch_weights(url: str, sha256: str, convert: Convert) -> Path:
-    """Fetch a file of weights and convert it, each once.
+    """Download and convert a file of weights; both results are cached.
 
     Args:
-        url: Address of the file.
+        url: URL of the file.
         sha256: Checksum of the file, hexadecimal.
-        convert: As for `load_weights`.
+        convert: Function that converts the arrays, see `load_weights`.
 
     Returns:
         Path of the converted weights, a NumPy archive in the cache folder.
 
     Raises:
         OSError: The file cannot be fetched; see `audiozoo.download.fetch`.
-        ValueError: The file holds other arrays than it should.
+        ValueError: The file does not contain the arrays that `convert` needs.
     """
     source = fetch(url, sha256=sha256)
-    # The checksum in the name makes a source that was exchanged be converted anew.
+    # With the checksum in the name, a changed source is converted again.
     converted = cache_folder() / f"{source.stem}-{checksum(source)[:16]}.npz"
     if not converted.is_file():
         with _blaming(source):
@@ -90,10 +90,10 @@ def _blaming(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path}: no such file of weights") from error
+        raise FileNotFoundError(f"{path}: no such weights file") from error
     # h5py raises a KeyError or a RuntimeError for some damaged files.
     except (ValueError, TypeError, OSError, KeyError, RuntimeError, MemoryError) as error:
-        raise ValueError(f"{path}: no weights for this model: {error}") from error
+        raise ValueError(f"{path}: not a file of weights for this model: {error}") from error
 
 
 def _read(path: Path, convert: Convert) -> Arrays:
@@ -103,11 +103,12 @@ def _read(path: Path, convert: Convert) -> Arrays:
 def layer_arrays(arrays: Arrays, layer: str, names: Sequence[str]) -> list[np.ndarray]:
     """Return the arrays of one layer of an HDF5 file.
 
-    In Keras's old format the kernel of the layer ``a/b`` lies at ``a/b/a/b/kernel:0``, and that of a layer ``a/b/c`` below it.
+    In the old format of Keras, the kernel of the layer ``a/b`` has the path ``a/b/a/b/kernel:0``, and that of a layer
+    ``a/b/c`` has a path below it.
 
     Args:
         arrays: All arrays of the file, under their full names.
-        layer: Name of the layer; arrays of layers whose names continue it count as its own.
+        layer: Name of the layer; arrays of layers whose names begin with it count as its own.
         names: Ends of the arrays' names, in the order of the result: "kernel" also finds ``depthwise_kernel``.
 
     Returns:
@@ -133,7 +134,7 @@ def fold_normalization(
     epsilon: float,
     depthwise: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fold a batch normalisation without scale into the convolution before it.
+    """Fold a batch normalisation without scale into the preceding convolution.
 
     Args:
         kernel: Kernel ``(height, width, channels, filters)``, or ``(height, width, channels, 1)`` of a depthwise convolution.
@@ -142,7 +143,7 @@ def fold_normalization(
         depthwise: Whether the convolution is depthwise, with one output for each channel.
 
     Returns:
-        Kernel and bias of one convolution that does both.
+        Kernel and bias of a convolution that is equivalent to both.
 
     Raises:
         ValueError: The arrays do not have one value for each output.

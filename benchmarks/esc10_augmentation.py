@@ -36,7 +36,7 @@ MODEL = "house_cnn"
 RESULTS = Path(__file__).parent / "results" / "esc10-augmentation"
 EPOCHS, SEARCH_EPOCHS = 40, 15
 
-# There is no gain, because the front end computes decibels relative to the loudest bin. There is no time stretch and no pitch
+# There is no gain, because the frontend computes decibels relative to the loudest bin. There is no time stretch and no pitch
 # shift, because their engines take ten times as long as all other transforms together; `Speed` changes tempo and pitch at once.
 PARTS = {
     "speed": Speed(rate=(0.85, 1.18), p=0.5),

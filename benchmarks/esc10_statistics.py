@@ -1,4 +1,4 @@
-"""Compare front ends: `feature_mlp` on statistics of log-mel bands instead of the mean spectrum, on ESC-10.
+"""Compare frontends: `feature_mlp` on statistics of log-mel bands instead of the mean spectrum, on ESC-10.
 
 python benchmarks/esc10_statistics.py ESC-50/
 """

@@ -1,6 +1,6 @@
 """Train every model of the registry on the first fold of ESC-10 with one short recipe.
 
-The results show that each model learns from its front end, not how accurate it can become.
+The results show that each model learns from its frontend, not how accurate it can become.
 
 python benchmarks/every_model.py ESC-50/
 """

@@ -1,4 +1,4 @@
-"""Compare the speed of front ends with librosa and other packages.
+"""Compare the speed of frontends with librosa and other packages.
 
     python benchmarks/features.py [ESC-50/]
 
@@ -37,7 +37,7 @@ WORKERS = 2
 
 
 def settings_of(rate, n_fft, hop, bands):
-    """Yield each front end, its input, and a function that computes the same features with librosa."""
+    """Yield each frontend, its input, and a function that computes the same features with librosa."""
     wave = np.random.default_rng(0).normal(0, 0.1, SECONDS * rate).astype(np.float32)
     ours = {"sample_rate": rate, "duration": SECONDS, "n_fft": n_fft, "hop_length": hop}
     theirs = {"y": wave, "sr": rate, "n_fft": n_fft, "hop_length": hop, "n_mels": bands}
@@ -47,8 +47,8 @@ def settings_of(rate, n_fft, hop, bands):
 
 
 def one_thread():
-    """Print the times of each front end and of librosa."""
-    print("| front end | Hz n_fft/hop/bands | ours, ms | librosa, ms | librosa / ours | largest difference |")
+    """Print the times of each frontend and of librosa."""
+    print("| frontend | Hz n_fft/hop/bands | ours, ms | librosa, ms | librosa / ours | largest difference |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for setting in SETTINGS:
         for frontend, wave, peer in settings_of(*setting):

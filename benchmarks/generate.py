@@ -1,4 +1,4 @@
-"""Write what is generated from the models and the front ends, after either has changed.
+"""Write what is generated from the models and the frontends, after either has changed.
 
     python benchmarks/generate.py [PART ...]
 

@@ -1,4 +1,4 @@
-"""Measure what `Classifier.predict` adds to the `predict_on_batch` of its model, on an array at the rate of the front end.
+"""Measure what `Classifier.predict` adds to the `predict_on_batch` of its model, on an array at the rate of the frontend.
 
     python benchmarks/latency.py [MODEL ...]
 

@@ -21,7 +21,7 @@ REGENERATE = "run `python benchmarks/generate.py models` and look at the differe
 OPTIONS = {
     # The published initial deviation is so small that one step changes the loss by less than a float can tell.
     "freesound2018_baseline": {"initial_deviation": 0.1},
-    "subspectral_cnn": {"sub_band_size": 16, "sub_band_hop": 16},
+    "subspectral_cnn": {"sub_band_size": 16, "sub_band_step": 16},
 }
 
 

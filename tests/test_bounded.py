@@ -63,7 +63,7 @@ def test_members_are_read():
             assert list(archive) == ["a", "b"]
             assert archive.read("a") == b"x" * 100_000
             assert archive.read("b") == b""
-            with pytest.raises(ValueError, match="c is not in it"):
+            with pytest.raises(ValueError, match="c is missing"):
                 archive.read("c")
 
 
@@ -88,12 +88,12 @@ def test_a_bomb_that_declares_little_is_not_decompressed():
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "no ZIP archive"),
-        (b"PK\x05\x06", "no ZIP archive"),
-        (zipped(("a", b"1"))[:-1], "no ZIP archive, or was cut short"),
-        (zipped(("a", b"1")) + b"x", "no ZIP archive, or was cut short"),
+        (b"", "not a ZIP archive"),
+        (b"PK\x05\x06", "not a ZIP archive"),
+        (zipped(("a", b"1"))[:-1], "not a ZIP archive, or is truncated"),
+        (zipped(("a", b"1")) + b"x", "not a ZIP archive, or is truncated"),
         (zipped(("a", b"1"), ("a", b"2")), "same name"),
-        (zipped(("a", b"1"), ("../b", b"2")), r"'\.\./b' is no member"),
+        (zipped(("a", b"1"), ("../b", b"2")), r"'\.\./b' is not one of the allowed members"),
         (zipped(("a", b"1" * 100), compress=zipfile.ZIP_LZMA), "stored or deflated"),
         (zipped(("a", b"1" * 100), compress=zipfile.ZIP_BZIP2), "stored or deflated"),
         (zipped(("a", b"1"))[:-22] + b"PK\x06\x07" + bytes(16) + zipped(("a", b"1"))[-22:], "more than 4 GiB"),
@@ -171,12 +171,12 @@ def test_arrays_are_read(tmp_path):
         (npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", bytes(8)), "must hold numbers"),
         (npy("{'descr': '|V1000000000', 'fortran_order': False, 'shape': ()}"), "must hold numbers"),
         (npy("{'descr': '<U3', 'fortran_order': False, 'shape': (1,)}", bytes(12)), "must hold numbers"),
-        (npy("-" * 9_000 + "1"), "no array that NumPy wrote"),
-        (npy("[" * 9_000), "no array that NumPy wrote"),
-        (npy("{}"), "no array that NumPy wrote"),
-        (npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1,)}", bytes(8), b"\x03\x00"), "no array that NumPy wrote"),
-        (b"\x93NUMPY", "no array that NumPy wrote"),
-        (b"", "no array that NumPy wrote"),
+        (npy("-" * 9_000 + "1"), "is not a NumPy array"),
+        (npy("[" * 9_000), "is not a NumPy array"),
+        (npy("{}"), "is not a NumPy array"),
+        (npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1,)}", bytes(8), b"\x03\x00"), "is not a NumPy array"),
+        (b"\x93NUMPY", "is not a NumPy array"),
+        (b"", "is not a NumPy array"),
     ],
 )
 def test_arrays_that_lie_are_refused(content, reason):
@@ -228,8 +228,8 @@ def many_names(file):
         (many_names, "declare more than"),
         (endless, "groups deeper than 64"),
         (lambda f: [f.create_group(str(n)) for n in range(101)], "more than 100 items"),
-        (lambda f: f.__setitem__("a", h5py.ExternalLink("other.h5", "/a")), "link to another place"),
-        (lambda f: f.__setitem__("a", h5py.SoftLink("/b")), "link to another place"),
+        (lambda f: f.__setitem__("a", h5py.ExternalLink("other.h5", "/a")), "is a link"),
+        (lambda f: f.__setitem__("a", h5py.SoftLink("/b")), "is a link"),
         (lambda f: f.create_dataset("a", (10,), "f8", external=[("/etc/passwd", 0, 80)]), "from another file"),
         (lambda f: f.create_dataset("a", data="text"), "must hold numbers"),
         (lambda f: f.create_dataset("a", data=h5py.Empty("f8")), "must hold numbers"),

@@ -363,9 +363,9 @@ def test_plot(audiozoo, sound_folder, tmp_path):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("0.wav", "1.wav", "-o", "one.png"), "give a folder"),
+        (("0.wav", "1.wav", "-o", "one.png"), "must be a folder when several"),
         (("0.wav", "-o", "one.jpg"), ".png, .pdf or .svg"),
-        (("a/0.wav", "b/0.wav"), "one after the other"),
+        (("a/0.wav", "b/0.wav"), "separate runs"),
         (("0.wav", "--clean", "trim_silense"), "did you mean 'trimsilence'"),
         (("0.wav", "--frontend", "logmell"), "did you mean 'logmel'"),
     ],
@@ -378,8 +378,8 @@ def test_plot_refuses(audiozoo, words, reason):
 def test_benchmark_refuses(audiozoo):
     assert "did you mean 'house_cnn'" in audiozoo("benchmark", "--models", "house_cn")[2]
     assert "no model matches 'x*'" in audiozoo("benchmark", "--models", "x*")[2]
-    assert "--models takes names" in audiozoo("benchmark", "--models", ",")[2]
-    assert "--folds takes numbers" in audiozoo("benchmark", "--folds", "1,x")[2]
+    assert "--models must be names" in audiozoo("benchmark", "--models", ",")[2]
+    assert "--folds must be numbers" in audiozoo("benchmark", "--folds", "1,x")[2]
     assert "has the folds" in audiozoo("benchmark", "--models", "feature_mlp", "--folds", "9")[2]
 
 
@@ -475,7 +475,10 @@ def test_an_error_of_the_user_is_one_line(audiozoo, monkeypatch, kind):
 def test_a_value_error_of_a_library_is_named_as_one(audiozoo, monkeypatch):
     monkeypatch.setattr("audiozoo.cli.info._card", lambda spec: np.polyval(np.zeros((2, 2)), json.loads("{")))
     status, _, err = audiozoo("info", "house_cnn")
-    assert (status, err.splitlines()[1]) == (2, "json raised this, so it may be a bug in audiozoo: --traceback shows where")
+    assert (status, err.splitlines()[1]) == (
+        2,
+        "json raised this error, so it may be a bug in audiozoo: --traceback shows where",
+    )
 
 
 def test_a_reader_that_goes_away_is_no_error():
@@ -553,7 +556,7 @@ def test_control_c_ends_a_benchmark_and_an_augmentation_in_one_line(sound_folder
     more = tmp_path / "more"
     words = ["augment", sound_folder, "-o", more, "--copies", 2_000, "--jobs", 1]
     status, err = interrupted(words, until=lambda: list(more.rglob("*-0.wav")))
-    assert (status, err) == (130, f"interrupted: finished copies are in {more}, and the same command makes the others")
+    assert (status, err) == (130, f"interrupted: finished copies are in {more}, and the same command writes the others")
 
 
 @pytest.mark.parametrize(
@@ -563,7 +566,7 @@ def test_control_c_ends_a_benchmark_and_an_augmentation_in_one_line(sound_folder
         (("extract", "FOLDER", "-o", "f.npz", "--no-cache"), "audiozoo.features.extract", "nothing was saved"),
         (("info", "house_cnn"), "audiozoo.cli.info._card", "nothing was saved"),
         (("list",), "audiozoo.cli.list_.list_models", "nothing was saved"),
-        (("predict", "CLASSIFIER", "FOLDER"), "audiozoo.classifier.Classifier.predict", "no answers were printed"),
+        (("predict", "CLASSIFIER", "FOLDER"), "audiozoo.classifier.Classifier.predict", "no predictions were printed"),
         (("predict", "CLASSIFIER", "FOLDER", "--csv"), "audiozoo.classifier.Classifier.predict", "printed so far are complete"),
     ],
 )

@@ -66,9 +66,9 @@ def test_a_class_from_elsewhere_takes_no_built_in_name(own_names):
 
 def test_a_second_class_of_a_saved_name_is_refused(own_names):
     defined("Cochleagram")
-    with pytest.raises(ValueError, match=r"'theirs\.Cochleagram', which theirs\.frontends\.Cochleagram has already"):
+    with pytest.raises(ValueError, match=r"'theirs\.Cochleagram', .* is already taken by theirs\.frontends\.Cochleagram"):
         defined("Cochleagram", module="theirs.others")
-    with pytest.raises(ValueError, match=r"'LogMel', which audiozoo\.features\.\w+\.LogMel has already"):
+    with pytest.raises(ValueError, match=r"'LogMel', .* is already taken by audiozoo\.features\.\w+\.LogMel"):
         defined("LogMel", module="audiozoo.stranger")
 
 

@@ -1,4 +1,4 @@
-"""What `python benchmarks/generate.py` writes is up to date with the models and the front ends."""
+"""What `python benchmarks/generate.py` writes is up to date with the models and the frontends."""
 
 import runpy
 import shutil

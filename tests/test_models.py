@@ -298,7 +298,7 @@ def test_subspectralnet_as_published(bands, channels, size, hop, auxiliary, para
         "subspectralnet",
         input_shape=(bands, 500, channels),
         sub_band_size=size,
-        sub_band_hop=hop,
+        sub_band_step=hop,
         auxiliary=auxiliary,
     )
     assert model.count_params() == parameters
@@ -416,7 +416,7 @@ def test_the_smallest_input_works(name, shape):
 
 
 @pytest.mark.parametrize("name", ["subspectralnet", "subspectral_cnn"])
-@pytest.mark.parametrize("options", [{"sub_band_size": 9}, {"sub_band_hop": 0}, {"sub_band_size": 41}])
+@pytest.mark.parametrize("options", [{"sub_band_size": 9}, {"sub_band_step": 0}, {"sub_band_size": 41}])
 def test_impossible_sub_bands_are_refused(name, options):
     with pytest.raises(ValueError, match=r"sub_band|at least"):
         audiozoo.build(name, 3, input_shape=(40, 50, 1), **options)

@@ -347,7 +347,7 @@ def test_training_leaves_the_official_test_set_out(run, tags, tmp_path):
 @pytest.mark.parametrize(
     ("option", "reason"),
     [
-        ("verified_only", "--option takes NAME=VALUE"),
+        ("verified_only", "--option must be NAME=VALUE"),
         ("verified=true", "did you mean 'verified_only'"),
         ("verified_only=yes", "must be true or false, got 'yes'"),
         ("name=x", "unknown option"),

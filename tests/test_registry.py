@@ -284,3 +284,16 @@ def test_weights_of_a_backbone_were_called_weights(name, monkeypatch):
     assert caught[0].filename == __file__
     audiozoo.build(name, 3, backbone_weights="imagenet")
     assert seen == [{"backbone_weights": "imagenet"}] * 2
+
+
+@pytest.mark.parametrize(("name", "shape"), [("subspectralnet", (40, 50, 1)), ("subspectral_cnn", (128, 32, 1))])
+def test_a_former_option_still_works_and_warns(name, shape):
+    size = shape[0] // 2
+    with pytest.warns(DeprecationWarning, match="option sub_band_hop of .* is now sub_band_step") as warned:
+        old = audiozoo.build(name, 3, input_shape=shape, sub_band_size=size, sub_band_hop=size)
+    assert [Path(warning.filename).name for warning in warned] == ["test_registry.py"]
+    new = audiozoo.build(name, 3, input_shape=shape, sub_band_size=size, sub_band_step=size)
+    default = audiozoo.build(name, 3, input_shape=shape, sub_band_size=size)
+    assert old.count_params() == new.count_params() != default.count_params()
+    with pytest.raises(ValueError, match="pass only sub_band_step"):
+        audiozoo.build(name, 3, input_shape=shape, sub_band_step=size, sub_band_hop=size)

@@ -104,6 +104,18 @@ def test_a_changed_default_of_a_builder_is_noticed(monkeypatch):
     assert replace(asked_now, options={"dropout": 0.5}).key == before.key
 
 
+def test_a_renamed_option_keeps_its_key():
+    path = next(path for path in COMMITTED if "subspectralnet" in path.name)
+    assert '"sub_band_hop": 10' in path.read_text()
+    request = read_row(path).request
+    assert request.defaults["sub_band_step"] == 10
+    assert "sub_band_hop" not in request.defaults
+    assert request.key == json.loads(path.read_text())["key"]
+    old, new = (replace(request, options={name: 5}) for name in ("sub_band_hop", "sub_band_step"))
+    assert old == new
+    assert old.key == new.key != request.key
+
+
 def test_a_tuned_recipe_of_a_model_changes_what_it_is_asked_and_no_row(monkeypatch):
     path = next(path for path in COMMITTED if "house_cnn" in path.name)
     before, data = read_row(path).key, load_dataset("synthetic", clips_per_class=2, folds=2)
@@ -236,7 +248,7 @@ def test_a_row_of_another_job_is_not_overwritten(tmp_path):
     [job] = synthetic_jobs()
     write_row(tmp_path / job.file_name, read_row(KIND))
     started = []
-    with pytest.raises(ValueError, match=r"holds the row of another job.*take_in_rows"):
+    with pytest.raises(ValueError, match=r"contains the row of another job.*take_in_rows"):
         list(benchmark([job], tmp_path, started=started.append))
     assert started == []
 
@@ -248,7 +260,7 @@ def test_a_row_of_another_job_is_not_overwritten(tmp_path):
         ({"schema": "two"}, "schema is 'two'"),
         ({"labels": ["a", "b"]}, "10 classes.*2 labels"),
         ({"metric": "bleu"}, "metric must be one of accuracy"),
-        ({"request": None}, "what was asked"),
+        ({"request": None}, "needs a Request"),
         ({"surprise": 1}, "unknown option of Row 'surprise'"),
     ],
     ids=str,

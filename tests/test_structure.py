@@ -217,6 +217,55 @@ def test_such_a_text_is_found(text):
     assert [words[:3].lower() for _, words in texts(source)].count("of ") == 2
 
 
+# Phrases that made the documentation hard to read. Entries of Args are noun phrases with a unit; a sentence says who does what.
+OBSCURE = {
+    r"^(What|How|(Where|When|Which) to)\b": "begins like a question: name the thing",
+    r"\bshall\b": "say must, can or will",
+    r"\bas it is\b": "say unchanged",
+    r"\blooked at\b": "say used or checked",
+    r"\bpassed over\b": "say skipped",
+    r"\bstands in\b": "say replaces",
+    r"\b(whole|completely) or not at all\b": "say atomically",
+    r"\bfront ends?\b": "the word is frontend",
+    r"\bproposes the nearest\b": "say suggests the closest",
+}
+
+
+def obscure(text):
+    """Return the reasons against a paragraph, an argument, a comment or a help text."""
+    return [reason for phrase, reason in OBSCURE.items() if re.search(phrase, text)]
+
+
+def help_texts(source):
+    """Yield the line and the text of the help of each option of the command line."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.keyword) and node.arg == "help" and isinstance(node.value, ast.Constant):
+            yield node.value.lineno, node.value.value
+
+
+@EVERY_FILE
+def test_texts_are_plain(path):
+    source = path.read_text(encoding="utf-8")
+    found = [*texts(source), *help_texts(source)]
+    assert not [(line, reasons, text.splitlines()[0]) for line, text in found if (reasons := obscure(text))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A.\n\n    Args:\n        seed: What to draw.",
+        "A.\n\n    Args:\n        seed: Where to begin.",
+        "How a model is trained.",
+        "A file is left as it is.",
+        "One loud bin shall not darken the others.",
+        "Write a file, whole or not at all.",
+    ],
+)
+def test_an_obscure_text_is_found(text):
+    assert any(obscure(words) for _, words in texts(f'def f(seed):\n    """{text}"""\n'))
+    assert any(obscure(words) for _, words in help_texts("option = Option(help='Where to begin, seconds.')"))
+
+
 def test_functions_are_short():
     lengths = {}
     for path in PACKAGE.rglob("*.py"):

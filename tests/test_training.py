@@ -343,7 +343,7 @@ def test_invalid_training_data_raise(clips):
     with pytest.raises(ValueError, match="did you mean 'dropout'"):
         train("feature_mlp", clips, droput=0.1)
     several = [*clips, Clip(clips[0].path, ("low", "high"))]
-    with pytest.raises(ValueError, match="training and scoring need one"):
+    with pytest.raises(ValueError, match="training and scoring need exactly one"):
         train("feature_mlp", several)
 
 

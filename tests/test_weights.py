@@ -177,14 +177,14 @@ def without(arrays, end):
 )
 def test_another_structure_is_refused(arrays, tmp_path, change, reason):
     path = written(tmp_path / "other.h5", change(arrays))
-    with pytest.raises(ValueError, match=rf"other\.h5: no weights for this model: .*{reason}"):
+    with pytest.raises(ValueError, match=rf"other\.h5: not a file of weights for this model: .*{reason}"):
         audiozoo.build("yamnet", 521, weights_file=path)
 
 
 def test_what_is_no_file_of_weights_is_refused(tmp_path, published):
     for name in ("bad.h5", "bad.npz"):
         (tmp_path / name).write_bytes(b"garbage")
-        with pytest.raises(ValueError, match=f"{name}: no weights for this model"):
+        with pytest.raises(ValueError, match=f"{name}: not a file of weights for this model"):
             audiozoo.build("yamnet", 521, weights_file=tmp_path / name)
     np.savez(tmp_path / "empty.npz")
     with pytest.raises(ValueError, match=r"layer1_fused/kernel.* missing; there is nothing"):
@@ -262,7 +262,7 @@ def test_a_model_with_published_weights_is_loaded_by_name(cache, put, published,
 
 
 def test_a_model_without_published_weights_is_no_classifier():
-    with pytest.raises(ValueError, match="house_cnn has no published weights; those have: yamnet"):
+    with pytest.raises(ValueError, match="house_cnn has no published weights; models with published weights: yamnet"):
         audiozoo.pretrained_classifier("house_cnn")
 
 

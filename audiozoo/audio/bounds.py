@@ -1,35 +1,35 @@
-"""Bounds on what a file's header, a saved front end or a caller may state about sound.
+"""Bounds on the sample rates, channels and durations that a file header, a saved frontend or a caller may state.
 
-A header can state anything. Without a bound, a file of 200 KB that states a rate of 1 Hz asks for gigabytes once it is
-resampled. The bounds lie far beyond real recordings.
+Without them, a file of 200 KB whose header states a rate of 1 Hz would take gigabytes after resampling. The bounds lie far
+beyond real recordings.
 """
 
 from __future__ import annotations
 
 MIN_RATE = 50
-"""Lowest sample rate, Hz. Accelerometers and seismometers are sampled at 50 Hz and above."""
+"""Lowest sample rate (Hz). Accelerometers and seismometers are sampled at 50 Hz and above."""
 
 MAX_RATE = 10_000_000
-"""Highest sample rate, Hz. Hydrophones and bat detectors stay below 2 MHz."""
+"""Highest sample rate (Hz). Hydrophones and bat detectors stay below 2 MHz."""
 
 MAX_UPSAMPLING = 24
 """Largest ratio of the rate after resampling to the rate before. Heart sounds at 2 kHz reach 48 kHz."""
 
 MAX_CHANNELS = 256
-"""Most channels of a file or a front end. Microphone arrays have up to 256."""
+"""Maximum number of channels of a file or a frontend. Microphone arrays have up to 256."""
 
 MAX_DURATION = 3_600
-"""Longest window of a front end, seconds. Clips may be longer: they are cut into windows."""
+"""Longest window of a frontend (seconds). Clips may be longer: they are cut into windows."""
 
 MAX_WINDOW = 2**24
-"""Most samples in a window of a front end, all channels together (64 MB as float32)."""
+"""Maximum number of samples in a window of a frontend, over all channels (64 MB as float32)."""
 
 
 def check_rate(sample_rate: float, *, name: str = "wave") -> None:
-    """Refuse a sample rate (Hz) out of bounds.
+    """Raise a ValueError if a sample rate (Hz) is out of bounds.
 
     Raises:
-        ValueError: The rate is not from `MIN_RATE` to `MAX_RATE`.
+        ValueError: The rate is not between `MIN_RATE` and `MAX_RATE`.
     """
     if not MIN_RATE <= sample_rate <= MAX_RATE:
         raise ValueError(
@@ -39,17 +39,17 @@ def check_rate(sample_rate: float, *, name: str = "wave") -> None:
 
 
 def check_channels(channels: int, *, name: str = "wave") -> None:
-    """Refuse a number of channels out of bounds.
+    """Raise a ValueError if a number of channels is out of bounds.
 
     Raises:
-        ValueError: The number is not from 1 to `MAX_CHANNELS`.
+        ValueError: The number is not between 1 and `MAX_CHANNELS`.
     """
     if not 1 <= channels <= MAX_CHANNELS:
         raise ValueError(f"{name}: the number of channels must be positive and at most {MAX_CHANNELS}, got {channels}")
 
 
 def check_upsampling(orig_rate: float, target_rate: float, *, name: str = "wave") -> None:
-    """Refuse a resampling whose result is more than `MAX_UPSAMPLING` times as long as the sound.
+    """Raise a ValueError if resampling would make a sound more than `MAX_UPSAMPLING` times as long.
 
     Args:
         orig_rate: Sample rate before (Hz).
@@ -62,21 +62,21 @@ def check_upsampling(orig_rate: float, target_rate: float, *, name: str = "wave"
     if not (orig_rate > 0 and 0 < target_rate <= MAX_UPSAMPLING * orig_rate):
         raise ValueError(
             f"{name}: cannot resample from {orig_rate} Hz to {target_rate} Hz: rates must be positive, and the second at most "
-            f"{MAX_UPSAMPLING} times the first; use a front end with a lower sample_rate, or correct the file's header"
+            f"{MAX_UPSAMPLING} times the first; use a frontend with a lower sample_rate, or correct the file's header"
         )
 
 
 def check_window(*, sample_rate: float, duration: float, channels: int, name: str = "frontend") -> None:
-    """Refuse a window of a front end that no computer should be asked for.
+    """Raise a ValueError if a window of a frontend is empty or out of bounds.
 
     Args:
         sample_rate: Sample rate of the window (Hz).
         duration: Length of the window (seconds).
         channels: Number of channels.
-        name: Name of the front end in the error.
+        name: Name of the frontend in the error.
 
     Raises:
-        ValueError: The rate or the number of channels is out of bounds, the window is empty, longer than `MAX_DURATION`, or
+        ValueError: The rate or the number of channels is out of bounds, or the window is empty, longer than `MAX_DURATION` or
             larger than `MAX_WINDOW` samples.
     """
     check_rate(sample_rate, name=name)

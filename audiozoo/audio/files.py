@@ -1,4 +1,4 @@
-"""Reading of sound files: whole, in part, or piece by piece."""
+"""Functions that read sound files: whole, in part, or piece by piece."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def explain(source: Source, error: Exception) -> str:
 
 
 def is_sound_file(path: Path) -> bool:
-    """Tell whether a path has the suffix of a sound file; hidden files do not count."""
+    """Return whether a path has the suffix of a sound file and is not hidden."""
     return path.suffix.lower() in SOUND_SUFFIXES and not path.name.startswith(".")
 
 
@@ -86,7 +86,7 @@ def _check_span(name: str, start: float, end: float | None) -> None:
 def measure(source: Source) -> tuple[float, int, int]:
     """Read the duration of a sound file from its header.
 
-    A damaged header may state a longer sound than the file holds; only `read` finds that.
+    A damaged header may state a longer duration than the file has; only `read` detects that.
 
     Returns:
         The duration in seconds, the sample rate in Hz, and the number of channels.
@@ -139,10 +139,10 @@ def _openable_path(path: Path, name: str) -> str | bytes:
 
 
 def _refuse_unreadable(file: IO[bytes], name: str) -> None:
-    # soundfile takes every file of this name for samples without a header, and raises a TypeError that asks for their format.
+    # soundfile treats any file with this suffix as headerless samples, and raises a TypeError that asks for their format.
     if name.lower().endswith(".raw"):
         raise ValueError(f"{name}: a RAW file states neither its sample rate nor its format; convert it to WAV first")
-    # libsndfile prints what is wrong in a MIDI sample dump to standard output, among the answers of the program.
+    # libsndfile prints problems in a MIDI sample dump to standard output, into the output of the program.
     place = file.tell()
     begin = file.read(2)
     file.seek(place)
@@ -152,14 +152,14 @@ def _refuse_unreadable(file: IO[bytes], name: str) -> None:
 
 def _refuse_cut(file: Any, name: str) -> None:
     # libsndfile silently shortens a WAV or AIFF whose header promises more than the file holds; only its log says so.
-    # A program that writes to a pipe cannot know the length and states the largest one instead; such a file is whole.
+    # A program that writes to a pipe cannot know the length and states the maximum instead; such a file is complete.
     for promised, held in _CUT_SHORT.findall(file.extra_info):
         if int(held) < int(promised) < 2**31 - 4096:
             raise ValueError(f"{name}: cut short, the header states {promised} bytes and the file has {held}")
 
 
 def _block_size(file: Any, *, sample_rate: float | None = None, channels: int = 1) -> int:
-    """Return how many samples of each channel to read at a time, so that neither they nor what they become exceed `_BLOCK`."""
+    """Return the number of samples per channel to read at a time, so that `_BLOCK` holds before and after resampling."""
     growth = 1.0 if sample_rate is None else max(1.0, sample_rate / file.samplerate)
     return max(1, int(_BLOCK / max(file.channels, channels * growth)))
 
@@ -167,7 +167,7 @@ def _block_size(file: Any, *, sample_rate: float | None = None, channels: int = 
 def _blocks(file: Any, name: str, *, start: float, end: float | None, size: int) -> Iterator[np.ndarray]:
     """Yield a span in blocks of `size` samples, at least one block.
 
-    A header may state any length, so nothing is allocated by that length.
+    A header may state any length, so memory is not allocated according to it.
     """
     first = round(start * file.samplerate)
     stop = file.frames if end is None else min(round(end * file.samplerate), file.frames)
@@ -263,9 +263,9 @@ def _resampled(
         piece = resampler.resample_chunk(block, last=following is None)
         if len(piece):  # the first blocks may only fill the filter's delay
             empty = False
-            yield _checked(piece, name)  # a sound at the bound can exceed it between its samples
+            yield _checked(piece, name)  # resampling can exceed the bound between two samples that do not
     if empty:
-        raise ValueError(f"{name}: too short, no sample is left of it at {target_rate} Hz")
+        raise ValueError(f"{name}: too short, less than one sample at {target_rate} Hz")
 
 
 def load(source: Source, *, sample_rate: int, channels: int = 1, start: float = 0.0, end: float | None = None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Waveforms as arrays: checked, resampled, fitted to a length, cut into windows."""
+"""Functions on waveforms: check, resample, pad or crop, cut into windows."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Last = Literal["align", "pad", "drop"]
 Layout = Literal["left_right", "mid_side"]
 
 LOUDEST = 1e6
-"""Magnitude that samples must stay below; full scale is 1. Powers of larger samples overflow float32."""
+"""Bound on the magnitude of samples (full scale is 1). Powers of larger samples would overflow float32."""
 
 RESAMPLING = "HQ"
-"""Quality setting of soxr. Whole waves and pieces use the same, so that they give the same samples."""
+"""Quality setting of soxr, the same for whole waves and for pieces, so that both give the same samples."""
 
 
 def is_sound(wave: np.ndarray) -> bool:
-    """Tell whether all samples are finite and below `LOUDEST` in magnitude."""
+    """Return whether all samples are finite and below `LOUDEST` in magnitude."""
     return float(max(wave.max(), -wave.min())) < LOUDEST  # a comparison with NaN is false
 
 
@@ -55,7 +55,7 @@ def check_wave(
 
 
 def check_layout(wave: np.ndarray, *, channels: int | None = None, name: str = "wave") -> np.ndarray:
-    """Check the type and the shape of a waveform, and not its samples; see `check_wave`.
+    """Check the type and the shape of a waveform, but not its samples; see `check_wave`.
 
     Args:
         wave: Floating point array ``(samples,)`` or ``(samples, channels)``.
@@ -105,7 +105,7 @@ def set_channels(wave: np.ndarray, channels: int) -> np.ndarray:
         ``(samples,)`` for one channel, otherwise ``(samples, channels)``.
 
     Raises:
-        ValueError: The wave has several channels, and another number of several channels is wanted.
+        ValueError: The wave has several channels, and `channels` is neither 1 nor their number.
     """
     have = 1 if wave.ndim == 1 else wave.shape[1]
     if channels == 1:
@@ -129,7 +129,7 @@ def resample(wave: np.ndarray, orig_rate: float, target_rate: float) -> np.ndarr
         target_rate: Sample rate of the result (Hz).
 
     Returns:
-        float32, about ``samples * target_rate / orig_rate`` long. For equal rates it is the wave itself.
+        float32, about ``samples * target_rate / orig_rate`` long. If the rates are equal, the wave itself.
 
     Raises:
         ValueError: A rate is not positive, or the ratio of the rates is out of bounds; see `check_upsampling`.
@@ -164,7 +164,7 @@ def conform(wave: np.ndarray, orig_rate: float, *, sample_rate: int, channels: i
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
     if not len(wave):
-        raise ValueError(f"{name}: too short, no sample is left of it at {sample_rate} Hz")
+        raise ValueError(f"{name}: too short, less than one sample at {sample_rate} Hz")
     return wave
 
 
@@ -181,7 +181,7 @@ def fit(
     Args:
         wave: ``(samples,)`` or ``(samples, channels)``.
         length: Length of the result (samples).
-        pad: Padding at the end of a shorter wave: "zero", or "repeat" for the wave over and over.
+        pad: Padding at the end of a shorter wave: "zero", or "repeat" for repetitions of the wave.
         crop: Part of a longer wave to keep: its "start", its "center", or a "random" part.
         rng: Random generator for the random crop.
 
@@ -221,7 +221,7 @@ def _crop_start(spare: int, crop: CropMode, rng: np.random.Generator | None) -> 
 def cut(
     blocks: Iterable[np.ndarray], length: int, hop_length: int, *, last: Last = "align"
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Cut a sound that arrives in blocks into windows; only one window and one block are held at a time.
+    """Cut a sound that arrives in blocks into windows, with one window and one block in memory at a time.
 
     Args:
         blocks: Consecutive blocks of the sound, each ``(samples,)`` or ``(samples, channels)``.
@@ -245,7 +245,8 @@ def cut(
     if not 0 < hop_length <= length:
         raise ValueError(f"windows need 0 < hop_length <= length (samples), got hop_length={hop_length} and length={length}")
     require_choice("last", last, ("align", "pad", "drop"))
-    start = first = end = 0  # of the next window; of what is held; of what has arrived
+    # Positions in the sound (samples): start of the next window, first sample in memory, end of the samples so far.
+    start = first = end = 0
     pieces: list[np.ndarray] = []
     for block in blocks:
         pieces.append(block)

@@ -1,4 +1,4 @@
-"""Transforms that call other transforms: all of them in order, some of them, or one chosen by the class of the sound."""
+"""Transforms that combine other transforms: all in order, some of them, or one chosen by the class of the sound."""
 
 from __future__ import annotations
 

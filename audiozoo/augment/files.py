@@ -61,7 +61,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Copy:
-    """An augmented copy, a line of the table.
+    """An augmented copy, which is one line of the table.
 
     Args:
         file: Path of the copy, relative to the table.
@@ -162,12 +162,12 @@ def augment_files(
     """Write augmented copies of sound files, as 32-bit floating-point WAV files, which do not clip loud samples.
 
     A copy depends only on the content, name and class of its source, its number, the seed, the transform and the recordings
-    that the transform uses. Copies that exist already are not made again, so a run that was interrupted continues.
+    that the transform uses. Existing copies are not written again, so an interrupted run continues where it stopped.
 
     Args:
         sources: Sounds to augment, from `find_sources`.
         transform: Transform of waveforms.
-        folder: Folder for the copies, which get the folders of their sources in it, and for their table `augmentation.csv`.
+        folder: Folder for the copies and their table `augmentation.csv`. The copies keep the subfolders of their sources.
         copies: Number of copies of each source.
         seed: Random seed.
         jobs: Number of processes; -1 starts one per core.
@@ -272,7 +272,13 @@ def _copy_source(changer: _Changer, folder: Path, files: Sequence[tuple[str, Cop
 
 
 def write_wave(path: Path, wave: np.ndarray, sample_rate: int) -> None:
-    """Write a 32-bit floating-point WAV file atomically."""
+    """Write a 32-bit floating-point WAV file atomically.
+
+    Args:
+        path: Path of the file.
+        wave: Waveform ``(samples,)`` or ``(samples, channels)``.
+        sample_rate: Sample rate (Hz).
+    """
     from scipy.io import wavfile
 
     # libsndfile writes the current time into such files, so the same samples would not give the same bytes.
@@ -284,7 +290,7 @@ _COLUMNS = [field.name for field in fields(Copy)]
 
 
 def read_table(folder: Path) -> list[Copy]:
-    """Read a folder's table. A line that a killed run left incomplete is skipped."""
+    """Read the table of a folder. An incomplete line, which a killed run leaves behind, is skipped."""
     if not (folder / TABLE).is_file():
         return []
     try:

@@ -14,7 +14,7 @@ from audiozoo.checks import require_number
 from audiozoo.config import Configured
 
 _LEAST_ALPHA = 1e-6
-_SILENCE_DB = -80.0  # level of a silent clip, whose logarithm does not exist
+_SILENCE_DB = -80.0  # level of digital silence, whose logarithm would be minus infinity
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,7 +58,7 @@ def read_stretch(path: str | os.PathLike[str], start: float, seconds: float, *, 
 
     Returns:
         float32 ``(samples,)``, or ``(samples, channels)`` for more than one channel. It may be a few samples longer than
-        asked for.
+        `seconds`.
     """
     length, _, have = audio.measure(path)
     seconds = max(seconds, _SHORTEST)

@@ -20,7 +20,7 @@ _LEAST_DURATION = 1e-6  # seconds
 SHARE = (0.0, 1.0)
 ANY = (-math.inf, math.inf)
 DECIBELS = (-200.0, 200.0)
-"""Limits of every range in dB: far beyond what is audible, and within single precision."""
+"""Limits of every range in dB: beyond the range of hearing, and representable in single precision."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +162,7 @@ class TimeShift(WaveTransform):
 
     Args:
         shift: Range of the shift as a fraction of the length; positive values delay the sound.
-        mode: How the gap is filled: "roll" with the samples shifted out at the other end, "pad" with zeros.
+        mode: Filling of the gap: "roll" for the samples shifted out at the other end, "pad" for zeros.
     """
 
     MEASURES = False

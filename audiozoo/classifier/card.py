@@ -1,4 +1,4 @@
-"""The card of a saved classifier: everything but the scaler and the model, as JSON whose values are checked when it is read."""
+"""The card of a saved classifier: JSON with everything except the scaler and the model, validated when it is read."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from audiozoo.classifier.classifier import Classifier
 
 SCHEMA = 3
-"""Version of the saved form; older ones load.
+"""Version of the saved format; older versions load.
 
-1 named the class of a value "kind" instead of "class". 1 and 2 had no "activation" and no "parameters", which the model tells.
+Version 1 had "kind" instead of "class" for the class of a value. Versions 1 and 2 had no "activation" and no "parameters".
 """
 
 MOST_CARD_BYTES = 32 * MIB
-"""Largest card: one with a `NoiseClip` of the longest kind, in base64, has 22 MiB."""
+"""Largest card (bytes). A card with the longest `NoiseClip`, in base64, has 22 MiB."""
 
 _DEEPEST = 64
 _MOST_LABELS, _LONGEST_LABEL = 10_000, 1_000
 _MOST_INPUTS = 2**26
 
-# What a frontend in a file may ask for. The combinations of these limits keep the tables that frontends make (windows,
-# filterbanks) and their results below a gigabyte; the frontends themselves allow more to whoever writes their arguments.
+# Limits of a frontend in a file, which may come from anywhere. Together they keep the tables of frontends (windows,
+# filterbanks) and their outputs below a gigabyte. Frontends created in Python have wider limits.
 _LIMITS: dict[str, tuple[float, float]] = {
     "sample_rate": (50, 1e7),  # Hz
     "duration": (1e-6, 3_600),  # seconds
@@ -52,11 +52,11 @@ _LARGEST = 1e12  # any other number
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What the card of a saved classifier says; the fields are those of `Classifier`.
+    """Content of the card of a saved classifier, with the fields of `Classifier`.
 
     Args:
         scorer: Kind of the model, a key of `SCORERS`.
-        parameters: Number of the model's weights, which the model must have; `None` if the card does not say.
+        parameters: Number of weights that the model must have; `None` if the card does not state it.
     """
 
     scorer: str
@@ -74,7 +74,7 @@ class Card:
         """Read a card of any schema.
 
         Raises:
-            ValueError: The content is no card, is of a newer schema, or a value breaks its rule or limit.
+            ValueError: The content is not a card, has a newer schema, or a value is of the wrong type or beyond its limit.
         """
         card = parse_json(content, most=MOST_CARD_BYTES, depth=_DEEPEST)
         if not isinstance(card, dict):
@@ -107,7 +107,7 @@ def card_of(classifier: Classifier) -> bytes:
     """Return the card of a classifier as JSON, which `Card.parse` accepts.
 
     Raises:
-        ValueError: A value has no place in JSON, or is beyond the limits of what is loaded.
+        ValueError: A value cannot be represented in JSON, or is beyond the limits for loading.
     """
     card = {
         "schema": SCHEMA,
@@ -125,14 +125,14 @@ def card_of(classifier: Classifier) -> bytes:
     try:
         content = json.dumps(card, indent=1).encode()
     except TypeError as error:
-        raise ValueError(f"history and about must hold JSON data only: {error}") from error
-    # An error now is better than a file that cannot be loaded later.
+        raise ValueError(f"history and about must contain only JSON data: {error}") from error
+    # Better an error now than a file that cannot be loaded later.
     Card.parse(content)
     return content
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that made a result: of this package, Python, NumPy, Keras and its backend."""
+    """Return the versions of this package, Python, NumPy, Keras and its backend."""
     return {
         "audiozoo": __version__,
         "python": platform.python_version(),
@@ -183,7 +183,7 @@ def _frontend(config: dict[str, Any], schema: int) -> Frontend:
 
 
 def _check_limits(name: str, value: Any) -> None:
-    """Check each number in a frontend's configuration before a class makes tables of that size."""
+    """Check each number in the configuration of a frontend, before a class allocates tables of that size."""
     if isinstance(value, dict):
         for key, item in value.items():
             _check_limits(key, item)
@@ -195,7 +195,7 @@ def _check_limits(name: str, value: Any) -> None:
 
 
 def _renamed(config: Any) -> Any:
-    """Give a value of schema 1 the names of schema 2."""
+    """Rename the keys of a value of schema 1 to those of schema 2."""
     if isinstance(config, list):
         return [_renamed(value) for value in config]
     if not isinstance(config, dict):

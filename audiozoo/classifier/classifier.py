@@ -1,4 +1,4 @@
-"""The classifier: frontend, scaler, model and labels in one object, which predicts and is saved."""
+"""The classifier: frontend, scaler, model and labels in one object that predicts and can be saved."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TEMPERATURES = (1e-3, 1e3)
 
 
 class _Counted:
-    """The pieces of a sound, and the number of samples that have passed so far."""
+    """Iterator over the pieces of a sound that counts the samples."""
 
     def __init__(self, pieces: Iterable[np.ndarray]) -> None:
         self.pieces, self.samples = pieces, 0
@@ -44,23 +44,23 @@ class _Counted:
 
 @dataclass(eq=False)
 class Classifier:
-    """A trained model with all that it needs to classify sounds.
+    """A trained model with everything that it needs to classify sounds.
 
     Args:
-        frontend: Turns a window of sound into an array.
-        scaler: Standardises such arrays by the mean and deviation of the training data.
-        scorer: Turns standardised arrays into probabilities.
+        frontend: Frontend that turns a window of sound into an array.
+        scaler: Scaler that standardises these arrays with the mean and deviation of the training data.
+        scorer: Model that turns standardised arrays into probabilities.
         labels: Names of the classes, in the order of the scorer's outputs.
-        pooling: How the scores of a clip's windows are combined: "mean" or "max".
-        temperature: Divisor of the logits, from 0.001 to 1,000; above 1 the probabilities become less certain, 1 leaves them.
-        history: What training recorded, a list for each quantity.
-        about: Where the classifier comes from.
-        activation: Last step of the model: "softmax" (one class is present) or "sigmoid" (independent scores). `None` asks the
-            scorer, and stays `None` if that does not know. A temperature needs it.
+        pooling: Function that combines the scores of a clip's windows: "mean" or "max".
+        temperature: Divisor of the logits, from 0.001 to 1,000. Values above 1 make the probabilities less certain.
+        history: Metrics recorded in training, a list over epochs for each.
+        about: Origin of the classifier.
+        activation: Last step of the model: "softmax" (one class is present) or "sigmoid" (independent scores). `None` takes
+            that of the scorer, if it is known. A temperature other than 1 needs it.
 
     Raises:
-        ValueError: Labels that are not different, non-empty names, an unknown pooling, a temperature outside its range, an
-            activation that is not the model's, or parts that do not fit together.
+        ValueError: The labels are not distinct, non-empty names, the pooling is unknown, the temperature is out of range, the
+            activation is not that of the model, or the parts do not fit together.
     """
 
     frontend: Frontend
@@ -90,13 +90,14 @@ class Classifier:
     def from_keras(
         cls, model: Any, frontend: Frontend, labels: Sequence[str], *, scaler: Scaler | None = None, **rest: Any
     ) -> Self:
-        """Return a classifier with a Keras model that you trained yourself.
+        """Return a classifier with a Keras model that you have trained yourself.
 
         Args:
-            model: Takes ``(batch, *frontend.shape)``; its first or only output is probabilities ``(batch, len(labels))``.
-            frontend: Frontend that computed its training data.
-            labels: Names of the classes, in the order of its output.
-            scaler: Scaler of its training data; `None` if they were not standardised.
+            model: Keras model with input ``(batch, *frontend.shape)``. Its first or only output must be probabilities ``(batch,
+                len(labels))``.
+            frontend: Frontend that computed the training data.
+            labels: Names of the classes, in the order of the output.
+            scaler: Scaler of the training data; `None` if they were not standardised.
             **rest: Further arguments of `Classifier`.
 
         Returns:
@@ -113,13 +114,13 @@ class Classifier:
         """Classify a sound of any length, at any sample rate.
 
         Args:
-            source: A path, the bytes of a file, an open file, or an array ``(samples,)`` or ``(samples, channels)``.
-            sample_rate: Sample rate of an array (Hz); a file states its own.
-            hop: Time between window starts (seconds), at most the window's duration; `None` is the frontend's own.
+            source: Path, bytes of a file, open file, or array ``(samples,)`` or ``(samples, channels)``.
+            sample_rate: Sample rate of an array (Hz), not allowed for a file.
+            hop: Time between window starts (seconds), at most the duration of a window; `None` uses the frontend's own.
 
         Returns:
-            The answer, pooled over the windows. The frontend pads a clip shorter than one window; silence is classified like
-            any sound.
+            The prediction, pooled over the windows. The frontend pads a clip that is shorter than a window. Silence is
+            classified like any other sound.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -135,9 +136,9 @@ class Classifier:
         """Classify each window of a sound.
 
         Args:
-            source: As for `predict`.
-            sample_rate: As for `predict`.
-            hop: As for `predict`.
+            source: Path, bytes, open file or array, as for `predict`.
+            sample_rate: Sample rate of an array (Hz), as for `predict`.
+            hop: Time between window starts (seconds), as for `predict`.
 
         Returns:
             ``(start, end, label, score)`` of each window, times in seconds; the last window ends with the sound.
@@ -160,12 +161,12 @@ class Classifier:
         """Embed a sound as a vector.
 
         Args:
-            source: As for `predict`.
-            sample_rate: As for `predict`.
-            hop: As for `predict`.
+            source: Path, bytes, open file or array, as for `predict`.
+            sample_rate: Sample rate of an array (Hz), as for `predict`.
+            hop: Time between window starts (seconds), as for `predict`.
 
         Returns:
-            Mean over the windows of the model's embeddings, ``(width,)``.
+            Mean of the model's embeddings over the windows, ``(width,)``.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -182,7 +183,7 @@ class Classifier:
 
         Args:
             features: Windows ``(windows, *frontend.shape)``, not standardised.
-            index: Indices of the windows to classify; `None` is all.
+            index: Indices of the windows to classify; `None` classifies all.
             rows: Former name of `index`, deprecated.
 
         Returns:
@@ -227,18 +228,18 @@ class Classifier:
         if not (scores.min() >= -1e-3 and scores.max() <= 1 + 1e-3):
             raise ValueError(
                 f"the model gives scores from {scores.min():.3g} to {scores.max():.3g}, which are not probabilities: "
-                "end it in a softmax or sigmoid, and feed it finite features"
+                "the last layer must be a softmax or sigmoid, and the features must be finite"
             )
         return scores if self.temperature == 1 else tempered(scores, self.temperature, self.activation)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save everything as one file, a ZIP of `card.json`, `scaler.npz` and the model.
+        """Save the classifier as one file, a ZIP archive of `card.json`, `scaler.npz` and the model.
 
-        The file appears whole or not at all; an older file of that name stays until the new one is complete.
+        The file is written atomically: an older file at the path is kept until the new one is complete.
 
         Raises:
             OSError: The file cannot be written.
-            ValueError: The path is a folder, or a value would not be loaded again: one that is no JSON data, or is beyond the
+            ValueError: The path is a folder, or a value could not be loaded again, because it is not JSON data or is beyond the
                 limits for files, such as a label of more than 1,000 characters.
         """
         scaler = io.BytesIO()
@@ -262,22 +263,23 @@ def tempered(scores: np.ndarray, temperature: float, activation: Activation) -> 
 
     Args:
         scores: Probabilities ``(..., classes)``.
-        temperature: Divisor.
-        activation: Last step of the model that gave them, "softmax" or "sigmoid". The sums of the scores do not tell it
-            reliably: independent scores may happen to sum to 1.
+        temperature: Divisor of the logits.
+        activation: Last step of the model, "softmax" or "sigmoid". It cannot be inferred from the scores, because
+            independent scores may happen to sum to 1.
 
     Returns:
-        Probabilities, each vector's independent of all others.
+        Probabilities of the same shape. Each vector depends only on its own scores.
 
     Raises:
         ValueError: The activation is not known.
     """
     if activation is None:
         raise ValueError(
-            f"a temperature ({temperature}) needs to know the model's activation, and its last layer does not tell: "
+            f"a temperature ({temperature}) needs the activation of the model, which its last layer does not reveal: "
             "set activation='softmax' or 'sigmoid', or the temperature to 1"
         )
-    # Logarithms in double precision, shifted by their largest, neither overflow nor vanish at any allowed temperature.
+    # In double precision and relative to the largest, the logarithms neither overflow nor underflow at any allowed
+    # temperature.
     present = np.log(np.clip(scores, 1e-12, 1), dtype=np.float64) / temperature
     if activation == "sigmoid":
         absent = np.log(np.clip(1 - scores, 1e-12, 1), dtype=np.float64) / temperature

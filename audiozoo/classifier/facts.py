@@ -1,4 +1,4 @@
-"""What a classifier records about its training."""
+"""Facts about the training of a classifier."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any, Self
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingFacts:
-    """Where a classifier comes from. All values are JSON data; a fact that is not known has its default.
+    """Origin of a classifier. All values are JSON data; unknown facts have their defaults.
 
     Args:
         model: Name of the model in the registry.
-        weights: Name of the published weights, or of the file, that training started from.
+        weights: Name of the initial weights, or of their file.
         licence: Licence of published weights, such as "Apache-2.0".
         options: Options of the model's builder.
         parameters: Number of weights of the model, trainable or not.
         recipe: Recipe of the training, as `audiozoo.Recipe.to_config` returns it.
         training_clips: Number of clips that the weights were trained on.
         best_epoch: Epoch whose weights were kept, counted from 1.
-        validation: Scores of that epoch on the held-out recordings, by their names.
-        failures: Messages about clips that could not be read.
+        validation: Metrics of that epoch on the held-out recordings, by name.
+        failures: Error messages of clips that could not be read.
         notes: Further facts of your own.
     """
 
@@ -46,13 +46,13 @@ class TrainingFacts:
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> Self:
-        """Build the value that `to_dict` described; what is no field becomes a note.
+        """Build the value that `to_dict` described; unknown keys become notes.
 
         Raises:
-            ValueError: A fact is not of its type.
+            ValueError: A fact is of the wrong type.
         """
         names = {one.name for one in fields(cls)}
-        # Until schema 3 the facts were a free dictionary, in which users kept facts of their own beside these.
+        # Before schema 3 the facts were a plain dictionary, to which users could add facts of their own.
         own = {name: value for name, value in facts.items() if name not in names}
         known = {name: value for name, value in facts.items() if name in names and value is not None}
         for name, value in known.items():

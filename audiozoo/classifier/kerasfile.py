@@ -1,4 +1,4 @@
-"""Checks of a ``.keras`` file before Keras reads it, and builds what its configuration asks for."""
+"""Checks of a ``.keras`` file, before Keras reads it and allocates the layers in its configuration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audiozoo.bounded import MIB, BoundedZip, hdf5_datasets, parse_json
 from audiozoo.layers import keras
 
 MOST_MODEL_BYTES = 2**32
-"""Largest model: ZIP archives beyond 4 GiB are not read."""
+"""Largest model (bytes): ZIP archives beyond 4 GiB are not read."""
 
 _MEMBERS = {"metadata.json": MIB, "config.json": 16 * MIB, "model.weights.h5": MOST_MODEL_BYTES}
 _DEEPEST = 64
@@ -21,14 +21,14 @@ _MOST_OUTPUTS = 2**26
 
 
 def check_keras_file(content: bytes) -> None:
-    """Raise an error for a model that would take more memory than a file of this size can be worth.
+    """Raise an error for a model that would take more memory than its file justifies.
 
     Args:
         content: Content of the ``.keras`` file.
 
     Raises:
-        ValueError: The file is damaged, has other members than Keras writes, or its configuration asks for more weights than
-            the file holds or for absurdly large layers.
+        ValueError: The file is damaged, has members that Keras does not write, or its configuration has more weights than the
+            file, or excessively large layers.
     """
     with BoundedZip(io.BytesIO(content), _MEMBERS) as archive:
         config = parse_json(archive.read("config.json"), most=_MEMBERS["config.json"], depth=_DEEPEST)
@@ -36,10 +36,10 @@ def check_keras_file(content: bytes) -> None:
     names = list(_class_names(config))
     if len(names) > _MOST_OBJECTS:
         raise ValueError(f"the model has {len(names):,} layers and other objects, at most {_MOST_OBJECTS:,} are allowed")
-    # `custom_object_scope` counts in the caller's thread only.
+    # `custom_object_scope` applies only in the thread that enters it.
     custom = {name: found for name in set(names) if (found := keras.saving.get_registered_object(name))}
-    # Keras lists the variables that wait for their values, which it would give them at the next opportunity. The list is the
-    # thread's own, so the variables of a model that is refused vanish with the thread.
+    # Keras keeps a list of uninitialised variables and would initialise them at the next opportunity. The list belongs to the
+    # thread, so the variables of a rejected model disappear with the thread.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(_check_layers, config, custom, held).result()
 
@@ -64,14 +64,14 @@ def _class_names(config: Any) -> Iterator[str]:
 
 
 def _check_layers(config: dict[str, Any], custom: dict[str, Any], held: int) -> None:
-    """Compare the layers that a configuration describes with the number of weights that are there for them."""
-    # In this scope a variable has a shape but no value, so nothing is allocated, however large it is.
+    """Compare the layers in a configuration with the number of weights in the file."""
+    # In this scope variables have a shape but no value, so even huge layers allocate nothing.
     with keras.StatelessScope(initialize_variables=False):
         model = keras.saving.deserialize_keras_object({**config, "compile_config": None}, custom, safe_mode=True)
     wanted = sum(math.prod(weight.shape) for weight in model.weights)
     if wanted > held:
-        raise ValueError(f"the model's layers ask for {wanted:,} weights, and its file holds {held:,}")
+        raise ValueError(f"the layers of the model need {wanted:,} weights, but its file has {held:,}")
     for layer in model.layers:
         for output in keras.tree.flatten(layer.output):
             if math.prod(size or 1 for size in output.shape[1:]) > _MOST_OUTPUTS:
-                raise ValueError(f"layer {layer.name} gives {output.shape[1:]}, more than {_MOST_OUTPUTS:,} numbers a window")
+                raise ValueError(f"layer {layer.name} gives {output.shape[1:]}, more than {_MOST_OUTPUTS:,} numbers per window")

@@ -1,4 +1,4 @@
-"""The answers of a classifier, and the classification of many files."""
+"""Predictions of a classifier, and classification of many files."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The answer for one clip.
+    """Prediction for one clip.
 
     Args:
-        labels: All classes.
+        labels: Names of all classes.
         scores: Probability of each class, ``(classes,)``.
-        source: Name of the file, or "" for an array.
+        source: Name of the file; "" for an array.
     """
 
     labels: tuple[str, ...]
@@ -42,13 +42,13 @@ class Prediction:
         return [(self.labels[i], float(self.scores[i])) for i in order]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the answer as JSON data, with the probabilities of all classes."""
+        """Return the prediction as JSON data, with the probabilities of all classes."""
         scores = dict(zip(self.labels, map(float, self.scores), strict=True))
         return {"file": self.source, "label": self.label, "score": self.score, "scores": scores}
 
 
 class WindowScore(NamedTuple):
-    """The answer for one window of a clip; times in seconds."""
+    """Prediction for one window of a clip, with times in seconds."""
 
     start: float
     end: float
@@ -67,16 +67,16 @@ def predict_files(classifier: Classifier, paths: Iterable[str], *, strict: bool 
     """Classify files one after the other.
 
     Args:
-        classifier: What classifies them.
-        paths: Sound files.
-        strict: Raise an error for the first bad file; otherwise the answer for a bad file is a `Failure`.
+        classifier: Classifier to use.
+        paths: Paths of sound files.
+        strict: Whether to raise an error for the first file that cannot be used, instead of yielding a `Failure`.
 
     Yields:
-        The answer for each file, in order.
+        The prediction or failure of each file, in order.
 
     Raises:
         OSError: With `strict`, a file cannot be opened.
-        ValueError: With `strict`, a file is no sound that can be classified.
+        ValueError: With `strict`, a file cannot be classified.
     """
     for path in paths:
         try:

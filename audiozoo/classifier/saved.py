@@ -1,4 +1,4 @@
-"""Loading of classifiers: from the one file that `Classifier.save` writes, and from published weights."""
+"""Load classifiers from files that `Classifier.save` writes, or from published weights."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from audiozoo.registry import build, list_models, model_info, split_weights
 
 _MOST_SCALER_BYTES = 64 * MIB
 
-# Trouble of the machine, such as a full disk, says nothing about the file.
+# Problems of the machine, such as a full disk, which say nothing about the file.
 _MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO}
 
 
 def load_classifier(path: str | os.PathLike[str]) -> Classifier:
     """Load a classifier that `Classifier.save` wrote.
 
-    The file may come from anywhere: sizes and values in it are checked before memory is taken for them, and no code in it runs.
+    Loading is safe for files of unknown origin: sizes and values are checked before memory is allocated, and no code in the
+    file is run.
 
     Args:
-        path: The file; or a name from ``list_models(pretrained=True)``, as for `pretrained_classifier`, if there is no file of
-            that name.
+        path: Path of the file. If there is no such file, a name from ``list_models(pretrained=True)``, see
+            `pretrained_classifier`.
 
     Returns:
         The classifier.
@@ -52,10 +53,10 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier:
 
 @contextmanager
 def _refusing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn every error of the block into the one ValueError that says that the file cannot be used."""
+    """Context manager that turns every error into a ValueError that names the file."""
     try:
         yield
-    # zipfile, NumPy, HDF5, Keras and its backends raise errors of some twenty classes for damaged or hostile files.
+    # zipfile, NumPy, HDF5, Keras and its backends raise exceptions of about twenty classes for damaged or hostile files.
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _MACHINE:
             raise
@@ -74,12 +75,12 @@ def _read(file: BinaryIO) -> Classifier:
         kind = SCORERS[card.scorer]
         arrays = read_npz(archive.read("scaler.npz"), {"mean": _MOST_SCALER_BYTES, "deviation": _MOST_SCALER_BYTES})
         if len(arrays) != 2:
-            raise ValueError(f"scaler.npz must hold mean and deviation, it holds {', '.join(arrays) or 'nothing'}")
+            raise ValueError(f"scaler.npz must have mean and deviation, it has {', '.join(arrays) or 'nothing'}")
         scaler = Scaler(arrays["mean"], arrays["deviation"])
         scaler.check(card.frontend.shape)
         scorer = kind.from_files({name: archive.read(name) for name in kind.files})
     if card.parameters not in (None, scorer.parameters):
-        raise ValueError(f"the card says {card.parameters:,} parameters, the model has {scorer.parameters:,}")
+        raise ValueError(f"the card states {card.parameters:,} parameters, but the model has {scorer.parameters:,}")
     return Classifier(
         frontend=card.frontend,
         scaler=scaler,
@@ -96,11 +97,11 @@ def _read(file: BinaryIO) -> Classifier:
 def pretrained_classifier(
     name: str, *, weights: str | None = None, weights_file: str | os.PathLike[str] | None = None
 ) -> Classifier:
-    """Return a classifier with published weights, which needs no training.
+    """Return a classifier with published weights, ready for use without training.
 
     Args:
-        name: A name from ``list_models(pretrained=True)``.
-        weights: Name of published weights from ``model_info(name).weights``; `None` means the first.
+        name: Name of a model, see ``list_models(pretrained=True)``.
+        weights: Name of published weights from ``model_info(name).weights``; `None` uses the first.
         weights_file: Path of a copy of the published file; `None` downloads it once.
 
     Returns:
@@ -108,12 +109,14 @@ def pretrained_classifier(
         can be present.
 
     Raises:
-        ValueError: An unknown name, a model without published weights, or a file with other weights.
-        OSError: The weights cannot be fetched; the message says where to put a copy.
+        ValueError: A name is unknown, the model has no published weights, or the file has other weights.
+        OSError: The weights cannot be downloaded; the message says where to put a copy.
     """
     spec = model_info(name)
     if not spec.weights:
-        raise ValueError(f"{spec.name} has no published weights; those have: {', '.join(list_models(pretrained=True))}")
+        raise ValueError(
+            f"{spec.name} has no published weights; models with published weights: {', '.join(list_models(pretrained=True))}"
+        )
     weights, weights_file = split_weights(weights, weights_file, spec.weights)
     chosen = next(iter(spec.weights)) if weights is None else weights
     if chosen not in spec.weights:

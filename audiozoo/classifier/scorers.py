@@ -1,4 +1,4 @@
-"""Models behind a classifier: the interface, and its implementation for Keras."""
+"""Scorers, the models inside classifiers: the protocol and its implementation for Keras."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from audiozoo.classifier.kerasfile import MOST_MODEL_BYTES, check_keras_file
 from audiozoo.layers import Activation, keras
 
 BATCH = 32
-"""Number of windows that are scored at a time."""
+"""Number of windows in a batch."""
 
 
 class Scorer(Protocol):
     """A model that turns standardised windows ``(windows, *shape)`` into probabilities."""
 
     kind: ClassVar[str]
-    """Name of the kind of model on a saved card."""
+    """Name of this kind of model on a card."""
 
     files: ClassVar[dict[str, int]]
-    """Names of the files that `to_files` returns, and the largest size (bytes) of each that is read."""
+    """Names of the files that `to_files` returns, with the maximum size (bytes) of each for reading."""
 
     @property
     def activation(self) -> Activation:
@@ -41,14 +41,14 @@ class Scorer(Protocol):
         """Return embeddings ``(windows, width)``."""
 
     def check(self, shape: tuple[int, ...], classes: int) -> None:
-        """Raise a ValueError unless the model takes windows of this shape and knows so many classes."""
+        """Raise a ValueError unless the model takes windows of this shape and has this number of classes."""
 
     def to_files(self) -> dict[str, bytes]:
-        """Return the contents of the files to save, by their names."""
+        """Return the contents of the files to save, by name."""
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
-        """Rebuild the scorer from the contents of its files, which may come from anywhere."""
+        """Rebuild the scorer from the contents of its files, which are not trusted."""
 
 
 class KerasScorer:
@@ -84,7 +84,7 @@ class KerasScorer:
         return int(self.model.count_params())
 
     def check(self, shape: tuple[int, ...], classes: int) -> None:
-        """Raise an error unless the model takes windows of this shape and has an output for each class.
+        """Raise an error unless the model takes windows of this shape and has this number of classes.
 
         Raises:
             ValueError: The shapes or the numbers differ; the message has both.
@@ -109,10 +109,10 @@ class KerasScorer:
         return self.output_of("embedding", windows)
 
     def output_of(self, layer: str, windows: np.ndarray) -> np.ndarray:
-        """Return the output of a layer by its name, ``(windows, ...)``.
+        """Return the output of the layer with a given name, ``(windows, ...)``.
 
         Raises:
-            ValueError: The model has no such layer; the message proposes the nearest name.
+            ValueError: The model has no such layer; the message suggests the closest name.
         """
         if layer not in self._parts:
             refuse_unknown("layer", [layer], [one.name for one in self.model.layers])
@@ -121,7 +121,7 @@ class KerasScorer:
 
     @staticmethod
     def _predict(model: Any, batch: np.ndarray) -> np.ndarray:
-        # The graph is traced anew for each batch size, so batches are padded to powers of two: six traces at most.
+        # TensorFlow traces a graph for each batch size, so batches are padded to powers of two: at most six traces.
         count = len(batch)
         if missing := (1 << (count - 1).bit_length()) - count:
             batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)])
@@ -130,10 +130,10 @@ class KerasScorer:
         return np.asarray(first)[:count]
 
     def to_files(self) -> dict[str, bytes]:
-        """Return the model in Keras's own format."""
+        """Return the model in the ``.keras`` format."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.keras"
-            # The optimizer's state would triple the file, so a model of the same layers is saved that was never compiled.
+            # The state of the optimiser would triple the size, so this saves an uncompiled model with the same layers.
             outputs = self.model.outputs if len(self.model.outputs) > 1 else self.model.outputs[0]
             keras.Model(self.model.inputs[0], outputs, name=self.model.name).save(path)
             return {"model.keras": path.read_bytes()}
@@ -143,9 +143,9 @@ class KerasScorer:
         """Load the model in Keras's safe mode, which runs no code from the file.
 
         Raises:
-            ValueError: The file is not a Keras model, or asks for more memory than it can be worth.
+            ValueError: The file is not a Keras model, or would take more memory than its size justifies.
         """
-        # Keras finds our own layers once the module that registers them is imported.
+        # This import registers the layers of this package with Keras.
         import audiozoo.keras_layers  # noqa: F401
 
         content = files["model.keras"]
@@ -163,4 +163,4 @@ def batched(windows: np.ndarray) -> Iterator[np.ndarray]:
 
 
 SCORERS: dict[str, type[Scorer]] = {KerasScorer.kind: KerasScorer}
-"""The kinds of model that a saved classifier can hold."""
+"""Scorers that a saved classifier can have, by name."""

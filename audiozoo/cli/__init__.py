@@ -1,4 +1,4 @@
-"""The command line, ``audiozoo VERB``. The verbs import Keras and other slow libraries when they run, so that help is fast."""
+"""The command line, ``audiozoo VERB``. Verbs import Keras and other slow libraries when they run, so that help is fast."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ app = typer.Typer(
 def options(
     traceback: Annotated[
         bool,
-        typer.Option(TRACEBACK, envvar="AUDIOZOO_TRACEBACK", help="Show the traceback of an error; may follow the verb too."),
+        typer.Option(
+            TRACEBACK, envvar="AUDIOZOO_TRACEBACK", help="Show the traceback of an error; also allowed after the command."
+        ),
     ] = False,
 ) -> None:
-    """Take the options of all verbs; `Verbs` uses them."""
+    """Declare the options of all verbs; `Verbs` evaluates them."""
 
 
 for verb, module in (
@@ -51,6 +53,6 @@ app.add_typer(cache.app, name="cache", epilog=f"[{EXAMPLE_STYLE}]Example:[/] {ca
 def main() -> None:
     """Run the command line."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # file names may contain bytes that are not text
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may contain bytes that are not valid text
     with reported(show_traceback=False):  # Ctrl-C before the verb runs
         app()

@@ -17,7 +17,7 @@ _FILES = "files"
 
 
 class _FilesByDefault(TyperGroup):
-    """Runs the command `files` unless the first word is the name of a command."""
+    """Group that runs the command `files` unless the first argument is the name of a command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, "--help"):
@@ -48,15 +48,15 @@ def files(
 ) -> None:
     """Write augmented copies of sounds. The word `files` is optional.
 
-    The copies keep the folder structure of the sounds, so the result of a folder of classes is a folder of classes.
-    `augmentation.csv` lists the values drawn for each copy. A run that was interrupted continues if it is started again.
+    The copies keep the subfolders of the sounds, so a folder of classes gives a folder of classes. `augmentation.csv` lists
+    the values drawn for each copy. The same command continues an interrupted run.
     Augment training data only, never test data.
     """
     from audiozoo.augment.files import GENTLE, TABLE, augment_files, find_sources, read_table, read_transform
 
     transform = read_transform(recipe) if recipe else GENTLE
     sources = find_sources(sounds, output=output)
-    with keeping(f"finished copies are in {output}, and the same command makes the others"), progress_bar("augment") as show:
+    with keeping(f"finished copies are in {output}, and the same command writes the others"), progress_bar("augment") as show:
         rows, failures = augment_files(sources, transform, output, copies=copies, seed=seed, jobs=jobs, progress=show)
     out.print(
         f"{len(rows)} copies of {len(sources) - len(failures)} sounds in {output}, listed in {output / TABLE}", soft_wrap=True
@@ -69,15 +69,15 @@ def files(
 @app.command()
 def preview(
     sound: Annotated[Path, typer.Argument(help="Sound file.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the picture and the sounds.")] = Path("preview"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the picture and the WAV files.")] = Path("preview"),
     recipe: RecipeFile = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
 ) -> None:
     """Draw a sound before and after each transform, and write each result as a WAV file.
 
-    The picture shows waveforms and log-mel spectrograms. The transforms are those in the recipe, each alone and all together;
-    without a recipe, all transforms that this sound allows. Transforms of spectral features change the log-mel spectrogram,
-    and there is no WAV file for them.
+    The picture shows waveforms and log-mel spectrograms. With a recipe, each of its transforms is shown alone, then all
+    together; without a recipe, all transforms that can change this sound. Transforms of spectral features change the log-mel
+    spectrogram and have no WAV file.
     """
     from audiozoo.augment.files import read_transform
     from audiozoo.report import augmentation_preview

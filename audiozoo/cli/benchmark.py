@@ -1,4 +1,4 @@
-"""``audiozoo benchmark``: models compared on a dataset's official folds."""
+"""``audiozoo benchmark``: compare models on the official folds of a dataset."""
 
 from __future__ import annotations
 
@@ -40,27 +40,29 @@ _THREE = "feature_mlp,dcase2018_baseline,house_cnn"
 
 def run(
     dataset: Annotated[
-        str, typer.Option(help="synthetic (needs no files), esc10, esc50, dcase2018, freesound2018, urbansound8k or folder.")
+        str, typer.Option(help="synthetic (no download), esc10, esc50, dcase2018, freesound2018, urbansound8k or folder.")
     ] = "synthetic",
-    root: Annotated[Path | None, typer.Option(help="Folder into which the dataset was unpacked.")] = None,
-    models: Annotated[str, typer.Option(help="Names and globs, separated by commas.")] = _THREE,
-    folds: Annotated[str, typer.Option(help="Folds to test, such as 1,2; empty means all.")] = "",
+    root: Annotated[Path | None, typer.Option(help="Folder of the unpacked dataset.")] = None,
+    models: Annotated[str, typer.Option(help="Names or globs of models, separated by commas.")] = _THREE,
+    folds: Annotated[str, typer.Option(help="Numbers of the folds to test on, such as 1,2; by default all.")] = "",
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the clips; by default the model's own number, or 30 on synthetic sounds.")
+        int | None, typer.Option(help="Number of epochs; by default the model's own, or 30 on synthetic sounds.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
-    recipe: Annotated[Path | None, typer.Option(help="JSON file of training options for all models.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="JSON file with training options for all models.")] = None,
     frontend: FrontendName = None,
     settings: FrontendSettings = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for rows, table and picture.")] = Path("runs"),
-    table: Annotated[Path | None, typer.Option(help="With --dataset folder: CSV table of file, label, fold, group.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for result rows, table and picture.")] = Path("runs"),
+    table: Annotated[
+        Path | None, typer.Option(help="With --dataset folder: CSV table with the columns file, label, fold and group.")
+    ] = None,
     options: DatasetOptions = None,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
-    """Train and test models on all official folds, and print a table and draw a confusion matrix at the end.
+    """Train and test models on all official folds, then print a table and draw the confusion matrix of the best model.
 
-    Each finished fold is kept as a file, and the same command goes on where an earlier run was stopped. A sound that cannot
-    be read stops the benchmark before anything is trained, because all models are compared on the same clips.
+    The result of each finished fold is saved, and the same command continues an interrupted run. A sound that cannot be read
+    stops the benchmark before training starts, because all models must be compared on the same clips.
     """
     from audiozoo.crossval import fold_jobs, leaderboard
     from audiozoo.training import recipe_for
@@ -84,8 +86,8 @@ def run(
 
 
 def _quick(recipe: Recipe) -> Recipe:
-    # The synthetic sounds are for trying things out: all folds of three models in about two minutes, which are too few steps
-    # for augmentation to pay.
+    # Synthetic sounds are for a first try. 30 epochs let three models finish in about two minutes; augmentation needs more
+    # steps than that to help.
     return replace(recipe, epochs=30, min_steps=0, refit=False, augment_features=None, mix=None)
 
 
@@ -93,7 +95,7 @@ def _fold_numbers(text: str) -> list[int]:
     try:
         return [int(fold) for fold in text.split(",") if fold.strip()]
     except ValueError:
-        raise ValueError(f"--folds takes numbers separated by commas, such as 1,2; got {text!r}") from None
+        raise ValueError(f"--folds must be numbers separated by commas, such as 1,2; got {text!r}") from None
 
 
 def _chosen_models(patterns: str) -> list[str]:
@@ -101,13 +103,13 @@ def _chosen_models(patterns: str) -> list[str]:
 
     names: list[str] = []
     for pattern in filter(None, (part.strip() for part in patterns.split(","))):
-        # A plain name goes through model_info, which knows aliases and proposes the nearest name for a wrong one.
+        # model_info resolves aliases, and suggests the closest name for a misspelt one; a glob could do neither.
         found = list_models(pattern) if set(pattern) & set("*?[") else [model_info(pattern).name]
         if not found:
             raise ValueError(f"no model matches {pattern!r}; see `audiozoo list`")
         names += found
     if not names:
-        raise ValueError(f"--models takes names and globs separated by commas, got {patterns!r}; see `audiozoo list`")
+        raise ValueError(f"--models must be names or globs separated by commas, got {patterns!r}; see `audiozoo list`")
     return list(dict.fromkeys(names))
 
 
@@ -137,7 +139,7 @@ def _run_all(jobs: Sequence[FoldJob], output: Path, cache: FeatureCache | None) 
 
 
 def _note_origins(rows: Sequence[Row]) -> None:
-    """Say how many of the rows another state of the code, or another backend, computed: a table may mix them."""
+    """Warn if another version of the code, or another backend, computed some of the rows: the table then mixes them."""
     from audiozoo.classifier import versions
     from audiozoo.crossval.rows import code_digest
 
@@ -145,7 +147,7 @@ def _note_origins(rows: Sequence[Row]) -> None:
     others = sum((row.provenance.code, row.provenance.versions.get("backend")) != here for row in rows)
     if others:
         err.print(
-            f"note: {others} of {len(rows)} rows were computed by another state of the code or on another backend; "
+            f"note: {others} of {len(rows)} rows were computed by another version of the code or on another backend; "
             "to compute them again, choose another --output",
             soft_wrap=True,
         )

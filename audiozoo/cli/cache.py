@@ -1,4 +1,4 @@
-"""``audiozoo cache``: show or delete the cache of features."""
+"""``audiozoo cache``: show or delete the feature cache."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ if TYPE_CHECKING:
 
 EXAMPLE = "audiozoo cache info"
 
-app = typer.Typer(help="Show or delete the features kept on disk.", no_args_is_help=True)
+app = typer.Typer(help="Show or delete the feature cache.", no_args_is_help=True)
 
 
 @app.command()
 def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show where features are kept, how many, and their size.
+    """Show the folder of the feature cache, the number of clips in it and its size.
 
-    The environment variable AUDIOZOO_CACHE sets the folder, and AUDIOZOO_CACHE_LIMIT the largest size, such as 500MB.
+    The environment variable AUDIOZOO_CACHE sets the folder, and AUDIOZOO_CACHE_LIMIT the maximum size, such as 500MB.
     """
     from audiozoo.features import FeatureCache
 
     kept = FeatureCache().info()
     if as_json:
+        # Not `out`, which would colour the JSON and wrap long paths.
         print(json.dumps(asdict(kept)))
         return
     out.print(f"{kept.folder}: {_described(kept)}, at most {_size(kept.limit_bytes)}", soft_wrap=True)
@@ -35,7 +36,7 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
 
 @app.command()
 def clear() -> None:
-    """Delete all features; they are computed again when they are needed."""
+    """Delete all cached features; they are computed again when needed."""
     from audiozoo.features import FeatureCache
 
     cache = FeatureCache()

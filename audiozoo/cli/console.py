@@ -1,4 +1,4 @@
-"""What several verbs share: the consoles, the progress bar, the backend without its messages, and common options."""
+"""Functions and options that several verbs share: consoles, the progress bar, quiet loading of the backend."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 EXAMPLE_STYLE = "bold"
 
-CACHE_HELP = "Keep the computed features for the next run; see `audiozoo cache`."
+CACHE_HELP = "Cache computed features for the next run; see `audiozoo cache`."
 
-# Rich would wrap the output to a file or a pipe at 80 columns, and so break the paths in it.
+# In a file or a pipe, Rich would wrap lines at 80 columns and break paths.
 _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
 # No markup: file names and labels may contain brackets.
 out = Console(highlight=False, markup=False, width=_WIDTH)
@@ -37,7 +37,7 @@ err = Console(stderr=True, highlight=False, markup=False)
 
 @contextmanager
 def progress_bar(title: str = "") -> Iterator[Progress]:
-    """Show a progress bar on standard error while the block runs; yield the callback that moves it."""
+    """Context manager that shows a progress bar on standard error and yields the callback that updates it."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
@@ -48,7 +48,7 @@ def progress_bar(title: str = "") -> Iterator[Progress]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[figures]}", markup=False),
     )
-    # Rich would send what is printed on standard output meanwhile to the console of the bar, which is standard error.
+    # Otherwise Rich would redirect standard output to the console of the bar, which is standard error.
     # A bar in a log file would be noise.
     with Bar(*columns, console=err, transient=True, redirect_stdout=False, disable=not err.is_terminal) as bar:
         task = bar.add_task(title, figures="")
@@ -63,33 +63,33 @@ def progress_bar(title: str = "") -> Iterator[Progress]:
 def quiet_backend() -> None:
     """Load the backend of Keras without its messages about build options, missing GPU libraries and devices.
 
-    Only messages from below Python during the loading are lost. Errors raise an exception all the same.
+    Only messages of native code during loading are suppressed. Errors still raise exceptions.
     """
-    # TensorFlow takes this level from the environment as it loads. 1 hides what it reports later for information.
+    # TensorFlow reads this variable when it is loaded. 1 also hides informational messages after that.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    # It warns of each new graph as a performance problem, but each fold of a benchmark needs its own model.
+    # TensorFlow warns that new graphs are slow, but each fold of a benchmark needs a model of its own.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with _silent_below_python():
         from audiozoo.layers import keras
 
-        keras.ops.zeros(1).shape  # noqa: B018 the first array starts the devices, which report too
+        keras.ops.zeros(1).shape  # noqa: B018 the first array initialises the devices, which print messages too
 
 
 @contextmanager
 def _silent_below_python() -> Iterator[None]:
-    """Discard what native libraries write to standard error; what Python writes there is still shown."""
+    """Discard the output of native libraries to standard error; output of Python is still shown."""
     try:
         shown = os.dup(2)
     except OSError:  # standard error is closed
         yield
         return
     python = sys.stderr
-    own = python is not None and python is sys.__stderr__  # otherwise somebody captures it already
+    own = python is not None and python is sys.__stderr__  # otherwise it is already captured, for example by pytest
     with os.fdopen(shown, "w", buffering=1, errors="backslashreplace") as stream, open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
         if own:
             sys.stderr = stream
-            faulthandler.enable(stream)  # a crash of a native library must be seen
+            faulthandler.enable(stream)  # a crash of a native library must stay visible
         try:
             yield
         finally:
@@ -100,7 +100,7 @@ def _silent_below_python() -> Iterator[None]:
 
 
 def changed_recipe(recipe: Recipe, file: Path | None, *, epochs: int | None, seed: int | None) -> Recipe:
-    """Change a recipe as the user asks: first the fields in a JSON file, then the options of the command line.
+    """Apply the user's changes to a recipe: first the fields in a JSON file, then the options of the command line.
 
     Args:
         recipe: Recipe of the model, or of the dataset's protocol for it.
@@ -112,7 +112,7 @@ def changed_recipe(recipe: Recipe, file: Path | None, *, epochs: int | None, see
         The changed recipe.
 
     Raises:
-        ValueError: The file has no JSON object, an unknown field (the message proposes the nearest), or a value out of range.
+        ValueError: The file does not contain a JSON object, or has an unknown field or a value out of range.
         OSError: The file cannot be read.
     """
     changes = _read_object(file, "recipe", '{"epochs": 40}') if file else {}
@@ -124,21 +124,21 @@ def changed_recipe(recipe: Recipe, file: Path | None, *, epochs: int | None, see
 
 
 def chosen_frontend(name: str, settings: Sequence[str] = ()) -> Frontend:
-    """Return the front end that the user named, with some settings changed.
+    """Return the frontend that the user chose, with some settings changed.
 
     Args:
-        name: A class such as "logmel", a preset, a model (for the front end that it was designed for), or a JSON file.
-        settings: "name=value" strings. A value that is not JSON is a string.
+        name: Name of a class such as "logmel", of a preset or of a model (for its own frontend), or path of a JSON file.
+        settings: Settings to change, "name=value". A value that is not JSON is taken as a string.
 
     Raises:
-        ValueError: The front end or a setting is unknown; the message proposes the nearest name.
+        ValueError: The frontend or a setting is unknown; the message suggests the closest name.
         OSError: The file cannot be read.
     """
     from audiozoo.features import Frontend
 
     changes = dict(_given(text, "--set", "n_mels=128") for text in settings)
     config = _frontend_config(name)
-    # A combined front end has no duration or channels of its own; `adapt` sets those of its parts.
+    # A combined frontend has no duration or channels of its own; `adapt` sets those of its inner frontends.
     adapted = {name: changes.pop(name) for name in _ADAPTED if "of" in config and name in changes}
     return Frontend.from_config({**config, **changes}).adapt(**adapted)
 
@@ -150,7 +150,7 @@ def _frontend_config(name: str) -> dict[str, Any]:
     from audiozoo.features import Frontend, list_presets, preset
 
     if name.endswith(".json"):
-        return _read_object(Path(name), "front end", '{"class": "LogMel", "n_mels": 40}')
+        return _read_object(Path(name), "frontend", '{"class": "LogMel", "n_mels": 40}')
     if name in list_presets():
         return preset(name).to_config()
     if kind := Frontend.names().get(name.lower()):
@@ -158,22 +158,22 @@ def _frontend_config(name: str) -> dict[str, Any]:
     from audiozoo.registry import list_models, model_info
 
     if name not in list_models():
-        raise unknown_name("front end", name, [*list_presets(), *Frontend.names(), *list_models()])
+        raise unknown_name("frontend", name, [*list_presets(), *Frontend.names(), *list_models()])
     return model_info(name).frontend.to_config()
 
 
 def _given(text: str, option: str, example: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise ValueError(f"{option} takes NAME=VALUE, such as {example}; got {text!r}")
+        raise ValueError(f"{option} must be NAME=VALUE, such as {example}; got {text!r}")
     try:
         return name, json.loads(value)
     except json.JSONDecodeError:
-        return name, value  # a plain string, which needs no quotes here
+        return name, value  # not JSON: a string without quotes
 
 
 def feature_cache(used: bool) -> FeatureCache | None:
-    """Return the cache of features, or `None` if the user does not want it."""
+    """Return the feature cache, or `None` if the user turned it off."""
     from audiozoo.features import FeatureCache
 
     return FeatureCache() if used else None
@@ -191,10 +191,12 @@ def _read_object(file: Path, what: str, example: str) -> dict[str, Any]:
 
 FrontendName = Annotated[
     str | None,
-    typer.Option("--frontend", help="Front end instead of the model's own: logmel, a preset, a model's name, or a JSON file."),
+    typer.Option(
+        "--frontend", help="Frontend instead of the model's own: logmel, ..., a preset, a model's name, or a JSON file."
+    ),
 ]
 FrontendSettings = Annotated[
-    list[str] | None, typer.Option("--set", help="Setting of the front end, NAME=VALUE; may be repeated.")
+    list[str] | None, typer.Option("--set", help="Setting of the frontend, NAME=VALUE; may be repeated.")
 ]
 """Options that `chosen_frontend` takes."""
 
@@ -212,10 +214,13 @@ def open_dataset(name: str, root: Path | None, table: Path | None, options: Sequ
         name: Name of the dataset.
         root: Folder of the dataset.
         table: CSV table that replaces the dataset's own; `None` keeps it.
-        options: "name=value" strings, options of the loader. A value that is not JSON is a string.
+        options: Options of the loader, "name=value". A value that is not JSON is taken as a string.
+
+    Returns:
+        The dataset.
 
     Raises:
-        ValueError: An option has no value, or the dataset does not have it.
+        ValueError: An option is not of this form, or the dataset does not have it.
     """
     from audiozoo.datasets import load_dataset
 
@@ -231,7 +236,7 @@ def report_failures(failures: Sequence[str], *, used: int) -> None:
     """List the files that could not be used on standard error, and exit with status 1 if there are any."""
     if not failures:
         return
-    err.print(f"{len(failures)} file(s) could not be used ({used} could):", style="bold yellow")
+    err.print(f"{len(failures)} file(s) could not be used, {used} were used:", style="bold yellow")
     for failure in failures:
         err.print(f"  {failure}", soft_wrap=True)
     raise typer.Exit(1)

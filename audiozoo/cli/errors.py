@@ -1,6 +1,6 @@
-"""How the command line ends: errors of the user in one line, bugs with a traceback, and Ctrl-C in one line.
+"""Reports of errors: one line for a user error or Ctrl-C, a traceback for a bug.
 
-Exit status: 0 after success, 1 if some files could not be used, 2 after an error of the user, 70 after a bug, 130 after Ctrl-C.
+Exit status: 0 after success, 1 if some files could not be used, 2 after a user error, 70 after a bug, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ TRACEBACK = "--traceback"
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _USER, _BUG, _INTERRUPTED = 2, 70, 130
-_CLICK_EXCEPTION: type[Exception] = typer.BadParameter.__mro__[2]  # of the Click inside typer, where it has one
+_CLICK_EXCEPTION: type[Exception] = typer.BadParameter.__mro__[2]  # newer versions of typer contain a copy of Click
 _FLOW: tuple[type[BaseException], ...] = (typer.Exit, typer.Abort, _CLICK_EXCEPTION)  # how typer ends a command
 
 
 class Verbs(TyperGroup):
-    """The group of all verbs. It takes `--traceback` before or after the verb, and reports what the verbs raise."""
+    """Group of all verbs. It accepts `--traceback` before or after the verb, and reports the exceptions of verbs."""
 
     def make_context(self, *args: Any, **rest: Any) -> Any:
-        """Parse the words; typer itself would end without a word if Ctrl-C came here."""
+        """Parse the arguments. This reports Ctrl-C, which typer itself would ignore silently here."""
         with reported(show_traceback=False):
             return super().make_context(*args, **rest)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Move `--traceback` to the front, where it is an option of the group."""
-        end = args.index("--") if "--" in args else len(args)  # what follows -- is never an option
+        """Move `--traceback` to the front, because it is an option of the group."""
+        end = args.index("--") if "--" in args else len(args)  # arguments after -- are never options
         before = [word for word in args[:end] if word != TRACEBACK]
         found = [TRACEBACK] if len(before) < end else []
         return super().parse_args(ctx, [*found, *before, *args[end:]])
@@ -49,10 +49,10 @@ class Verbs(TyperGroup):
 
 @contextmanager
 def reported(*, show_traceback: bool) -> Iterator[None]:
-    """Report an exception on standard error, and exit with a status that tells users' errors, bugs and Ctrl-C apart.
+    """Context manager that reports an exception on standard error, and exits with the status for its kind.
 
     Args:
-        show_traceback: Whether the traceback of a user's error or of Ctrl-C is printed; that of a bug always is.
+        show_traceback: Whether to print the traceback of a user error or Ctrl-C too; that of a bug is always printed.
 
     Raises:
         SystemExit: The block raised an exception.
@@ -63,7 +63,7 @@ def reported(*, show_traceback: bool) -> Iterator[None]:
         raise
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, OSError) and error.errno == errno.EPIPE:
-            raise  # the reader of a pipe has gone, as in `audiozoo list | head`: typer ends without a word
+            raise  # the reader of a pipe has closed it, as in `audiozoo list | head`: typer exits silently
         status = _status(error)
         if show_traceback or status == _BUG:
             traceback.print_exception(error)
@@ -74,8 +74,8 @@ def reported(*, show_traceback: bool) -> Iterator[None]:
 def _status(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return _INTERRUPTED
-    # Arguments are checked with ValueErrors, files raise OSErrors, and memory or a package may be missing. All other
-    # exceptions mean that the code is wrong.
+    # Checks of arguments raise ValueError, files raise OSError, and memory or a package may be missing. Any other exception
+    # is a bug.
     return _USER if isinstance(error, (ValueError, OSError, MemoryError, ImportError)) else _BUG
 
 
@@ -84,18 +84,18 @@ def _describe(error: BaseException, status: int, show_traceback: bool) -> None:
         err.print(f"interrupted: {str(error) or 'nothing was saved'}", style="yellow", soft_wrap=True)
         return
     if status == _BUG:
-        text = "this is a bug in audiozoo and not a mistake in your command; please report the command and the traceback above"
+        text = "this is a bug in audiozoo, not a mistake in your command; please report the command and the traceback above"
         err.print(text, style="bold red", soft_wrap=True)
         return
     err.print("error:", style="bold red", end=" ")
     err.print(str(error) or type(error).__name__, soft_wrap=True)
-    # A library does not know what the user asked for, so its message may be about a value that only the code chose.
+    # A ValueError of a library may be about a value that audiozoo chose and not the user.
     if (library := _raised_in(error)) and not show_traceback:
-        err.print(f"{library} raised this, so it may be a bug in audiozoo: {TRACEBACK} shows where", soft_wrap=True)
+        err.print(f"{library} raised this error, so it may be a bug in audiozoo: {TRACEBACK} shows where", soft_wrap=True)
 
 
 def _raised_in(error: BaseException) -> str:
-    """Name the third-party library that raised a ValueError; empty if audiozoo raised it."""
+    """Return the third-party library that raised a ValueError, or "" if audiozoo raised it."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     if not frames or not isinstance(error, ValueError):
         return ""
@@ -105,10 +105,10 @@ def _raised_in(error: BaseException) -> str:
 
 @contextmanager
 def keeping(what: str) -> Iterator[None]:
-    """Say what is kept if Ctrl-C stops the block.
+    """Context manager that reports after Ctrl-C which results are kept.
 
     Args:
-        what: What is kept and how to continue, in a few words.
+        what: Message that states the kept results and the way to continue.
 
     Raises:
         KeyboardInterrupt: With `what` as its message, which `reported` prints.

@@ -1,4 +1,4 @@
-"""``audiozoo evaluate``: how good a saved classifier is on labelled sounds."""
+"""``audiozoo evaluate``: measure a saved classifier on labelled sounds."""
 
 from __future__ import annotations
 
@@ -33,16 +33,17 @@ def run(
     table: Annotated[Path | None, typer.Option(help="CSV table with the columns file and label, instead of folders.")] = None,
     dataset: Annotated[str, typer.Option(help="Layout of the folder: folder, esc10, urbansound8k, ...")] = "folder",
     options: DatasetOptions = None,
-    picture: Annotated[Path | None, typer.Option(help="File for a picture of the confusion matrix.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Picture of the confusion matrix to write.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read; by default it is left out.")] = False,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
-    """Measure a classifier on sounds that it was not trained on.
+    """Measure a saved classifier on labelled sounds that it was not trained on.
 
-    A dataset with an official test set is measured on that test set alone.
+    For a dataset with an official test set, only that test set is used.
     """
     if picture:
+        # Before the evaluation, which may take minutes.
         check_target(picture)
     quiet_backend()
     from audiozoo.classifier import load_classifier
@@ -73,8 +74,9 @@ def _print(measures: Measures, matrix: np.ndarray, labels: tuple[str, ...]) -> N
         f"{matrix.sum()} clips: accuracy {100 * measures.accuracy:.1f} %, "
         f"macro accuracy {100 * measures.macro_accuracy:.1f} %, MAP@3 {measures.map_at_3:.3f}"
     )
-    table = Table("class", "clips", "correct", "most often taken for", box=None, header_style="bold", pad_edge=False)
+    table = Table("class", "clips", "correct", "most often confused with", box=None, header_style="bold", pad_edge=False)
     for index, label in enumerate(labels):
+        # The errors of this class: its row of the confusion matrix without the diagonal.
         wrong = matrix[index].copy()
         right, wrong[index] = wrong[index], 0
         taken = f"{labels[int(wrong.argmax())]} ({wrong.max()})" if wrong.any() else ""

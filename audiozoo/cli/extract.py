@@ -33,27 +33,29 @@ EXAMPLE = "audiozoo extract sounds/ --frontend logmel --set n_mels=128 -o featur
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(help="A folder of sounds, or of one folder of sounds for each class.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The .npz file to write.")],
-    frontend: Annotated[str, typer.Option(help="logmel, mfcc, cqt, ..., a preset, a model's, or a JSON file.")] = "logmel",
+    folder: Annotated[Path, typer.Argument(help="Folder of sounds, or folder with one folder of sounds for each class.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="NumPy file (.npz) to write.")],
+    frontend: Annotated[
+        str, typer.Option(help="Frontend: logmel, mfcc, cqt, ..., a preset, a model's name, or a JSON file.")
+    ] = "logmel",
     settings: FrontendSettings = None,
     per: Annotated[
-        Literal["window", "clip"], typer.Option(help="Features of each window, or of each clip, padded to the longest.")
+        Literal["window", "clip"], typer.Option(help="Cut clips into windows, or pad each clip to the longest.")
     ] = "window",
     hop: Annotated[
         float | None,
-        typer.Option(help="Time between window starts in seconds; by default the front end's own, or half a window."),
+        typer.Option(help="Time between window starts (seconds); by default the frontend's own, or half a window."),
     ] = None,
-    table: Annotated[Path | None, typer.Option(help="A CSV table with the columns file and label instead of folders.")] = None,
-    dataset: Annotated[str, typer.Option(help="How the folder is laid out: folder, esc10, urbansound8k, ...")] = "folder",
+    table: Annotated[Path | None, typer.Option(help="CSV table with the columns file and label, instead of folders.")] = None,
+    dataset: Annotated[str, typer.Option(help="Layout of the folder: folder, esc10, urbansound8k, ...")] = "folder",
     options: DatasetOptions = None,
     jobs: Annotated[int, typer.Option(help="Number of threads; -1 is one for each core.")] = -1,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
-    """Compute features of many sounds in parallel. A run that was stopped continues where it stopped.
+    """Compute the features of many sounds in parallel. A run that was interrupted continues where it stopped.
 
-    The file holds, for each window, `features`, `clip` (its position in the next three), `start_s` and `end_s` (seconds); for
-    each clip, `files`, `labels` and `folds`; and `frontend` (JSON).
+    The .npz file has the arrays `features`, `clip`, `start_s` and `end_s` (seconds), with an entry for each window; `files`,
+    `labels` and `folds`, with an entry for each clip; and `frontend` (JSON). `clip` is the index of a window's clip.
     """
     from audiozoo.features import extract
 
@@ -91,10 +93,10 @@ def _longest(clips: Sequence[Clip], sample_rate: int) -> float:
     lengths = [size[0] for clip in clips if (size := measure_clip(clip))]
     if not lengths:
         raise ValueError(
-            "--per clip needs the duration of the longest sound, and none of the sounds can be opened; "
-            "`audiozoo extract` without --per clip says why"
+            "--per clip needs the duration of the longest sound, but none of the sounds can be opened; "
+            "run the command without --per clip to see why"
         )
-    # Rounded as the resampler does; otherwise the longest clip could be a sample longer than a window, and become two.
+    # Round as the resampler does; otherwise the longest clip could be a sample longer than the window and be cut into two.
     return math.floor(max(lengths) * sample_rate + 0.5 + 1e-6) / sample_rate
 
 
@@ -107,7 +109,7 @@ def _write(output: Path, features: Features, frontend: Frontend, data: Dataset, 
     clips = [data.clips[i] for i in features.readable]
     begins = [features.begins(int(i), hop_samples) / frontend.sample_rate + data.clips[i].start for i in features.readable]
     index = np.concatenate([np.r_[features.windows(int(i))] for i in features.readable])
-    # A copy would hold all features twice, or hold those in memory that are mapped from a pack.
+    # Avoid a copy where possible: it would double the memory, or load features that are memory-mapped from a pack.
     whole = len(index) == len(features.values) and bool((np.diff(index) == 1).all())
     starts = np.concatenate(begins)
     arrays: dict[str, Any] = {

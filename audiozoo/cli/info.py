@@ -16,13 +16,13 @@ EXAMPLE = "audiozoo info subspectralnet"
 
 
 def run(
-    name: Annotated[str, typer.Argument(help="A name from `audiozoo list`.")],
+    name: Annotated[str, typer.Argument(help="Name of a model, see `audiozoo list`.")],
     layers: Annotated[
-        bool, typer.Option("--layers", help="Build the model at its reference size and show its layers.")
+        bool, typer.Option("--layers", help="Build the model at its published size and show its layers.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show a model: paper, front end, options, recipe, published weights and scores."""
+    """Show a model: paper, frontend, options, recipe, published weights and scores."""
     spec = model_info(name)
     if layers:
         _print_layers(spec)

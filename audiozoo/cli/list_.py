@@ -16,9 +16,7 @@ EXAMPLE = "audiozoo list '*cnn*'"
 
 
 def run(
-    patterns: Annotated[
-        list[str] | None, typer.Argument(help="Globs; a model is listed if its name matches any of them.")
-    ] = None,
+    patterns: Annotated[list[str] | None, typer.Argument(help="Globs of model names; default: all models.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Glob of names to leave out; may be repeated.")] = None,
     input: Annotated[str | None, typer.Option(help="Only models with this input: waveform, spectral or vector.")] = None,
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Only models with published weights.")] = False,
@@ -59,7 +57,7 @@ def run(
 
 
 def models_table(names: Sequence[str]) -> str:
-    """Return the Markdown table of the README for some models."""
+    """Return a table of models as Markdown, as in the README."""
     lines = ["| name | input | parameters | classes | year | source |", "| --- | --- | ---: | ---: | ---: | --- |"]
     for name in names:
         spec = model_info(name)

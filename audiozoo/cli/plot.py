@@ -1,4 +1,4 @@
-"""``audiozoo plot``: what a sound and its features look like."""
+"""``audiozoo plot``: draw waveforms and features."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ def run(
     files: Annotated[list[Path], typer.Argument(help="Sound files.")],
     frontend: Annotated[
         list[str] | None,
-        typer.Option(help="logmel (the default), mfcc, ..., a preset, a model's, or a JSON file; may be repeated."),
+        typer.Option(help="Frontend: logmel (default), mfcc, ..., a preset, a model's name, or a JSON file; may be repeated."),
     ] = None,
     settings: FrontendSettings = None,
     clean: Annotated[
         list[str] | None,
-        typer.Option(help="trim_silence, reduce_noise, ...: a cleaning step, drawn before and after; may be repeated."),
+        typer.Option(help="Cleaning step to show before and after: trim_silence, reduce_noise, ...; may be repeated."),
     ] = None,
     classifier: Annotated[
         Path | None,
-        typer.Option(help="A trained joint_autoencoder: draws its reconstruction of the first window instead."),
+        typer.Option(help="Draw the first window and its reconstruction by this trained joint_autoencoder instead."),
     ] = None,
-    start: Annotated[float, typer.Option(help="Where to begin, seconds.")] = 0.0,
-    seconds: Annotated[float, typer.Option(help="How much to draw at most.")] = 30.0,
-    output: Annotated[Path, typer.Option("--output", "-o", help="A folder, or for one file the picture.")] = Path("."),
+    start: Annotated[float, typer.Option(help="Start of the section to draw (seconds).")] = 0.0,
+    seconds: Annotated[float, typer.Option(help="Maximum duration of the section (seconds).")] = 30.0,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the pictures, or the picture of a single file.")
+    ] = Path("."),
 ) -> None:
     """Draw waveforms and features, with seconds and hertz on the axes."""
     if classifier:
@@ -69,13 +71,16 @@ def _reconstructing(classifier: Path) -> Callable[[Path, Path], Path]:
 
 
 def _pictures(files: Sequence[Path], output: Path) -> list[Path]:
+    # A folder may have a dot in its name, so an existing folder is recognised before the suffix counts.
     if output.suffix.lower() in (".png", ".pdf", ".svg") and not output.is_dir():
         if len(files) > 1:
-            raise ValueError(f"{len(files)} files make {len(files)} pictures: give a folder with -o, got {output}")
+            raise ValueError(f"-o must be a folder when several files are drawn, got {output} for {len(files)} files")
         return [output]
     if output.suffix and not output.is_dir():
-        raise ValueError(f"a picture ends in .png, .pdf or .svg, and a folder has no ending: got {output}")
+        raise ValueError(f"-o must be a folder, or a picture that ends in .png, .pdf or .svg; got {output}")
     pictures = [output / f"{file.stem}.png" for file in files]
     if doubled := {str(picture) for picture in pictures if pictures.count(picture) > 1}:
-        raise ValueError(f"several files would be drawn as {', '.join(sorted(doubled))}: draw them one after the other")
+        raise ValueError(
+            f"several files have the same picture, {', '.join(sorted(doubled))}: draw them in separate runs with different -o"
+        )
     return pictures

@@ -22,13 +22,13 @@ EXAMPLE = "audiozoo predict my.audiozoo door.wav street.ogg"
 
 def run(
     classifier: Annotated[
-        Path, typer.Argument(help="File saved by `audiozoo train`, or a name from `audiozoo list --pretrained`.")
+        Path, typer.Argument(help="Classifier saved by `audiozoo train`, or a name from `audiozoo list --pretrained`.")
     ],
     files: Annotated[list[Path], typer.Argument(help="Sound files or folders of them.")],
     top: Annotated[int, typer.Option(min=1, help="Number of classes to show for each file.")] = 3,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of answers with all scores.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of predictions with all scores.")] = False,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print CSV with the columns file, rank, label, score, one file after the other.")
+        bool, typer.Option("--csv", help="Print CSV with the columns file, rank, label and score, file by file.")
     ] = False,
     strict: Annotated[bool, typer.Option(help="Stop at the first file that cannot be used.")] = False,
 ) -> None:
@@ -37,18 +37,18 @@ def run(
     Files that cannot be used are listed at the end, and the exit status is then 1.
     """
     if as_json and as_csv:
-        raise ValueError("--json and --csv exclude each other: choose one")
+        raise ValueError("--json and --csv cannot be combined: choose one")
     quiet_backend()
     from audiozoo.classifier import Failure, load_classifier, predict_files
 
     sounds = _sounds(files)
-    answers = predict_files(load_classifier(classifier), sounds, strict=strict)
+    predictions = predict_files(load_classifier(classifier), sounds, strict=strict)
     if as_csv:
-        with keeping("the answers printed so far are complete"):
-            results = list(_print_csv(answers, top))
+        with keeping("the predictions printed so far are complete"):
+            results = list(_print_csv(predictions, top))
     else:
-        with keeping("no answers were printed; --csv prints each one at once"):
-            results = list(_watched(answers, len(sounds)))
+        with keeping("no predictions were printed; --csv prints each one at once"):
+            results = list(_watched(predictions, len(sounds)))
     if as_json:
         print(json.dumps([_plain(result) for result in results], indent=1))
     elif not as_csv:
@@ -72,23 +72,25 @@ def _plain(result: Prediction | Failure) -> dict[str, object]:
     return result._asdict() if isinstance(result, tuple) else result.to_dict()
 
 
-def _watched(answers: Iterable[Prediction | Failure], total: int) -> Iterator[Prediction | Failure]:
+def _watched(predictions: Iterable[Prediction | Failure], total: int) -> Iterator[Prediction | Failure]:
     with progress_bar("predict") as show:
-        for done, answer in enumerate(answers, 1):
+        for done, prediction in enumerate(predictions, 1):
             show("", done, total, {})
-            yield answer
+            yield prediction
 
 
-def _print_csv(answers: Iterable[Prediction | Failure], top: int) -> Iterator[Prediction | Failure]:
-    """Print each answer as it comes, so that a long run can be piped and Ctrl-C loses none; yield it then."""
+def _print_csv(predictions: Iterable[Prediction | Failure], top: int) -> Iterator[Prediction | Failure]:
+    """Print each prediction at once, so that a long run can be piped and Ctrl-C loses none, then yield it."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["file", "rank", "label", "score"])
-    for answer in answers:
-        if not isinstance(answer, tuple):  # a Failure is listed at the end
-            rows = [[answer.source, rank, label, f"{score:.6f}"] for rank, (label, score) in enumerate(answer.top(top), 1)]
+    for prediction in predictions:
+        if not isinstance(prediction, tuple):  # a Failure is listed at the end
+            rows = [
+                [prediction.source, rank, label, f"{score:.6f}"] for rank, (label, score) in enumerate(prediction.top(top), 1)
+            ]
             writer.writerows(rows)
             sys.stdout.flush()
-        yield answer
+        yield prediction
 
 
 def _print_table(results: Sequence[Prediction], top: int) -> None:

@@ -33,21 +33,21 @@ if TYPE_CHECKING:
 Table = Annotated[
     Path | None, typer.Option(help="CSV table with the columns file and label, instead of a folder for each class.")
 ]
-WeightsName = Annotated[str | None, typer.Option(help="Name of published weights to start from, see `audiozoo info`.")]
-WeightsFile = Annotated[Path | None, typer.Option(help="File with weights of the whole model to start from.")]
-BackboneWeights = Annotated[str | None, typer.Option(help="Weights of the model's backbone to start from: imagenet.")]
+WeightsName = Annotated[str | None, typer.Option(help="Name of published initial weights, see `audiozoo info`.")]
+WeightsFile = Annotated[Path | None, typer.Option(help="File with initial weights of the whole model.")]
+BackboneWeights = Annotated[str | None, typer.Option(help="Initial weights of the backbone: imagenet.")]
 
 EXAMPLE = "audiozoo train sounds/ -o my.audiozoo"
 
 
 def run(
     folder: Annotated[Path, typer.Argument(help="Folder with one folder of sounds for each class.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File in which the classifier is saved.")],
-    model: Annotated[str, typer.Option(help="Name from `audiozoo list`.")] = "house_cnn",
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to save the classifier to.")],
+    model: Annotated[str, typer.Option(help="Name of the model, see `audiozoo list`.")] = "house_cnn",
     table: Table = None,
     dataset: Annotated[str, typer.Option(help="Layout of the folder: folder, esc10, urbansound8k, ...")] = "folder",
     options: DatasetOptions = None,
-    epochs: Annotated[int | None, typer.Option(help="Number of passes over the clips.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs; by default the model's own.")] = None,
     weights: WeightsName = None,
     weights_file: WeightsFile = None,
     backbone_weights: BackboneWeights = None,
@@ -55,10 +55,10 @@ def run(
     recipe: Annotated[Path | None, typer.Option(help="JSON file with training options.")] = None,
     frontend: FrontendName = None,
     settings: FrontendSettings = None,
-    strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read, instead of leaving it out.")] = False,
+    strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read; by default it is left out.")] = False,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
-    """Train a classifier on your own sounds."""
+    """Train a classifier on your own sounds and save it in one file."""
     from audiozoo.training import adapted, recipe_for, train
 
     other = chosen_frontend(frontend, settings or ()) if frontend else None
@@ -93,7 +93,7 @@ def _described(data: Dataset) -> Sequence[Clip]:
     clips = data.training_clips
     out.print(f"{len(clips)} clips of {len(data.labels)} classes: {', '.join(data.labels)}", soft_wrap=True)
     if len(clips) < len(data):
-        out.print(f"the {len(data) - len(clips)} clips of the official test set are not used")
+        out.print(f"the {len(data) - len(clips)} clips of the official test set are not used for training")
     return clips
 
 

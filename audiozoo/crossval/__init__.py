@@ -1,4 +1,4 @@
-"""Models compared on a dataset's official folds, and augmentation searched for on an inner split."""
+"""Comparison of models on official folds, and search for augmentation on an inner split."""
 
 import warnings
 from typing import Any

@@ -1,4 +1,4 @@
-"""Rows of schema 1: flat JSON objects without a schema number, read as what is written today."""
+"""Migration of rows of schema 1, which are flat JSON objects without a schema number."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiozoo.config import digest
 from audiozoo.crossval.identity import differing, fingerprint
-from audiozoo.registry import model_info
+from audiozoo.registry import current_options, model_info
 from audiozoo.training import trained_options
 
 if TYPE_CHECKING:
@@ -27,17 +27,17 @@ _KNOWN = {
 
 
 def migrated(old: Mapping[str, Any], job: FoldJob | None = None) -> dict[str, Any]:
-    """Return a row of schema 1 as the JSON data of a `Row`.
+    """Convert a row of schema 1 to the JSON data of a `Row`.
 
     Args:
-        old: JSON data of the old row. The oldest ones name classes under "kind".
-        job: Job whose sounds may be the row's, see `read_row`.
+        old: JSON data of the old row. The oldest rows have the names of classes under "kind".
+        job: Job that the row may belong to, see `read_row`.
 
     Returns:
-        JSON data that `Row.from_config` takes. What no schema knows is kept in its notes.
+        JSON data for `Row.from_config`. Unknown keys are kept in the notes.
 
     Raises:
-        ValueError: A value is missing or of another kind, or the model is unknown.
+        ValueError: A value is missing or of the wrong type, or the model is unknown.
     """
     if missing := sorted((_KNOWN - {"seed", "command"}) - old.keys()):
         raise ValueError(f"it lacks {', '.join(missing)}")
@@ -50,8 +50,8 @@ def migrated(old: Mapping[str, Any], job: FoldJob | None = None) -> dict[str, An
         "content": job.request.content if job and old["key"] in _first_keys(job, old) else "",
         "fold": old["fold"],
         "model": old["model"],
-        "options": differing(old["options"], defaults),
-        "defaults": defaults,  # as they are today: old rows have only the options that were given
+        "options": differing(current_options(old["model"], old["options"]), defaults),
+        "defaults": defaults,  # the current defaults, because old rows record only the options that were given
         "frontend": _named_classes(old["frontend"]),
         "recipe": _named_classes(old["recipe"]),
     }
@@ -66,7 +66,7 @@ def migrated(old: Mapping[str, Any], job: FoldJob | None = None) -> dict[str, An
 
 
 def _named_classes(value: Any) -> Any:
-    """Rename "kind", where it names a class, to "class"; some classes have a field "kind" of their own since."""
+    """Rename "kind" to "class" where it is the name of a class; some classes also have a field named "kind"."""
     if isinstance(value, list):
         return [_named_classes(item) for item in value]
     if not isinstance(value, dict):
@@ -76,17 +76,17 @@ def _named_classes(value: Any) -> Any:
 
 
 def _first_keys(job: FoldJob, old: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the keys that schema 1 may have given to a row of the job's sounds.
+    """Yield the keys that schema 1 may have given to a row of the job.
 
-    The key was a hash of all values in full: those that the row records, or, where files were renamed for a class with a
-    new field, those that a later version made of them.
+    A key was a hash of all values: either the values in the row, or, for files that were renamed when a class got a new
+    field, the values after loading by a later version.
     """
     for frontend, recipe in ((old["frontend"], old["recipe"]), (job.frontend.to_config(), job.recipe.to_config())):
         described = {
             "version": old["versions"].get("audiozoo"),
             "backend": old["versions"].get("backend"),
             **{name: old[name] for name in ("dataset", "metric", "labels", "fold", "model")},
-            # The auxiliary outputs that `train` switches on did not count, being no option of the job.
+            # The option `auxiliary`, which `train` switches on, was not part of the key, because it is no option of the job.
             "options": {**model_info(old["model"]).options, **job.options},
             "frontend": frontend,
             "recipe": recipe,

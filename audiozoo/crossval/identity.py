@@ -1,4 +1,4 @@
-"""What a benchmark job asks for, and the key that identifies it whatever version of the code answers."""
+"""Requests of benchmark jobs, and their keys, which do not depend on the version of the code."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from typing import Any
 from audiozoo.config import Configured, digest
 from audiozoo.datasets import Clip
 from audiozoo.features import Frontend
-from audiozoo.registry import current_name, model_info
+from audiozoo.registry import current_name, current_options, model_info
 from audiozoo.training import Recipe, trained_options
 
 _DIGITS = 12
-_FINGERPRINT = 2**15  # bytes of each end: two recordings may begin and end in silence, but not both and be as long
+_FINGERPRINT = 2**15  # bytes at each end of a file; different recordings hardly agree in both ends and in size
 _NOT_CONTENT = ("path", "fold", "licence")
 _REQUIRED = object()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request(Configured):
-    """What a job asks for. Two jobs with the same `key` ask for the same training and test.
+    """Everything that defines the result of a job. Jobs with the same `key` have the same training and test.
 
-    All values are kept in full, and the key counts only those that differ from the defaults of their classes. So a new
-    field with a default changes no key, and a changed default is noticed, because the old value is on record. The defaults
-    are those of the classes (`Recipe()`, `LogMel()`) and not a model's own recipe: when a model's recipe is tuned, its
-    jobs ask for something new, and the rows of the old recipe keep their keys.
+    All values are saved, but the key depends only on those that differ from the defaults of their classes. So a new field
+    with a default does not change keys, and a changed default does, because the old value is saved. The defaults are those
+    of the classes (`Recipe()`, `LogMel()`) and not those of a model's own recipe: when a model's recipe is tuned, its jobs
+    get new keys, and the rows of the old recipe keep theirs.
 
-    The version of the code, the backend and the machine are no part of the question; a row has them in its `Provenance`.
+    The version of the code, the backend and the machine are not part of the request; a row has them in its `Provenance`.
 
     Args:
         dataset: Name of the dataset.
-        content: Digest of the labels and of the training and test clips, see `content_of`; "" if unknown.
+        content: Hash of the labels and of the training and test clips, see `content_of`; "" if unknown.
         fold: Number of the test fold.
-        model: Name of the model; an alias or a former name becomes the present one.
-        options: Options of the model's builder that differed from their defaults.
-        defaults: Values of the other options. They count where the default is another one today; an option that the builder
-            no longer has does not.
+        model: Name of the model; an alias or a former name is replaced with the current name.
+        options: Options of the model's builder that differ from their defaults.
+        defaults: Values of the other options. They become part of the key if their default changes later; options that the
+            builder no longer has are ignored.
         frontend: Frontend of the model.
         recipe: Recipe of the training, with the seed.
 
     Raises:
-        ValueError: The frontend or the recipe is not one.
+        ValueError: `frontend` is not a Frontend, or `recipe` is not a Recipe.
     """
 
     dataset: str
@@ -59,12 +59,14 @@ class Request(Configured):
     def __post_init__(self) -> None:
         if not (isinstance(self.frontend, Frontend) and isinstance(self.recipe, Recipe)):
             raise ValueError(f"a job needs a frontend and a recipe, got {self.frontend!r} and {self.recipe!r}")
-        # Rows outlive the renaming of a model, and an alias asks for the same job.
+        # Rows outlive the renaming of a model or an option, and an alias asks for the same job.
         object.__setattr__(self, "model", current_name(self.model))
+        for name in ("options", "defaults"):
+            object.__setattr__(self, name, current_options(self.model, getattr(self, name)))
 
     @property
     def key(self) -> str:
-        """Hash of the question: 16 hexadecimal digits, the same in every process."""
+        """Hash of the request: 16 hexadecimal digits, the same in every process."""
         return digest(self._identity())
 
     def _identity(self) -> dict[str, Any]:
@@ -83,14 +85,14 @@ class Request(Configured):
 
     @property
     def file_name(self) -> str:
-        """Name of the file of the job's row: readable, and unique by the key."""
+        """File name of the job's row, which ends with the key."""
         return f"{self.dataset}-{self.model}-fold{self.fold}-{self.key}.json"
 
 
 def differences(value: Any) -> Any:
-    """Describe a value as JSON data without the fields that equal the defaults of their classes.
+    """Return a value as JSON data without the fields that equal the defaults of their classes.
 
-    Numbers that agree in twelve digits are the same: 5 and 5.0, 0.475 and 0.95 / 2.
+    Numbers that agree in twelve digits are equal: 5 and 5.0, 0.475 and 0.95 / 2.
 
     >>> from audiozoo.features import LogMel
     >>> differences(LogMel(n_mels=40))
@@ -106,7 +108,7 @@ def differences(value: Any) -> Any:
 
 
 def differing(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that do not have their default, as JSON data; an option without a default counts as one of them."""
+    """Return the options that differ from their defaults or have none, as JSON data."""
     described, usual = differences(options), differences(defaults)
     return {name: value for name, value in described.items() if name not in usual or value != usual[name]}
 
@@ -120,7 +122,7 @@ def _kept(value: Any) -> dict[str, Any]:
 
 @cache
 def _defaults(kind: Any) -> dict[str, Any]:
-    """Return what a dataclass sets its fields to; an object of its own, equal to no value, where a value is required."""
+    """Return the defaults of a dataclass; for a field without one, an object that is not equal to any value."""
     return {each.name: _default(each) for each in fields(kind) if each.init}
 
 
@@ -131,7 +133,7 @@ def _default(of: Field[Any]) -> Any:
 
 
 def _number(value: Any) -> Any:
-    value = value.item() if hasattr(value, "item") else value  # JSON does not take NumPy's numbers
+    value = value.item() if hasattr(value, "item") else value  # JSON cannot represent NumPy numbers
     if not isinstance(value, float):
         return value
     rounded = float(f"{value:.{_DIGITS}g}")
@@ -139,11 +141,11 @@ def _number(value: Any) -> Any:
 
 
 def content_of(labels: Sequence[str], train: Sequence[Clip], test: Sequence[Clip]) -> str:
-    """Return a digest of the sounds of a job and of what is said about them; file names and folders do not count.
+    """Return a hash of the sounds of a job and their labels; names of files and folders are ignored.
 
     Args:
         labels: Classes in the order of the model's outputs.
-        train: Training clips in their order, which decides the batches.
+        train: Training clips, in the order that determines the batches.
         test: Test clips.
 
     Returns:
@@ -158,7 +160,7 @@ def _described(clip: Clip) -> list[Any]:
 
 @cache
 def fingerprint(path: str | bytes) -> str:
-    """Return a digest of a sound's size and of the bytes at its two ends, so that a large dataset takes seconds."""
+    """Return a hash of a file's size and of the bytes at its two ends, which is fast even for a large dataset."""
     if isinstance(path, bytes):
         return hashlib.sha256(path).hexdigest()
     try:
@@ -168,4 +170,4 @@ def fingerprint(path: str | bytes) -> str:
             file.seek(max(0, size - _FINGERPRINT))
             return hashlib.sha256(b"%d" % size + head + file.read()).hexdigest()
     except OSError:
-        return "unreadable"  # reading the clip will say why
+        return "unreadable"  # reading the clip will report the reason

@@ -1,4 +1,4 @@
-"""Jobs of a comparison on a dataset's official folds: one for each model and fold, each with its row, resumed where killed."""
+"""Benchmark jobs: one for each model and fold, each saved as a row, so that an interrupted run continues."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from audiozoo.crossval.rows import Measures, Provenance, Row, code_digest, find_
 from audiozoo.datasets import Clip, Dataset, check_disjoint
 from audiozoo.features import FeatureCache, Features, Frontend, extract
 from audiozoo.features.reading import load_clip
-from audiozoo.registry import model_info
+from audiozoo.registry import checked_options, model_info
 from audiozoo.training import (
     Examples,
     Progress,
@@ -36,11 +36,11 @@ _TIMED_CLIPS = 20
 
 @dataclass(frozen=True, eq=False)
 class FoldJob:
-    """A model to be trained on all folds but one and tested on that one.
+    """Training of a model on all folds but one, and test on that one.
 
     Args:
         dataset: Name of the dataset.
-        metric: The dataset's own measure.
+        metric: Metric of the dataset.
         labels: Classes in the order of the model's outputs.
         fold: Number of the test fold.
         train: Training clips.
@@ -62,9 +62,9 @@ class FoldJob:
     recipe: Recipe
     options: dict[str, Any] = field(default_factory=dict)
 
-    @cached_property  # the digest of the sounds reads every file
+    @cached_property  # the hash of the sounds reads every file
     def request(self) -> Request:
-        """What the job asks for, as its row records it."""
+        """Request of the job, as saved in its row."""
         spec = model_info(self.model)
         return Request(
             dataset=self.dataset,
@@ -79,18 +79,18 @@ class FoldJob:
 
     @property
     def key(self) -> str:
-        """Hash of the request, the same in every process and wherever the files of the dataset lie."""
+        """Hash of the request, the same in every process and for every location of the files."""
         return self.request.key
 
     @property
     def file_name(self) -> str:
-        """Name of the file of the job's row: readable, and unique by the key."""
+        """File name of the job's row, which ends with the key."""
         return self.request.file_name
 
 
 @dataclass(eq=False)
 class FeatureBank:
-    """The features of a dataset's clips, computed once and used by every fold of a frontend."""
+    """Features of a dataset's clips, computed once for all folds."""
 
     clips: tuple[Clip, ...]
     frontend: Frontend
@@ -106,13 +106,16 @@ class FeatureBank:
         cache: FeatureCache | None = None,
         progress: Progress | None = None,
     ) -> FeatureBank:
-        """Compute the features of clips, or find them in a cache.
+        """Compute the features of clips, or read them from a cache.
 
         Args:
             clips: Clips of any number of folds.
             frontend: Frontend that computes the features.
-            cache: Cache that keeps features from one run to the next.
-            progress: Function that is called as the features are computed.
+            cache: Cache of features; `None` for no cache.
+            progress: Callback, see `audiozoo.progress`.
+
+        Returns:
+            The bank.
 
         Raises:
             ValueError: Some clips cannot be read; the message names each of them.
@@ -123,7 +126,7 @@ class FeatureBank:
         return cls(tuple(clips), frontend, features, time.perf_counter() - begin)
 
     def examples(self, clips: Sequence[Clip], labels: Sequence[str]) -> Examples:
-        """Return some of the clips as examples, without copying their features."""
+        """Return some of the clips as examples that share the features."""
         places = {clip: place for place, clip in enumerate(self.clips)}
         index = np.array([places[clip] for clip in clips], int)
         return Examples(self.clips, self.features, target_indices(self.clips, labels), index)
@@ -132,19 +135,19 @@ class FeatureBank:
 def run_fold(
     job: FoldJob, *, bank: FeatureBank | None = None, command: str = "", progress: Progress | None = None
 ) -> tuple[Row, Classifier]:
-    """Train and test one fold; the test clips are looked at once, at the end.
+    """Train and test one fold. The test clips are used only once, after training.
 
     Args:
-        job: Job to do.
-        bank: Features of (at least) the job's clips; `None` computes them.
-        command: Command that was typed, to be kept in the row.
+        job: Job to run.
+        bank: Features of at least the job's clips; `None` computes them.
+        command: Command line to save in the row.
         progress: Callback, see `audiozoo.progress`.
 
     Returns:
         The row and the classifier.
 
     Raises:
-        ValueError: A recording lies on both sides of the split, or a clip cannot be read.
+        ValueError: A recording is on both sides of the split, or a clip cannot be read.
     """
     check_disjoint(job.train, job.test, what=f"{job.dataset}, fold {job.fold}")
     bank = bank or FeatureBank.of([*job.train, *job.test], job.frontend, progress=progress)
@@ -153,7 +156,7 @@ def run_fold(
     classifier = train_examples(job.model, learnt, job.labels, job.recipe, job.frontend, options=job.options, progress=progress)
     seconds = time.perf_counter() - begin
     tested = bank.examples(job.test, job.labels)
-    about: Any = classifier.about  # training fills in the facts that other classifiers may lack
+    about: Any = classifier.about  # after training, no fact is None
     row = Row(
         request=job.request,
         metric=job.metric,
@@ -173,7 +176,7 @@ def run_fold(
 
 
 def milliseconds_per_clip(classifier: Classifier, clips: Sequence[Clip]) -> float:
-    """Return the median time from a clip's samples to the answer, one clip at a time (milliseconds)."""
+    """Return the median time to classify a clip from samples in memory, one clip at a time (milliseconds)."""
     rate = classifier.frontend.sample_rate
     waves = [load_clip(clip, classifier.frontend) for clip in clips[:_TIMED_CLIPS]]
     classifier.predict(waves[0], sample_rate=rate)  # the first call builds the graph
@@ -194,21 +197,22 @@ def fold_jobs(
     frontend: Frontend | None = None,
     **options: Any,
 ) -> list[FoldJob]:
-    """Make a model's jobs on a dataset.
+    """Create the jobs of a model on a dataset.
 
     Args:
         dataset: Dataset with official folds.
         model: Name of the model.
-        folds: Numbers of the folds to test; none means all.
-        recipe: Recipe of the training; `None` is the model's own, changed as the dataset's protocol prescribes.
-        frontend: Frontend, which is adapted to the dataset's clips; `None` is the model's own.
+        folds: Numbers of the folds to test on; empty for all.
+        recipe: Recipe of the training; `None` uses the model's own after the dataset's protocol.
+        frontend: Frontend, which is adapted to the clips; `None` uses the model's own.
         **options: Options of the model's builder.
 
     Returns:
         A job for each fold.
 
     Raises:
-        ValueError: There is no such fold, there are no folds at all, or a recording lies on both sides of a split.
+        ValueError: The dataset has no such fold, or none at all, the model has no such option, or a recording is on both sides
+            of a split.
     """
     if unknown := set(folds) - set(dataset.folds):
         raise ValueError(f"{dataset.name} has the folds {dataset.folds}, not {sorted(unknown)}")
@@ -220,7 +224,7 @@ def fold_jobs(
         "model": spec.name,
         "frontend": adapted(frontend or spec.frontend, dataset.clips),
         "recipe": recipe or dataset.protocol(spec.recipe),
-        "options": options,
+        "options": checked_options(spec, options),
     }
     return [
         FoldJob(fold=fold, train=tuple(train), test=tuple(test), **shared)
@@ -238,24 +242,24 @@ def benchmark(
     progress: Progress | None = None,
     started: Callable[[FoldJob], Any] | None = None,
 ) -> Iterator[Row]:
-    """Run jobs and keep the row of each in a file as soon as it is there; a job whose row is in the folder is not run again.
+    """Run jobs and save the row of each when it ends; jobs whose row is already in the folder are not run again.
 
-    A row counts whatever version of the package and whatever backend computed it: `Row.provenance` says which. To compute
-    a row again, delete its file or choose another folder.
+    Rows of other versions of the package and other backends are reused, too; see `Row.provenance`. To compute a row again,
+    delete its file or choose another folder.
 
     Args:
-        jobs: Jobs to do. Neighbours with the same frontend share its features.
-        folder: Folder of the rows, one JSON file for each job.
-        command: Command that was typed, to be kept in each row.
-        cache: Cache that keeps features from one run to the next.
+        jobs: Jobs to run. Consecutive jobs with the same frontend share its features.
+        folder: Folder of the rows, with one JSON file for each job.
+        command: Command line to save in each row.
+        cache: Cache of features; `None` for no cache.
         progress: Callback, see `audiozoo.progress`.
-        started: Function that is called with each job before it is run.
+        started: Callback that receives each job before it runs.
 
     Yields:
         The rows, in the order of the jobs.
 
     Raises:
-        ValueError: A clip cannot be read, or the file of a row is damaged.
+        ValueError: A clip cannot be read, or a row is damaged.
     """
     bank: FeatureBank | None = None
     for position, job in enumerate(jobs):
@@ -266,7 +270,7 @@ def benchmark(
         if started:
             started(job)
         if bank is None or bank.frontend != job.frontend:
-            bank = None  # the old features are let go before the new ones are made
+            bank = None  # release the old features before the new ones are computed
             clips = _clips_ahead(jobs[position:], job.frontend)
             bank = FeatureBank.of(clips, job.frontend, cache=cache, progress=progress)
         row, _ = run_fold(job, bank=bank, command=command, progress=progress)
@@ -277,9 +281,9 @@ def benchmark(
 def _free_path(folder: str | os.PathLike[str], job: FoldJob) -> Path:
     path = Path(folder) / job.file_name
     if path.exists():
-        # Its recorded values ask for something else today, as a default changed. Said before hours of training.
+        # A default has changed, so the row in this file has another key now. Raise before training, which may take hours.
         raise ValueError(
-            f"{path}: holds the row of another job, which an earlier version wrote; give it its present name with "
+            f"{path}: contains the row of another job, written by an earlier version; rename it with "
             "`python benchmarks/take_in_rows.py`, or choose another folder"
         )
     return path
@@ -293,19 +297,19 @@ def _clips_ahead(jobs: Sequence[FoldJob], frontend: Frontend) -> list[Clip]:
 def evaluate(
     classifier: Classifier, clips: Sequence[Clip], *, cache: FeatureCache | None = None, progress: Progress | None = None
 ) -> tuple[Measures, dict[int, str]]:
-    """Test a classifier on labelled clips.
+    """Measure a classifier on labelled clips.
 
     Args:
         classifier: Classifier to test.
         clips: Test clips.
-        cache: Cache that keeps features from one run to the next.
-        progress: Function that is called as the features are computed.
+        cache: Cache of features; `None` for no cache.
+        progress: Callback, see `audiozoo.progress`.
 
     Returns:
-        The measures, and for each clip that could not be read its position and the reason; such clips do not count.
+        The measures, and the error message of each clip that could not be read, by position. Such clips are left out.
 
     Raises:
-        ValueError: The classifier does not know a label, or no clip can be read.
+        ValueError: A label is not one of the classifier's, or no clip can be read.
     """
     targets = target_indices(clips, classifier.labels)
     features = extract(clips, classifier.frontend, cache=cache, progress=progress)

@@ -1,4 +1,4 @@
-"""The leaderboard: rows summarised by model."""
+"""The leaderboard, a summary of rows by model."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from audiozoo.crossval.rows import Row
 
 @dataclass(frozen=True)
 class LeaderboardEntry:
-    """A model's place on the leaderboard: means and deviations over its folds.
+    """Entry of a model on the leaderboard: means and standard deviations over its folds.
 
     Args:
         model: Name of the model.
-        parameters: Number of its weights, trainable or not.
-        folds: Number of folds on which it was tested.
-        accuracy: Mean and standard deviation of the accuracy, as shares from 0 to 1.
-        score: Mean and standard deviation of the dataset's own measure.
+        parameters: Number of weights, trainable or not.
+        folds: Number of folds tested.
+        accuracy: Mean and standard deviation of the accuracy, from 0 to 1.
+        score: Mean and standard deviation of the dataset's metric.
         map_at_3: Mean of MAP@3.
-        train_seconds: Training time of all folds together (seconds).
-        ms_per_clip: Median time from samples in memory to the answer (milliseconds).
-        confusion: Counts over all folds ``(true, predicted)``.
-        labels: Classes in the order of the counts.
-        metric: Name of the dataset's own measure.
+        train_seconds: Training time, summed over all folds (seconds).
+        ms_per_clip: Median time to classify a clip from samples in memory (milliseconds).
+        confusion: Confusion matrix of counts, summed over all folds, ``(true, predicted)``.
+        labels: Class names, in the order of `confusion`.
+        metric: Name of the dataset's metric.
     """
 
     model: str
@@ -43,7 +43,7 @@ class LeaderboardEntry:
 
 
 def leaderboard(rows: Iterable[Row]) -> list[LeaderboardEntry]:
-    """Summarise rows by model, the best first by the dataset's own measure."""
+    """Summarise rows by model, sorted by the dataset's metric, best first."""
     by_model: dict[str, list[Row]] = {}
     for row in rows:
         by_model.setdefault(row.model, []).append(row)

@@ -1,4 +1,4 @@
-"""Result rows: a frozen dataclass for each job's result, kept as a JSON file with a schema number."""
+"""Result rows: the result of each job as a frozen dataclass, saved as a JSON file with a schema number."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
     from audiozoo.crossval.jobs import FoldJob
 
 SCHEMA = 2
-"""Number of the shape in which rows are written. Rows of schema 1 had no number; `read_row` reads both."""
+"""Version of the JSON format of rows. Rows of schema 1 have no number; `read_row` reads both."""
 
-_FIELDS = {"map@3": "map_at_3"}  # the measures whose names are no names of fields
+_FIELDS = {"map@3": "map_at_3"}  # metrics whose names are not valid names of fields
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measures(Configured):
-    """How well scores fit the true classes.
+    """Metrics of scores against the true classes.
 
     Args:
-        accuracy: Share of clips whose highest score is the true class.
-        macro_accuracy: Mean over classes of the share of the class's clips that are right.
+        accuracy: Share of clips whose true class has the highest score.
+        macro_accuracy: Mean of the accuracies of the classes.
         map_at_3: Mean average precision at 3.
         log_loss: Mean cross-entropy in nats; NaN after a training that diverged.
-        confusion: Counts of clips ``(true, predicted)``.
+        confusion: Confusion matrix of counts, ``(true, predicted)``.
 
     Raises:
-        ValueError: A share is outside 0 to 1, or the counts are not square.
+        ValueError: A metric is not within 0 to 1, or the confusion matrix is not square.
     """
 
     accuracy: float
@@ -67,11 +67,11 @@ class Measures(Configured):
         return cls(**shares, log_loss=metrics.log_loss(scores, targets), confusion=tuple(map(tuple, counts)))
 
     def measure(self, metric: str) -> float:
-        """Return a measure by its name in `audiozoo.metrics.METRICS`, such as "map@3"."""
+        """Return a metric by its name in `audiozoo.metrics.METRICS`, such as "map@3"."""
         return float(getattr(self, _FIELDS.get(metric, metric)))
 
     def by_name(self) -> dict[str, float]:
-        """Return every measure by its name in `audiozoo.metrics.METRICS`, and the log loss."""
+        """Return all metrics by their names in `audiozoo.metrics.METRICS`, and the log loss."""
         return {name: self.measure(name) for name in (*metrics.METRICS, "log_loss")}
 
     def __getitem__(self, name: str) -> Any:
@@ -81,12 +81,12 @@ class Measures(Configured):
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance(Configured):
-    """What computed a row. It is kept beside the question and is no part of it.
+    """Software that computed a row. It is saved with the request but is not part of it.
 
     Args:
         versions: Versions of the package, Python, NumPy and Keras, and the name of the backend.
-        code: Digest of the package's source, see `code_digest`; "" if unknown.
-        command: Command that was typed, or "".
+        code: Hash of the package's source, see `code_digest`; "" if unknown.
+        command: Command line, or "".
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -96,26 +96,26 @@ class Provenance(Configured):
 
 @dataclass(frozen=True, kw_only=True)
 class Row(Configured):
-    """The result of a job: what was asked, how well the classifier did on the test fold, and what it cost.
+    """Result of a job: its request, the metrics on the test fold, and the times.
 
     Args:
-        request: Question that the row answers.
-        metric: The dataset's own measure, a name in `audiozoo.metrics.METRICS`.
+        request: Request of the job.
+        metric: Metric of the dataset, a name in `audiozoo.metrics.METRICS`.
         labels: Classes in the order of the confusion matrix.
-        measures: Measures on the test clips.
-        parameters: Number of the model's weights, trainable or not.
-        training_clips: Number of clips that the kept weights were trained on; held-out clips count only if refitted.
+        measures: Metrics on the test clips.
+        parameters: Number of weights of the model, trainable or not.
+        training_clips: Number of clips that the weights were trained on; held-out clips count only after a refit.
         test_clips: Number of test clips.
-        best_epoch: Number of epochs after which the weights were kept.
-        validation: Figures of the best epoch on held-out clips; `None` if none were held out.
-        train_seconds: Time for training (seconds).
-        feature_seconds: Time for computing the features of all folds, or for reading them from a cache (seconds).
-        ms_per_clip: Median time from samples in memory to the answer, one clip at a time (milliseconds).
+        best_epoch: Epoch whose weights were kept, counted from 1.
+        validation: Metrics of that epoch on held-out clips; `None` if none were held out.
+        train_seconds: Training time (seconds).
+        feature_seconds: Time to compute the features of all folds, or to read them from a cache (seconds).
+        ms_per_clip: Median time to classify a clip from samples in memory, one clip at a time (milliseconds).
         provenance: Versions, code and command that computed the row.
-        notes: What a script adds, such as the kind of augmentation.
+        notes: Further facts from a script, such as the kind of augmentation.
 
     Raises:
-        ValueError: A part is missing or of another kind, or the confusion matrix is not of these labels.
+        ValueError: A value is missing or of the wrong type, or the confusion matrix does not match the labels.
     """
 
     request: Request
@@ -135,7 +135,7 @@ class Row(Configured):
 
     def __post_init__(self) -> None:
         if not (isinstance(self.request, Request) and isinstance(self.measures, Measures)):
-            raise ValueError(f"a row needs what was asked and the measures, got {self.request!r} and {self.measures!r}")
+            raise ValueError(f"a row needs a Request and Measures, got {self.request!r} and {self.measures!r}")
         if len(self.measures.confusion) != len(self.labels):
             raise ValueError(f"{len(self.measures.confusion)} classes in the confusion matrix and {len(self.labels)} labels")
         if self.metric not in metrics.METRICS:
@@ -143,7 +143,7 @@ class Row(Configured):
 
     @property
     def key(self) -> str:
-        """Hash of what was asked, computed from the recorded values by today's code."""
+        """Key of the request, computed from the saved values by the current code."""
         return self.request.key
 
     @property
@@ -158,12 +158,12 @@ class Row(Configured):
 
     @property
     def seed(self) -> int:
-        """Seed of the training."""
+        """Random seed of the training."""
         return self.request.recipe.seed
 
     @property
     def score(self) -> float:
-        """The dataset's own measure."""
+        """Value of the dataset's metric."""
         return self.measures.measure(self.metric)
 
     def __getitem__(self, name: str) -> Any:
@@ -182,7 +182,7 @@ def _former_item(name: str, *homes: Any) -> Any:
 
 @cache
 def code_digest(package: Path = Path(__file__).parents[1]) -> str:
-    """Return a digest of a package's source files, which tells apart two states of the code with one version number."""
+    """Return a hash of a package's source files, which also distinguishes states of the code with the same version number."""
     hashed = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         hashed.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
@@ -190,7 +190,7 @@ def code_digest(package: Path = Path(__file__).parents[1]) -> str:
 
 
 def write_row(path: Path, row: Row) -> None:
-    """Write a row, whole or not at all.
+    """Write a row atomically.
 
     Raises:
         OSError: The file cannot be written; the message names it.
@@ -205,62 +205,62 @@ def read_row(path: Path, job: FoldJob | None = None) -> Row:
 
     Args:
         path: File of the row.
-        job: Job that the row may answer. A row of schema 1 does not say which sounds it is about, but its key is a hash of
-            them: the sounds of the job are taken for the row's if the key proves it.
+        job: Job that the row may belong to. A row of schema 1 does not record its sounds, but its key is a hash of them. If
+            the key matches the sounds of the job, the row gets their hash.
 
     Returns:
-        The row; without a proof, ``row.request.content`` of a row of schema 1 is "".
+        The row. For a row of schema 1 without a matching job, ``row.request.content`` is "".
 
     Raises:
-        ValueError: The file holds no row, or one that a newer version of this package wrote.
+        ValueError: The file is not a row, or was written by a newer version of this package.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: damaged, no row of results ({error}); delete it and run again") from error
+        raise ValueError(f"{path}: damaged, not a result row ({error}); delete it and run again") from error
     try:
         return _row(content, job)
     except ValueError as error:
-        # Not "delete it": the row may be of a class or a model that this process has not imported.
-        raise ValueError(f"{path}: no row of results that this version reads ({error})") from error
+        # The message does not say "delete it": the row may need a class or a model that this process has not imported.
+        raise ValueError(f"{path}: not a result row that this version reads ({error})") from error
 
 
 def _row(content: object, job: FoldJob | None) -> Row:
     if not isinstance(content, dict):
         raise ValueError(f"a row is a JSON object, got {type(content).__name__}")
     if (schema := content.get("schema", 1)) not in range(1, SCHEMA + 1):
-        raise ValueError(f"its schema is {schema!r}, and this version knows 1 to {SCHEMA}; update audiozoo")
+        raise ValueError(f"its schema is {schema!r}, and this version reads 1 to {SCHEMA}; update audiozoo")
     current = migrated(content, job) if schema == 1 else content
-    # The key is written for who looks at the file. What a row answers is computed from its values.
+    # The saved key is only for readers of the file; the key of a row is computed from its values.
     return Row.from_config({name: value for name, value in current.items() if name not in ("schema", "key")})
 
 
 def read_rows(folder: str | os.PathLike[str]) -> Iterator[Row]:
-    """Yield the rows of a folder in the order of their file names.
+    """Yield the rows in a folder, sorted by file name.
 
     Raises:
-        ValueError: A file holds no row.
+        ValueError: A file is not a row.
     """
     for path in sorted(Path(folder).glob("*.json")):
         yield read_row(path)
 
 
 def find_row(folder: str | os.PathLike[str], job: FoldJob) -> Row | None:
-    """Find the row that answers a job, whatever version of this package wrote it.
+    """Find the row of a job, written by any version of this package.
 
     Args:
         folder: Folder of rows.
-        job: Job that is to be done.
+        job: Job to look up.
 
     Returns:
         The row, or `None` if there is none.
 
     Raises:
-        ValueError: A file that by its name is about the model and the fold holds no row.
+        ValueError: A file with the names of the dataset, model and fold is not a row.
     """
     for path in _candidates(Path(folder), job):
-        # A file's name has the key that it was written with. The recorded values decide: a class may have been renamed, a
-        # default changed, since then.
+        # The key in the file name is that of the version that wrote it. The saved values decide, because a class may have been
+        # renamed, or a default changed, since then.
         if (row := read_row(path, job)).key == job.key:
             return row
     return None

@@ -1,4 +1,4 @@
-"""Which augmentation suits which class: one training for each, judged on held-out recordings."""
+"""Search for the best augmentation of each class, with one training for each transform."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ from audiozoo.training import (
 from audiozoo.training.examples import Batches
 
 NONE = "none"
-"""What the row of the training without augmentation is called."""
+"""Name of the training without augmentation."""
 
 
 @dataclass(frozen=True, eq=False)
 class AugmentationSearch:
-    """What a search found.
+    """Result of `search_augmentation`.
 
     Args:
-        best: For each class the transform it was best recognised with; classes for which none was best have none.
-        choices: The same by the transforms' names, "none" included.
-        table: A row for each training: "transform", "accuracy", "log_loss", and under each label the share of its held-out
-            clips that were recognised.
+        best: Transform that applies to each class the transform chosen for it. Classes that were recognised best without
+            augmentation are left unchanged.
+        choices: Name of the chosen transform of each class, or "none".
+        table: One entry for each training, with "transform", "accuracy", "log_loss", and the recall of each class under its
+            label.
     """
 
     best: ByClass
@@ -60,36 +61,36 @@ def search_augmentation(
     finished: Callable[[dict[str, Any]], Any] | None = None,
     **options: Any,
 ) -> AugmentationSearch:
-    """Find for each class the transform that helps it, by a training with each and one without, on an inner split.
+    """Find the best transform for each class: train once with each transform and once without, and compare on held-out clips.
 
-    A class's transform is the one with which most of its held-out clips are recognised; of several, "none" among them, the one
-    with the largest mean logarithm of the probability of the true class. With few held-out clips a class, this is a noisy
-    choice: the table shows by how much it was made.
+    The transform chosen for a class is the one with the highest recall on its held-out clips. Ties are broken by the mean log
+    probability of the true class. With few held-out clips for each class the choice is noisy: see the recalls in the table.
 
     Args:
-        name: A model of `audiozoo.list_models`.
-        clips: To train with: never clips of a test fold.
-        transforms: By any names.
-        recipe: `None` is the model's own. Its number of epochs is kept for every training: none is held out to choose it by. So
-            is what it augments elsewhere than `at`: for transforms alone, give one without.
-        at: What is changed: the "wave" before the frontend, or the "features" after it.
+        name: Name of a model, see `audiozoo.list_models`.
+        clips: Training clips. They must not include clips of a test fold, on which the choice would then be overfitted.
+        transforms: Transforms to compare, by names of your choice.
+        recipe: Training options; `None` uses the model's own. Each training runs for all `recipe.epochs`, without early
+            stopping, because the held-out clips are needed for the comparison. Augmentation that the recipe has in other places
+            than `at` is applied in every training.
+        at: Place of the transforms: "wave" before the frontend, "features" after it.
         validation: Share of each class's recordings that is held out.
-        labels: The classes in their order; `None` is all that occur, sorted.
-        frontend: `None` is the model's own, adapted to the clips.
-        cache: Where features are kept from one run to the next.
+        labels: Class names in the order of the model's outputs; `None` uses all labels of the clips, sorted.
+        frontend: Frontend; `None` uses the model's own, adapted to the clips.
+        cache: Cache of features.
         progress: Callback, see `audiozoo.progress`.
-        finished: Called with each row of the table as soon as it is there.
-        **options: The builder's own.
+        finished: Callback that receives each entry of the table when its training ends.
+        **options: Options of the model's builder.
 
     Returns:
-        The choice, and the table that it was made from.
+        The transform of each class, and the table of all trainings.
 
     Raises:
-        ValueError: No transforms, one called "none" or that cannot change the clips, a class without two recordings, or
-            clips that cannot be read.
+        ValueError: There are no transforms, one is named "none" or cannot be applied to the clips, a class has fewer than two
+            recordings, or a clip cannot be read.
     """
     if not transforms or NONE in transforms:
-        raise ValueError(f"a search needs transforms by name, none of them called {NONE!r}, got {list(transforms)}")
+        raise ValueError(f"transforms needs at least one transform, and none named {NONE!r}, got {list(transforms)}")
     require_choice("at", at, ("wave", "features"))
     recipe = recipe or recipe_for(name)
     classes = tuple(sorted({clip.label for clip in clips})) if labels is None else tuple(labels)
@@ -118,7 +119,7 @@ def _augmented(recipe: Recipe, transform: Transform | None, at: str) -> Recipe:
 
 
 def _try(recipe: Recipe, learnt: Examples, frontend: Frontend, classes: int) -> None:
-    """Raise now what a transform would raise in the first batch, after the trainings of those before it."""
+    """Compute one batch, so that a transform that fails does so before the first training and not between two trainings."""
     with Batches(learnt, recipe, Scaler.identity(), frontend, classes, 1).stream() as batches:
         next(batches)
 
@@ -127,14 +128,14 @@ def _require_each(classes: Sequence[str], judged: Examples) -> None:
     present = set(judged.targets[judged.index].tolist())
     if missing := [label for number, label in enumerate(classes) if number not in present]:
         raise ValueError(
-            f"no recording can be held out of {', '.join(missing)}: a search needs at least two of each class; add "
+            f"no recording of {', '.join(missing)} can be held out: a search needs at least two recordings of each class; add "
             "recordings, or raise validation"
         )
 
 
 @dataclass(frozen=True, eq=False)
 class _Measured:
-    """How one training did: its accuracy and log loss, and of each class the recall and the mean logarithm of its score."""
+    """Metrics of one training; `confidence` is the mean log probability of the true class, for each class."""
 
     accuracy: float
     log_loss: float
@@ -154,5 +155,5 @@ class _Measured:
 
 
 def _best(measured: Mapping[str, _Measured], number: int) -> str:
-    # The first of equals is the one without augmentation.
+    # Training without augmentation comes first in `measured`, and `max` keeps the first of equals.
     return max(measured, key=lambda title: (measured[title].recalls[number], measured[title].confidence[number]))

@@ -1,4 +1,4 @@
-"""Datasets as tables of clips with their official splits. `load_dataset` finds the loaders in the files of this folder."""
+"""Datasets: tables of clips with official splits. `load_dataset` finds the loaders in the modules of this package."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def list_datasets() -> list[str]:
-    """List the names that `load_dataset` knows."""
+    """List the names that `load_dataset` accepts."""
     import_all(__name__)
     return loader_names()
 
@@ -41,15 +41,15 @@ def load_dataset(name: str, /, *, root: str | os.PathLike[str] | None = None, **
     """Load the table of a dataset's clips, without reading the sounds.
 
     Args:
-        name: A name from `list_datasets`.
-        root: Folder into which you unpacked the dataset. "synthetic" needs none.
+        name: Name of a dataset, see `list_datasets`.
+        root: Folder of the unpacked dataset; "synthetic" needs none.
         **options: Options of the loader, for example those in ``help(audiozoo.datasets.folder.folder)``.
 
     Returns:
         The dataset: clips, labels, folds and metric.
 
     Raises:
-        ValueError: The name or an option is unknown (the message proposes the nearest), or the folder has another dataset.
+        ValueError: The name or an option is unknown (the message suggests the closest one), or the folder has another dataset.
         FileNotFoundError: The folder, a table or a sound is missing.
     """
     import_all(__name__)

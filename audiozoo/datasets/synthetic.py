@@ -254,7 +254,7 @@ def synthesize(
         A float32 waveform ``(round(duration * sample_rate),)`` with a peak between -20 and -3 dB of full scale.
 
     Raises:
-        ValueError: The label is unknown (the message proposes the nearest), or the rate or the duration is out of range.
+        ValueError: The label is unknown (the message suggests the closest one), or the rate or the duration is out of range.
     """
     if label not in _CLASSES:
         raise unknown_name("label", label, LABELS)

@@ -17,12 +17,12 @@ from audiozoo.recipe import Recipe
 
 @dataclass(frozen=True)
 class Clip:
-    """A labelled stretch of sound.
+    """A labelled sound, a whole file or a part of it.
 
     Args:
         path: Path of a sound file, or its content as bytes.
         labels: Names of the classes in the clip, one for most datasets.
-        fold: Number of the official test fold; `None` for clips that are only for training.
+        fold: Number of the official test fold; `None` for clips that are used only for training.
         group: Name of the recording that the clip comes from. Splits keep the clips of a recording together. `None` if the file
             is a recording of its own.
         start: Start in the file (seconds).
@@ -130,11 +130,11 @@ class Dataset:
 
     @property
     def _has_test_set(self) -> bool:
-        # A test set is a single fold beside clips of no fold.
+        # A single fold is a test set if other clips have no fold.
         return len(self.folds) == 1 and any(clip.fold is None for clip in self.clips)
 
     def splits(self) -> Iterator[Split]:
-        """Yield ``(fold, training clips, test clips)`` for each official fold; clips of no fold are always for training.
+        """Yield ``(fold, training clips, test clips)`` for each official fold; clips without a fold are always for training.
 
         Raises:
             ValueError: There are no folds, the only fold leaves no clips for training, or a recording is on both sides.
@@ -146,7 +146,7 @@ class Dataset:
         for fold in self.folds:
             train = [clip for clip in self.clips if clip.fold != fold]
             test = [clip for clip in self.clips if clip.fold == fold]
-            # Clips of one recording share room and device: a model recognises the recording, and its score is too high.
+            # Clips of a recording share room and device: a model that recognises the recording would get too high a score.
             check_disjoint(train, test, what=f"{self.name}, fold {fold}")
             yield fold, train, test
 
@@ -286,7 +286,7 @@ def loader_named(name: str) -> Loader:
     """Return a registered loader.
 
     Raises:
-        ValueError: The name is unknown; the message proposes the nearest.
+        ValueError: The name is unknown; the message suggests the closest one.
     """
     if name not in _LOADERS:
         raise unknown_name("dataset", name, _LOADERS)

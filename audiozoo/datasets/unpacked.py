@@ -18,7 +18,7 @@ def find_table(
 
     Args:
         root: Folder of the dataset, or the folder into which its archives were unpacked.
-        tables: Paths of the table in the folder of the dataset; the first one that exists counts.
+        tables: Paths of the table in the folder of the dataset; the first one that exists is used.
         name: Name of the dataset, for messages.
         inside: Names that the folder of the dataset may have in `root`.
 

@@ -1,4 +1,4 @@
-"""Frontends, which turn a window of sound into an array; cleaning steps; extraction; the scaler of extracted features."""
+"""Frontends, which turn a window of sound into an array, cleaning steps, feature extraction and standardisation."""
 
 import warnings
 from typing import Any

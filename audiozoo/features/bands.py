@@ -1,4 +1,4 @@
-"""Functions that the frontends with a filterbank share: bands of a spectrogram, mel settings, time derivatives."""
+"""Functions shared by frontends with a filterbank: bands of a spectrogram, checks of mel settings, time derivatives."""
 
 from __future__ import annotations
 

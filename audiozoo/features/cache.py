@@ -1,4 +1,4 @@
-"""Computed features on disk, so that a second pass over the same sounds reads them instead of computing them."""
+"""Cache of features on disk, so that features of the same sounds are computed only once."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class CacheInfo:
     Args:
         folder: Folder of the features.
         packs: Number of packs, each a folder of features.
-        clips: Number of clips in them. A clip that two frontends computed counts twice.
-        bytes: Size on disk.
-        limit_bytes: Largest size on disk.
+        clips: Number of clips in the packs. A clip with features of two frontends counts twice.
+        bytes: Size on disk (bytes).
+        limit_bytes: Maximum size on disk (bytes).
     """
 
     folder: str
@@ -54,14 +54,15 @@ class CacheInfo:
 
 
 class FeatureCache:
-    """A folder of computed features with a largest size; features not used for the longest time are deleted first.
+    """A folder of features with a maximum size; the least recently used features are deleted first.
 
-    The bytes of the sound, the frontend, and the versions and sources of the code that computes identify features, so a changed
-    file or parameter never gets old ones. Any number of processes may use one folder at once.
+    Features are identified by the content of the sound, the frontend, and the versions and sources of the code that computes
+    them, so a changed file or setting never gets outdated features. Several processes may use the same folder at once.
 
     Args:
-        folder: Parent of the folder `features` that holds them; `None` is `audiozoo.download.cache_folder()`.
-        limit_bytes: Largest size; `None` is the environment's AUDIOZOO_CACHE_LIMIT, such as "500MB", or else 10 GiB.
+        folder: Parent of the folder `features`, which has the packs; `None` uses `audiozoo.download.cache_folder()`.
+        limit_bytes: Maximum size (bytes); `None` uses the environment variable AUDIOZOO_CACHE_LIMIT, such as "500MB", or
+            10 GiB.
 
     Raises:
         ValueError: The limit is negative, or AUDIOZOO_CACHE_LIMIT is not a size.
@@ -77,7 +78,7 @@ class FeatureCache:
         self._hashes = FileHashes(self.folder / "hashes.sqlite")
 
     def keys(self, clips: Sequence[Excerpt]) -> list[Key]:
-        """Return the identity of each clip: its file's bytes and the part of it, or its position if it cannot be read."""
+        """Return the key of each clip: the hash of its file with its start and end, or its position if it cannot be read."""
         hashes = self._hashes.of(clip.path for clip in clips if isinstance(clip.path, str))
         keys: list[Key] = []
         for position, clip in enumerate(clips):
@@ -87,18 +88,18 @@ class FeatureCache:
         return keys
 
     def packs(self, name: str = "*", *, half_written: bool = False) -> list[Path]:
-        """Find the packs of a signature, or those that a process is writing or removing, or was when it was killed."""
+        """Find the complete packs of a signature, or with `half_written` those that a process is writing or left behind."""
         pattern = r"\.[0-9a-f]{32}" if half_written else "[0-9a-f]{16}"
         return [path for path in self.folder.glob(f"{name}/*") if re.fullmatch(pattern, path.name)]
 
     def info(self) -> CacheInfo:
-        """Count the packs, their clips and their bytes."""
+        """Return the number of packs and clips and their size."""
         packs = self.packs()
         size = sum(measure_pack(pack)[1] for pack in packs)
         return CacheInfo(str(self.folder), len(packs), sum(map(count_clips, packs)), size, self.limit_bytes)
 
     def clear(self) -> None:
-        """Delete all features, and no other file that may be in the folder."""
+        """Delete all features; other files in the folder are kept."""
         for pack in self.packs() + self.packs(half_written=True):
             remove_pack(pack)
         self._hashes.remove()
@@ -107,14 +108,19 @@ class FeatureCache:
                 folder.rmdir()
 
     def save(self, pack: Path, arrays: Sequence[np.ndarray], index: Mapping[Key, Span]) -> None:
-        """Write a pack as `write_pack` does, and delete the packs not used for the longest time if the limit is passed.
+        """Write a pack with `write_pack`, then delete the least recently used packs if the limit is exceeded.
+
+        Args:
+            pack: Folder to write.
+            arrays: One or more float32 arrays ``(windows, *shape)``, which are concatenated.
+            index: Span of each clip in the concatenated array.
 
         Raises:
-            OSError: The pack cannot be written, or is beyond the limit on its own.
+            OSError: The pack cannot be written, or exceeds the limit on its own.
         """
         size = sum(array.nbytes for array in arrays)
         if size > self.limit_bytes:
-            raise OSError(f"{size} bytes are more than the limit of {self.limit_bytes}")
+            raise OSError(f"{size} bytes exceed the limit of {self.limit_bytes} bytes")
         write_pack(pack, arrays, index)
         for path in self.packs(half_written=True):
             if measure_pack(path)[0] < time.time() - _ABANDONED:
@@ -128,12 +134,12 @@ class FeatureCache:
 
 
 class Store:
-    """The features of one frontend: packs on disk, and in memory what cannot be written there.
+    """Features of one frontend: packs on disk, and in memory the features that cannot be written to disk.
 
     Args:
         cache: Cache to read and write; `None` keeps everything in memory.
-        frontend: Frontend of the features. If a class of it has no source file, the store is in memory, too.
-        hop: Time between window starts (seconds); `None` is the frontend's own.
+        frontend: Frontend that computes the features. If one of its classes has no source file, all features stay in memory.
+        hop: Time between window starts (seconds); `None` uses the frontend's own.
     """
 
     def __init__(self, cache: FeatureCache | None, frontend: Frontend, hop: float | None) -> None:
@@ -145,25 +151,25 @@ class Store:
         self._held = [features for pack in packs if (features := read_pack(pack, self._shape))]
 
     def keys(self, clips: Sequence[Excerpt]) -> list[Key]:
-        """Return the identity of each clip, see `FeatureCache.keys`; without a cache its position."""
+        """Return the key of each clip, see `FeatureCache.keys`; without a cache, its position."""
         return self.cache.keys(clips) if self.cache else list(range(len(clips)))
 
     @property
     def known(self) -> set[Key]:
-        """The keys of all clips in the store."""
+        """Keys of all clips in the store."""
         return {key for features in self._held for key in features.keys}
 
     def add(self, features: Features) -> None:
-        """Keep computed features on disk or, where that fails, in memory."""
+        """Add features on disk, or in memory if they cannot be written."""
         self._held.append(self._saved([features.values], features.index) or features)
 
     def gather(self, keys: Sequence[Key], failures: dict[int, str]) -> Features:
-        """Return the features of clips in order, without a copy if one pack has them all.
+        """Return the features of clips in order, without a copy if a single pack has them all.
 
-        Otherwise they are copied into a new pack, or into memory where that fails: training then reads one array.
+        Otherwise they are copied into a new pack, or into memory if that fails, so that training reads a single array.
 
         Args:
-            keys: Identity of each clip; the store must contain it, unless the clip failed.
+            keys: Key of each clip. The store must contain it, unless the clip is in `failures`.
             failures: Error message of each clip that could not be read, by position.
         """
         wanted = dict.fromkeys(key for position, key in enumerate(keys) if position not in failures)
@@ -171,7 +177,7 @@ class Store:
         found = next(held, None) or self._merged(list(wanted))
         if found.pack:
             with suppress(OSError):
-                os.utime(found.pack)  # packs not used for the longest time are deleted first
+                os.utime(found.pack)  # the time of the last use, by which packs are deleted
         index = found.index
         spans = [(0, 0, 0) if position in failures else index[key] for position, key in enumerate(keys)]
         return Features.located(found.values, keys, spans, failures=failures, pack=found.pack)
@@ -193,7 +199,7 @@ class Store:
         return merged
 
     def _saved(self, arrays: Sequence[np.ndarray], index: Mapping[Key, Span]) -> Features | None:
-        """Write a pack and map it; `None` if that is not possible, with a warning the first time."""
+        """Write a pack and memory-map it; return `None` if that is not possible, with a warning the first time."""
         if not (self.cache and self.folder and index and all(isinstance(key, str) for key in index)):
             return None
         pack = self.folder / digest(sorted(map(str, index)))

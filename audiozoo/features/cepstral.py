@@ -1,4 +1,4 @@
-"""Frontends on the cosine transform of bands: mel and gammatone cepstral coefficients."""
+"""Frontends with cepstral coefficients, the cosine transform of mel or gammatone bands."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class CleaningStep(Configured, ABC):
 
         Returns:
             The cleaned wave, float32 and finite, with the same number of channels and at least one sample. Every step
-            returns digital silence as it is. A step that changes nothing may return `wave` itself.
+            returns digital silence unchanged. A step that changes nothing may return `wave` itself.
 
         Raises:
             ValueError: The array is not a valid wave, see `audiozoo.audio.check_wave`.
@@ -117,7 +117,7 @@ def _kept(wave: np.ndarray, spans: list[tuple[int, int]]) -> np.ndarray:
 class TrimSilence(CleaningStep):
     """Cut silence from both ends of a wave, from all channels alike, as ``librosa.effects.trim`` does.
 
-    The result is shorter. A wave that is silent throughout stays as it is.
+    The result is shorter. A wave that is silent throughout is returned unchanged.
 
     Args:
         top_db: Level below the loudest frame at which silence begins (dB).
@@ -144,7 +144,7 @@ class TrimSilence(CleaningStep):
 class RemoveSilence(CleaningStep):
     """Cut all silence out of a wave, pauses included, from all channels alike, and join the rest.
 
-    The result is shorter. A wave that is silent throughout stays as it is.
+    The result is shorter. A wave that is silent throughout is returned unchanged.
 
     Args:
         top_db: Level below the loudest frame at which silence begins (dB).

@@ -1,4 +1,4 @@
-"""A frontend of descriptors of the spectrum and the wave, computed by librosa."""
+"""Frontend with descriptors of the spectrum and the waveform, computed by librosa."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _SIZES = {"zero_crossing_rate": 1, "rms": 1, "centroid": 1, "bandwidth": 1, "rol
 
 
 def _holds_octaves(sample_rate: float, n_fft: int) -> bool:
-    """Tell whether each octave band of librosa's spectral contrast contains an FFT bin.
+    """Return whether each octave band of librosa's spectral contrast contains an FFT bin.
 
     The lowest band, up to 200 Hz, needs two bins because librosa ignores the last one.
     """

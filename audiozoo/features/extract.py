@@ -1,4 +1,4 @@
-"""`extract`: the features of many clips, computed in parallel, and each only once if there is a cache."""
+"""Parallel feature extraction with a cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from audiozoo.features.packs import Features, Key, Span
 from audiozoo.features.reading import Excerpt, warm_up, windows_of
 from audiozoo.progress import Progress
 
-# A killed run loses at most one chunk. Smaller chunks would be more packs, each of which keeps a file open until the end.
+# A killed run loses at most one chunk. Smaller chunks would give more packs, each of which keeps a file open until the end.
 _CHUNK_CLIPS = 1_024
 _CHUNK_BYTES = 2**26
 
@@ -33,16 +33,16 @@ def extract(
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
 ) -> Features:
-    """Compute the windows of many clips, several clips at a time.
+    """Compute the features of many clips in parallel.
 
     Args:
         clips: Clips to read.
-        frontend: Frontend that computes the windows.
-        hop: Time between window starts (seconds); `None` is the frontend's own.
-        jobs: Number of threads; -1 is one for each core. Threads run in parallel because decoding, resampling and the FFT
-            release Python's lock.
-        cache: Cache of features. Clips found in it are not read, and the others are added, so that a killed run continues
-            where it stopped.
+        frontend: Frontend that computes the features.
+        hop: Time between window starts (seconds); `None` uses the frontend's own.
+        jobs: Number of threads; -1 uses one per core. Threads run in parallel because decoding, resampling and the FFT
+            release the GIL.
+        cache: Cache of features. Clips in the cache are not computed again, and new clips are added to it, so a killed run
+            continues where it stopped.
         progress: Callback, see `audiozoo.progress`; the stage is "features" and a step is a clip.
 
     Returns:
@@ -51,7 +51,7 @@ def extract(
     Raises:
         ValueError: The hop is not positive, or longer than a window.
     """
-    frontend.hop_samples(hop)  # a wrong hop is an error of the call, and not one of each clip
+    frontend.hop_samples(hop)  # raise for a wrong hop once, and not for each clip
     store = Store(cache, frontend, hop)
     keys, known = store.keys(clips), store.known
     missing = [position for position, key in enumerate(keys) if key not in known]
@@ -63,7 +63,7 @@ def extract(
         while (chunk := _gathered(computed, failures, frontend.shape, *limits)).keys:
             positions = [int(position) for position in chunk.keys]
             for position, key in zip(positions, store.keys([clips[position] for position in positions]), strict=True):
-                # A file that has changed since it was hashed may have given windows of either content: nobody may find them.
+                # If a file changed after it was hashed, its features may belong to either content: do not cache them.
                 keys[position] = key if key == keys[position] else position
             store.add(replace(chunk, keys=tuple(keys[position] for position in positions)))
     return store.gather(keys, failures)
@@ -77,7 +77,7 @@ def _computed(
     jobs: int,
     progress: Progress | None,
 ) -> Generator[tuple[int, _Windows | str], None, None]:
-    """Yield the position of each clip, in order, and its windows or what is wrong with it."""
+    """Yield the position of each clip, in order, with its windows or an error message."""
     if not positions:
         return
     from joblib import Parallel, delayed
@@ -91,7 +91,7 @@ def _computed(
             if progress:
                 progress("features", done, len(clips), {})
     finally:
-        # After an interruption the threads would go on. This stops them, and joblib warns that it does.
+        # Without this, the threads would continue after an interruption. joblib warns that it stops them.
         with warnings.catch_warnings(action="ignore", category=UserWarning):
             results.close()
 
@@ -110,7 +110,7 @@ def _gathered(
     most_clips: int,
     most_bytes: float,
 ) -> Features:
-    """Copy windows into one array until it has enough clips or bytes, and put errors into `failures`; keys are positions."""
+    """Collect windows in arrays of limited numbers of clips and bytes, by position; errors go into `failures`."""
     values = np.empty((most_clips, *shape), np.float32)
     index: dict[Key, Span] = {}
     end = 0
@@ -120,7 +120,7 @@ def _gathered(
             continue
         start, end = end, end + len(result)
         if end > len(values):
-            # In place, so that the allocator can move pages; a copy would hold all features twice.
+            # Resizing in place lets the allocator move pages; a copy would double the memory.
             values.resize((max(end, len(values) * 3 // 2), *shape), refcheck=False)
         for i, (_, window) in enumerate(result, start):
             values[i] = window

@@ -1,4 +1,4 @@
-"""Frontends with a time axis of frames, and the functions that they share: transform, compression, cut or padded frames."""
+"""Base class of frontends with a time axis of frames, and functions that they share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frontends, the preprocessing in front of a model: one window of a waveform in, one float32 array out.
+"""Frontends, which preprocess sound for a model: they turn one window of a waveform into one float32 array.
 
 A frontend is a frozen value. It knows the shape of its output without computing it, it is saved inside the classifier that was
 trained with it, and its output for a window depends on that window alone.
@@ -81,7 +81,7 @@ class Frontend(Configured, metaclass=ABCMeta):
         self.hop_samples()  # raises if `hop` is out of range
         if not isinstance(self.prepare, (tuple, list)) or not all(isinstance(step, CleaningStep) for step in self.prepare):
             raise ValueError(f"prepare takes cleaning steps such as (audiozoo.features.TrimSilence(),), got {self.prepare!r}")
-        # A list would make equal frontends unequal, and none of them hashable.
+        # With a list, equal frontends would be unequal and not hashable.
         object.__setattr__(self, "prepare", tuple(self.prepare))
 
     def hop_samples(self, hop: float | None = None) -> int:

@@ -96,7 +96,7 @@ def _section(sample_rate: float, corner: float, quality: float, gains: tuple[flo
 class NormalizeLoudness(CleaningStep):
     """Scale a wave to a loudness, all channels by the same gain. Peaks can exceed 1, since there is no limiter.
 
-    A wave that is nowhere above -70 LUFS counts as silence and stays as it is, so that its noise is not amplified.
+    A wave that is nowhere above -70 LUFS counts as silence and is returned unchanged, so that its noise is not amplified.
 
     Args:
         target_lufs: Loudness of the result, as `loudness` measures it (LUFS); -23 is the target of EBU R 128.

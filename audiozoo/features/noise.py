@@ -98,7 +98,7 @@ def _profile(noise: NoiseClip, sample_rate: float) -> np.ndarray:
 class ReduceNoise(CleaningStep):
     """Reduce noise in each channel by spectral gating in frames of about 23 ms, with the package noisereduce.
 
-    A wave that is shorter than one frame stays as it is, because no noise floor can be measured on it.
+    A wave that is shorter than one frame is returned unchanged, because no noise floor can be measured on it.
 
     Args:
         stationary: Kind of noise floor. `True` uses one floor for the whole wave, with a threshold for each frequency from

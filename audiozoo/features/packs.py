@@ -1,7 +1,7 @@
-"""`Features`, the windows of many clips in one array, in memory or in a pack.
+"""`Features`, the features of many clips in one array, in memory or in a pack.
 
-A pack is a folder with an array (`values.npy`) and its index (`index.json`). It appears complete, by renaming, and never
-changes, so any number of processes may map it.
+A pack is a folder with an array (`values.npy`) and its index (`index.json`). It appears by renaming, so it is
+always complete, and it never changes, so any number of processes may memory-map it.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from uuid import uuid4
 
 import numpy as np
 
-FORMAT = 1  # increase it if packs written before must not be read any more
+FORMAT = 1  # increase it if older packs must not be read any more
 _VALUES, _INDEX = "values.npy", "index.json"
 
-Key = str | int  # a clip's content, or its position if nobody may find it by its content
-Span = tuple[int, int, int]  # of a clip: see `starts`, `stops` and `lasts` of `Features`
+Key = str | int  # the identity of a clip's content, or its position if it must not be cached
+Span = tuple[int, int, int]  # see `starts`, `stops` and `lasts` of `Features`
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """The windows of a sequence of clips.
+    """Features of a sequence of clips.
 
     Args:
         values: float32 ``(windows, *shape)``. From a cache, the array is read-only and may hold windows of other clips, too.
@@ -36,8 +36,8 @@ class Features:
         stops: Index in `values` after each clip's last window, ``(clips,)``.
         lasts: Start of each clip's last window in the clip (samples at the frontend's rate), ``(clips,)``.
         failures: Error message of each clip that could not be read, by position; such a clip has no windows.
-        keys: Identity of each clip.
-        pack: Folder that the values are mapped from; `None` if they are in memory.
+        keys: Key of each clip.
+        pack: Folder that the values are memory-mapped from; `None` if they are in memory.
     """
 
     values: np.ndarray
@@ -50,13 +50,23 @@ class Features:
 
     @classmethod
     def located(cls, values: np.ndarray, keys: Iterable[Key], spans: Iterable[Span], **rest: Any) -> Features:
-        """Make features from an array, and the key and the span of each clip."""
+        """Create features from an array with the key and the span of each clip.
+
+        Args:
+            values: Features, float32 ``(windows, *shape)``.
+            keys: Key of each clip.
+            spans: Span of each clip in `values`.
+            **rest: Further fields of `Features`.
+
+        Returns:
+            The features.
+        """
         starts, stops, lasts = np.array([*spans], int).reshape(-1, 3).T
         return cls(values, starts, stops, lasts, keys=tuple(keys), **rest)
 
     @property
     def index(self) -> dict[Key, Span]:
-        """The span of each clip by its key."""
+        """Span of each clip, by key."""
         return dict(
             zip(self.keys, zip(self.starts.tolist(), self.stops.tolist(), self.lasts.tolist(), strict=True), strict=True)
         )
@@ -92,22 +102,22 @@ class Features:
 
 
 def write_pack(pack: Path, arrays: Sequence[np.ndarray], index: Mapping[Key, Span]) -> None:
-    """Write a pack, completely or not at all. If another process has written the same pack first, that one stays.
+    """Write a pack atomically. If another process has written the same pack first, that one is kept.
 
     Args:
-        pack: Folder to make.
-        arrays: One or more float32 arrays ``(windows, *shape)``, which the pack's array joins.
-        index: Span of each clip in the joined array.
+        pack: Folder to write.
+        arrays: One or more float32 arrays ``(windows, *shape)``, which are concatenated.
+        index: Span of each clip in the concatenated array.
 
     Raises:
-        OSError: The pack cannot be written; no part of it stays.
+        OSError: The pack cannot be written; no part of it is left.
     """
     temporary = _hidden(pack)
     shape = (sum(map(len, arrays)), *arrays[0].shape[1:])
     try:
         temporary.mkdir(parents=True)
         with _durable(temporary / _VALUES) as file:
-            # Not through a memory map: writing to a map on a full disk kills the process.
+            # Not with a memory map: on a full disk, writing to a map kills the process.
             np.lib.format.write_array_header_1_0(file, {"descr": np.dtype("f4").str, "fortran_order": False, "shape": shape})
             file.writelines(array.data for array in arrays)
         with _durable(temporary / _INDEX) as file:
@@ -129,13 +139,13 @@ def _publish(temporary: Path, pack: Path) -> None:
     try:
         temporary.rename(pack)
     except OSError as error:
-        # Another process was first, and may even have merged its pack into a larger one since.
+        # Another process was first, and may already have merged its pack into a larger one.
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY) and not pack.is_dir():
             raise
 
 
 def read_pack(pack: Path, shape: tuple[int, ...]) -> Features | None:
-    """Map a pack whose windows have a shape; return `None` if it cannot be read, and remove it if it is damaged."""
+    """Memory-map a pack; return `None` if it cannot be read, and remove it if it is damaged or its shape is wrong."""
     try:
         values, index = np.load(pack / _VALUES, mmap_mode="r"), json.loads((pack / _INDEX).read_bytes())
         features = Features.located(values, index, index.values(), pack=pack)
@@ -144,16 +154,16 @@ def read_pack(pack: Path, shape: tuple[int, ...]) -> Features | None:
             return features
     except FileNotFoundError:  # one of its two files is missing, or another process has just removed the pack
         pass
-    except OSError:  # too many open files, or no permission: that says nothing about the pack
+    except OSError:  # too many open files, or no permission: the pack may still be intact
         return None
-    except Exception:  # readers of a damaged file raise almost anything
+    except Exception:  # damaged files raise exceptions of many classes
         pass
     remove_pack(pack)
     return None
 
 
 def remove_pack(pack: Path) -> None:
-    """Remove a pack. It is hidden first, so that no process finds half of it; on Windows, a mapped pack stays."""
+    """Remove a pack. It is renamed first, so that no process finds half of it. On Windows, a mapped pack cannot be removed."""
     hidden = _hidden(pack)
     with suppress(OSError):
         pack.rename(hidden)
@@ -167,7 +177,7 @@ def _hidden(pack: Path) -> Path:
 
 
 def count_clips(pack: Path) -> int:
-    """Count the clips in a pack; a damaged or missing pack has none."""
+    """Return the number of clips in a pack, 0 if it is damaged or missing."""
     try:
         return len(json.loads((pack / _INDEX).read_bytes()))
     except (OSError, ValueError, TypeError):
@@ -175,7 +185,7 @@ def count_clips(pack: Path) -> int:
 
 
 def measure_pack(pack: Path) -> tuple[float, int]:
-    """Return when a pack was last used (seconds since 1970), and its size (bytes); zeros for a missing pack."""
+    """Return the time of the last use of a pack (seconds since 1970) and its size (bytes); zeros if it is missing."""
     with suppress(OSError):
         return pack.stat().st_mtime, sum(path.stat().st_size for path in pack.iterdir())
     return 0.0, 0

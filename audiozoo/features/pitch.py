@@ -151,7 +151,7 @@ def longest_filter(sample_rate: float, bins_per_octave: int, fmin: float) -> int
 
 
 def lengthened(wave: np.ndarray, least: int) -> np.ndarray:
-    """Pad a wave with zeros to at least so many samples; librosa would assume the same zeros, but warn about each window."""
+    """Pad a wave with zeros to at least `least` samples; librosa would pad it too, but warn about each window."""
     return np.pad(wave, (0, max(0, least - len(wave))))
 
 

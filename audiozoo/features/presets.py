@@ -160,7 +160,7 @@ def preset(name: str) -> Frontend:
     """Return the frontend of a publication by its name.
 
     Raises:
-        ValueError: The name is unknown; the message proposes the nearest one.
+        ValueError: The name is unknown; the message suggests the closest one one.
 
     >>> preset("yamnet").shape, preset("sharma").shape, preset("freesound2018").shape
     ((64, 96, 1), (128, 256, 4), (64, 25, 1))

@@ -1,4 +1,4 @@
-"""Reading of clips for a frontend. A change of this file changes feature values, so it voids cached features."""
+"""Functions that read clips for a frontend. They affect feature values, so a change of this file invalidates the cache."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ def windows_of(clip: Excerpt, frontend: Frontend, *, hop: float | None = None) -
     Args:
         clip: Part of a file to read.
         frontend: Frontend that computes the windows.
-        hop: Time between window starts (seconds); `None` is the frontend's own.
+        hop: Time between window starts (seconds); `None` uses the frontend's own.
 
     Returns:
         The start in the clip (samples) and the array of each window; at least one window.
 
     Raises:
-        OSError, ValueError: The clip cannot be read or used; the message names the file.
+        OSError: The file cannot be opened; the message names it.
+        ValueError: The clip cannot be read or used; the message names the file.
     """
     pieces = audio.stream(
         clip.path, sample_rate=frontend.sample_rate, channels=frontend.channels, start=clip.start, end=clip.end
@@ -64,7 +65,7 @@ def measure_clip(clip: Excerpt) -> tuple[float, int] | None:
 
 @cache
 def warm_up(frontend: Frontend) -> None:
-    """Run a frontend once on noise: librosa compiles code on first use, which two threads must not do at once."""
+    """Run a frontend once on noise, because librosa compiles code on first use, which two threads must not do at once."""
     shape = (frontend.samples, frontend.channels)[: 1 if frontend.channels == 1 else 2]
     noise = np.random.default_rng(0).uniform(-0.1, 0.1, shape).astype(np.float32)
     with suppress(ValueError):  # a window too short for a cleaning step; extraction reports it with the clip's name

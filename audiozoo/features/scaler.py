@@ -67,7 +67,7 @@ class Scaler:
         mean = _mean(features, index, axes, lambda block: block)
         variance = _mean(features, index, axes, lambda block: np.square(block - mean))
         deviation = np.sqrt(variance)
-        # A constant band carries no information: it becomes zero, and its rounding errors are not amplified.
+        # A constant band has no information: it becomes zero, and its rounding errors are not amplified.
         varies = deviation > 1e-6 * np.abs(mean)
         return cls(mean.astype(np.float32), np.where(varies, deviation, 1).astype(np.float32))
 

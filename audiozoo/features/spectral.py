@@ -1,4 +1,4 @@
-"""Frontends on the short-time Fourier transform: its spectrogram and its mel bands."""
+"""Frontends on the short-time Fourier transform: spectrograms and mel bands."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _THREE_LOGMELS = Stack(of=(_LOGMEL, _LOGMEL, _LOGMEL))
 
 
 class _Backbone(NamedTuple):
-    """What a backbone needs of its input.
+    """Requirements of a backbone on its input.
 
     Args:
         smallest: Smallest number of bands and of frames.

@@ -28,7 +28,7 @@ _FILTERS = (16, 32, 64, 128)
         learning_rate=1e-3,
         patience=30,
         refit=True,
-        # The decoder ends in a sigmoid, so the features must keep the range [0, 1] that the front end gives.
+        # The decoder ends in a sigmoid, so the features must keep the range [0, 1] that the frontend gives.
         standardize=None,
     ),
 )
@@ -68,7 +68,7 @@ def joint_autoencoder(
     x = keras.layers.Dense(rows * columns)(keras.layers.Flatten()(encoded))
     x = keras.layers.LeakyReLU(negative_slope=0.1, name="embedding")(x)
     if reconstruction_weight:
-        # The import loads Keras, so it waits until somebody builds the model.
+        # This import loads Keras, so it must not happen before the model is built.
         from audiozoo.keras_layers import ReconstructionLoss
 
         entry = (rows, columns, _FILTERS[-1] if dense_decoder else 1)

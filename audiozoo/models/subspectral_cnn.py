@@ -34,6 +34,7 @@ The source does not state the hop length of this network; half a frame is the ho
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
     aliases=["ssnet"],
+    renamed_options={"sub_band_hop": "sub_band_step"},
     recipe=Recipe(epochs=60, batch_size=16, learning_rate=3e-4, patience=20, refit=True),
 )
 def subspectral_cnn(
@@ -41,7 +42,7 @@ def subspectral_cnn(
     num_classes: int,
     *,
     sub_band_size: int = 128,
-    sub_band_hop: int = 64,
+    sub_band_step: int = 64,
     dropout: float = 0.3,
     normalization_momentum: float = 0.9,
     activation: Activation = "softmax",
@@ -53,7 +54,7 @@ def subspectral_cnn(
         input_shape: ``(bands, frames, channels)``, at least `sub_band_size` bands and 16 frames.
         num_classes: Number of classes.
         sub_band_size: Number of bands in a sub-band, at least 16.
-        sub_band_hop: Number of bands between the starts of two sub-bands.
+        sub_band_step: Number of bands between the starts of two sub-bands.
         dropout: Dropout rate after each dense layer on all sub-bands.
         normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
         activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
@@ -64,13 +65,13 @@ def subspectral_cnn(
         A Keras model that outputs probabilities ``(batch, num_classes)``, followed by the auxiliary outputs.
 
     Raises:
-        ValueError: The input is too small, `sub_band_size` is less than 16, or `sub_band_hop` is less than 1.
+        ValueError: The input is too small, `sub_band_size` is less than 16, or `sub_band_step` is less than 1.
     """
-    if sub_band_size < 16 or sub_band_hop < 1:
-        raise ValueError(f"sub-bands need sub_band_size >= 16 and sub_band_hop >= 1, got {sub_band_size} and {sub_band_hop}")
+    if sub_band_size < 16 or sub_band_step < 1:
+        raise ValueError(f"sub-bands need sub_band_size >= 16 and sub_band_step >= 1, got {sub_band_size} and {sub_band_step}")
     require_size("subspectral_cnn", input_shape, (sub_band_size, 16))
     inputs = keras.Input(input_shape, name="features")
-    bands = [_sub_band(band, normalization_momentum) for band in sub_bands(inputs, size=sub_band_size, step=sub_band_hop)]
+    bands = [_sub_band(band, normalization_momentum) for band in sub_bands(inputs, size=sub_band_size, step=sub_band_step)]
     x = concatenated(bands)
     for units in (256, 128, 64):
         x = keras.layers.Dense(units, activation="relu", name="embedding" if units == 64 else None)(x)

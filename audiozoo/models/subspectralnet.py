@@ -37,6 +37,7 @@ from audiozoo.registry import Reference, Score, register
         Score("DCASE 2018 task 1A", "accuracy", 74.08, "paper, 200 bands by 30 every 10, best epoch on the test fold"),
     ],
     aliases=["sub_spectral_net"],
+    renamed_options={"sub_band_hop": "sub_band_step"},
     recipe=Recipe(epochs=50, batch_size=16, learning_rate=1e-3, patience=20, refit=True),
 )
 def subspectralnet(
@@ -44,7 +45,7 @@ def subspectralnet(
     num_classes: int,
     *,
     sub_band_size: int = 20,
-    sub_band_hop: int = 10,
+    sub_band_step: int = 10,
     dropout: float = 0.3,
     normalization_axis: NormalizationAxis = "mel",
     normalization_momentum: float = 0.9,
@@ -57,7 +58,7 @@ def subspectralnet(
         input_shape: ``(bands, frames, channels)``, at least `sub_band_size` bands and 5 frames.
         num_classes: Number of classes.
         sub_band_size: Number of mel bands in a sub-band, at least 10.
-        sub_band_hop: Number of mel bands between the starts of two sub-bands.
+        sub_band_step: Number of mel bands between the starts of two sub-bands.
         dropout: Dropout rate after each pooling and each dense layer.
         normalization_axis: Axis of batch normalisation: "mel" normalises each band, as published, "channel" each filter.
         normalization_momentum: Momentum of batch normalisation. The source's 0.99 settles only after thousands of steps.
@@ -69,14 +70,14 @@ def subspectralnet(
         A Keras model that outputs probabilities ``(batch, num_classes)``, followed by the auxiliary outputs.
 
     Raises:
-        ValueError: The input is too small, `sub_band_size` is less than 10, or `sub_band_hop` is less than 1.
+        ValueError: The input is too small, `sub_band_size` is less than 10, or `sub_band_step` is less than 1.
     """
-    if sub_band_size < 10 or sub_band_hop < 1:
-        raise ValueError(f"sub-bands need sub_band_size >= 10 and sub_band_hop >= 1, got {sub_band_size} and {sub_band_hop}")
+    if sub_band_size < 10 or sub_band_step < 1:
+        raise ValueError(f"sub-bands need sub_band_size >= 10 and sub_band_step >= 1, got {sub_band_size} and {sub_band_step}")
     require_size("subspectralnet", input_shape, (sub_band_size, 5))
     inputs = keras.Input(input_shape, name="features")
     normalization = {"axis": axis_of(normalization_axis), "momentum": normalization_momentum}
-    bands = [_sub_band(band, dropout, normalization) for band in sub_bands(inputs, size=sub_band_size, step=sub_band_hop)]
+    bands = [_sub_band(band, dropout, normalization) for band in sub_bands(inputs, size=sub_band_size, step=sub_band_step)]
     outputs = [classify(_joined(bands, dropout), num_classes, activation=activation)]
     if auxiliary:
         # As published, the auxiliary outputs have a dropout of their own, apart from that of the joint layers.
@@ -90,7 +91,7 @@ def _sub_band(x: Any, dropout: float, normalization: dict[str, Any]) -> Any:
     # The first pool leaves about 10 bands, which the 4 of the second divides into 2; the second pool covers all of the time.
     for filters, pool in ((32, (bands // 10, 5)), (64, (4, frames // 5))):
         x = keras.layers.Conv2D(filters, 7, padding="same", kernel_initializer="he_normal")(x)
-        # The authors penalise the scale and the offset of the normalisation and no kernel.
+        # The authors penalise the scale and the offset of the normalisation, but no kernel.
         x = keras.layers.BatchNormalization(
             beta_regularizer=keras.regularizers.L2(1e-4), gamma_regularizer=keras.regularizers.L2(1e-4), **normalization
         )(x)

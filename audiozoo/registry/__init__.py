@@ -1,8 +1,25 @@
 """The registry of models: names, what each model expects, and how to build it. Nothing here loads Keras before `build`."""
 
-from audiozoo.registry.building import build, check_options, split_weights
-from audiozoo.registry.spec import Builder, InputKind, ModelSpec, PretrainedWeights, Reference, Score, WeightsLoader
-from audiozoo.registry.table import current_name, list_models, model_info, recipe_for, register, register_variant
+from audiozoo.registry.building import build, split_weights
+from audiozoo.registry.spec import (
+    Builder,
+    InputKind,
+    ModelSpec,
+    PretrainedWeights,
+    Reference,
+    Score,
+    WeightsLoader,
+    checked_options,
+)
+from audiozoo.registry.table import (
+    current_name,
+    current_options,
+    list_models,
+    model_info,
+    recipe_for,
+    register,
+    register_variant,
+)
 
 __all__ = [
     "Builder",
@@ -13,8 +30,9 @@ __all__ = [
     "Score",
     "WeightsLoader",
     "build",
-    "check_options",
+    "checked_options",
     "current_name",
+    "current_options",
     "list_models",
     "model_info",
     "recipe_for",

@@ -1,4 +1,4 @@
-"""Building a registered model, and filling it with weights."""
+"""Build registered models and load their weights."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audiozoo.checks import refuse_unknown, unknown_name
-from audiozoo.registry.spec import ModelSpec, PretrainedWeights
+from audiozoo.checks import unknown_name
+from audiozoo.registry.spec import ModelSpec, PretrainedWeights, checked_options
 from audiozoo.registry.table import model_info
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ def build(
     """Build a Keras model by name, not compiled.
 
     Args:
-        name: Name or alias from `list_models`.
+        name: Name or alias of a model, see `list_models`.
         num_classes: Number of classes, the width of the output.
         input_shape: Shape of one window, without the batch axis; `None` means the shape of the model's own frontend.
         weights: Name of published weights from ``model_info(name).weights``. For another number of classes than the published
             one, they fill all layers but the last. `None` leaves the random initial weights.
         weights_file: Path of a file of weights for the whole model: a file that Keras saved (``.weights.h5``, ``.keras``) from
             the same model with the same sizes, or a copy of a published file.
-        seed: Random seed of the initial weights and the dropout; no global state changes. `None` means other weights each time.
+        seed: Random seed of the initial weights and the dropout; no global state changes. `None` draws a new one.
         **options: Options of the builder, see ``model_info(name).options``. Models on a backbone of keras.applications have
             ``backbone_weights="imagenet"`` among them.
 
@@ -46,15 +46,16 @@ def build(
         A model with one output, probabilities ``(batch, num_classes)``; with ``auxiliary=True`` further outputs follow it.
 
     Raises:
-        ValueError: An unknown name or option (the message proposes the nearest), a number of classes below 1, an input too
-            small for the model, both `weights` and `weights_file`, or a file with the weights of another model.
-        OSError: The file of weights is missing, or published weights cannot be fetched; the message says where to put a copy.
+        ValueError: The name or an option is unknown (the message suggests the closest one), the number of classes is below 1,
+            the input is too small for the model, both `weights` and `weights_file` are given, or the file has the weights
+            of another model.
+        OSError: The file is missing, or published weights cannot be downloaded; the message says where to put a copy.
     """
     spec = model_info(name)
     weights, weights_file = split_weights(weights, weights_file, spec.weights)
     if weights == "imagenet" and "backbone_weights" in spec.options and weights not in spec.weights:
         weights, options = None, _backbone_options(spec, options)
-    check_options(spec, options)
+    options = checked_options(spec, options)
     source = _source(spec, weights, weights_file)
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1, got {num_classes}")
@@ -72,20 +73,15 @@ def build(
     return model
 
 
-def check_options(spec: ModelSpec, options: Mapping[str, Any]) -> None:
-    """Raise a ValueError that names the first option which a model's builder does not have."""
-    refuse_unknown(f"option of {spec.name}", options, spec.options)
-
-
 def split_weights(
     weights: str | os.PathLike[str] | None, weights_file: str | os.PathLike[str] | None, names: Mapping[str, Any]
 ) -> tuple[str | None, str | os.PathLike[str] | None]:
-    """Return the name and the file of weights that were asked for.
+    """Separate the name of published weights from the path of a file.
 
-    Before `weights_file` existed, `weights` also took the path of a file. It still does, with a DeprecationWarning.
+    Before `weights_file` existed, `weights` also accepted a path. It still does, with a DeprecationWarning.
 
     Args:
-        weights: Name of published weights, or a path as before.
+        weights: Name of published weights, or a path (deprecated).
         weights_file: Path of a file.
         names: Published weights by name.
 
@@ -123,7 +119,7 @@ def _source(
         return None
     if weights not in spec.weights:
         error = unknown_name(f"weights of {spec.name}", weights, spec.weights)
-        raise ValueError(f"{error}. A file of weights is passed as weights_file=")
+        raise ValueError(f"{error}. Pass a file of weights as weights_file=")
     return spec.weights[weights]
 
 
@@ -137,14 +133,14 @@ def _fill(model: keras.Model, spec: ModelSpec, source: PretrainedWeights | Path)
 
 @contextmanager
 def _seeded(seed: int | None) -> Iterator[None]:
-    # Keras takes the seed of each initializer and dropout without a seed from Python's generator; its state is restored after.
+    # Keras draws the seed of initialisers and dropout from Python's global generator; its state is restored afterwards.
     if seed is None:
         yield
         return
     state = random.getstate()
     import keras
 
-    keras.backend  # noqa: B018  loading Keras draws numbers too, which must not happen between the seed and the weights
+    keras.backend  # noqa: B018  loading Keras also draws numbers, so it must happen before the seed is set
     random.seed(seed)
     try:
         yield

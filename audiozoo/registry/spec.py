@@ -1,13 +1,15 @@
-"""What the registry knows about a model, as values."""
+"""Dataclasses that describe a model in the registry."""
 
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from audiozoo.checks import refuse_unknown
 from audiozoo.features import Frontend
 from audiozoo.recipe import Recipe
 
@@ -18,12 +20,12 @@ Builder = Callable[..., "keras.Model"]
 InputKind = Literal["waveform", "spectral", "vector"]
 
 KINDS: dict[int, InputKind] = {1: "vector", 2: "waveform", 3: "spectral"}
-"""The kind of input by its number of axes."""
+"""Kind of input, by number of axes."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A published configuration and its number of parameters. A test builds every one and counts.
+    """A published configuration and its number of parameters. A test builds each one and compares the number.
 
     Args:
         input_shape: Shape of one window, without the batch axis.
@@ -46,7 +48,7 @@ class Score:
         dataset: Name of the dataset, such as "ESC-10".
         metric: Name of the metric, such as "accuracy".
         value: Value in percent, or as a fraction for MAP.
-        source: Where the result was published, and with which protocol.
+        source: Publication and protocol of the result.
     """
 
     dataset: str
@@ -57,10 +59,10 @@ class Score:
 
 @dataclass(frozen=True)
 class PretrainedWeights:
-    """Weights that somebody published for a model.
+    """Published weights of a model.
 
     Args:
-        url: Address of the file.
+        url: URL of the file.
         sha256: Checksum of the file, hexadecimal.
         licence: Licence of the weights, such as "Apache-2.0".
         labels: Classes that the weights were trained on, in the order of the model's output.
@@ -77,7 +79,7 @@ WeightsLoader = Callable[["keras.Model", PretrainedWeights | Path], None]
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Everything known about a model without building it.
+    """Description of a model, available without building it.
 
     Args:
         name: Name in the registry.
@@ -92,7 +94,9 @@ class ModelSpec:
         formerly: Names that the model had in an earlier version; they still work, with a DeprecationWarning.
         recipe: Training settings.
         weights: Published weights by the name that `build` takes.
-        load_weights: Function that puts published weights, or those in a file of the same format, into a model.
+        load_weights: Function that loads published weights, or a file of the same format, into a model.
+        renamed_options: Current name of each renamed option, by former name; former names still work, with a
+            DeprecationWarning.
     """
 
     name: str
@@ -108,6 +112,7 @@ class ModelSpec:
     recipe: Recipe = field(default_factory=Recipe)
     weights: Mapping[str, PretrainedWeights] = field(default_factory=dict)
     load_weights: WeightsLoader | None = None
+    renamed_options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def input(self) -> InputKind:
@@ -119,3 +124,27 @@ class ModelSpec:
         """The builder's options and their defaults."""
         parameters = inspect.signature(self.builder).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    def current_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return options under their current names."""
+        return {self.renamed_options.get(name, name): value for name, value in options.items()}
+
+
+def checked_options(spec: ModelSpec, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a builder under their current names, with a DeprecationWarning for each former name.
+
+    Raises:
+        ValueError: The builder does not have an option, or an option has both its former and its current name.
+    """
+    for name in options.keys() & spec.renamed_options.keys():
+        current = spec.renamed_options[name]
+        if current in options:
+            raise ValueError(f"{name} is the former name of {current}: pass only {current} to {spec.name}")
+        warnings.warn(
+            f"the option {name} of {spec.name} is now {current}; the old name will be removed in the next version",
+            DeprecationWarning,
+            stacklevel=3,  # the caller of `build`, `train` or `fold_jobs`
+        )
+    current_names = spec.current_options(options)
+    refuse_unknown(f"option of {spec.name}", current_names, spec.options)
+    return current_names

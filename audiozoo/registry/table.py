@@ -1,4 +1,4 @@
-"""The table of models: registering, listing and looking up. Nothing here loads Keras."""
+"""The table of models: register, list and look up. Nothing here loads Keras."""
 
 from __future__ import annotations
 
@@ -16,7 +16,17 @@ from audiozoo.checks import refuse_unknown, unknown_name
 from audiozoo.config import import_all
 from audiozoo.features import Frontend
 from audiozoo.recipe import Recipe
-from audiozoo.registry.spec import KINDS, Builder, InputKind, ModelSpec, PretrainedWeights, Reference, Score, WeightsLoader
+from audiozoo.registry.spec import (
+    KINDS,
+    Builder,
+    InputKind,
+    ModelSpec,
+    PretrainedWeights,
+    Reference,
+    Score,
+    WeightsLoader,
+    checked_options,
+)
 
 _SPECS: dict[str, ModelSpec] = {}
 _ALIASES: dict[str, str] = {}
@@ -35,6 +45,7 @@ def register(
     recipe: Recipe | None = None,
     weights: Mapping[str, PretrainedWeights] | None = None,
     load_weights: WeightsLoader | None = None,
+    renamed_options: Mapping[str, str] | None = None,
 ) -> Callable[[Builder], Builder]:
     """Register the decorated builder as a model of the builder's name.
 
@@ -42,8 +53,7 @@ def register(
     model whose last layers are named `embedding`, `logits` and `probabilities`. The first line of its docstring is the
     model's description.
 
-    An installed package adds models with an entry point in the group "audiozoo.models" that names the module which registers
-    them.
+    An installed package can add models: its entry point in the group "audiozoo.models" is the module that registers them.
 
     Args:
         frontend: Frontend that the model was designed for.
@@ -55,8 +65,10 @@ def register(
         formerly: Names that the model had in an earlier version; they still work, with a DeprecationWarning.
         recipe: Training settings; `None` means ``Recipe()``.
         weights: Published weights by name.
-        load_weights: Function that puts published weights, or those in a file of the same format, into a model. `None` means
-            that the published files are Keras' own.
+        load_weights: Function that loads published weights, or a file of the same format, into a model. `None` if the published
+            files are in a Keras format.
+        renamed_options: Current name of each renamed option, by former name; former names still work, with a
+            DeprecationWarning.
 
     Returns:
         A decorator that returns the builder unchanged.
@@ -86,6 +98,7 @@ def register(
             recipe=_typed(recipe),
             weights=dict(weights or {}),
             load_weights=load_weights,
+            renamed_options=dict(renamed_options or {}),
         )
         _ALIASES.update(dict.fromkeys(aliases, name))
         _FORMER_NAMES.update(dict.fromkeys(formerly, name))
@@ -104,7 +117,7 @@ def register_variant(
     description: str = "",
     **facts: Any,
 ) -> Builder:
-    """Register a model that is another registered model with some options fixed.
+    """Register a variant of a registered model, with some options fixed.
 
     The variant has its own name, number of parameters, scores and weights. It takes the frontend, paper, year and recipe of
     the other model, unless they are given here, and the other model's remaining options.
@@ -117,7 +130,7 @@ def register_variant(
         num_classes: Number of classes in the published configuration; `None` means as for the other model.
         description: Description in one line; "" means the other model's name and the fixed options.
         **facts: Arguments of `register` that differ from the other model: `frontend`, `paper`, `year`, `scores`, `aliases`,
-            `formerly`, `recipe`, `weights` or `load_weights`.
+            `formerly`, `recipe`, `weights`, `load_weights` or `renamed_options`.
 
     Returns:
         The builder of the variant.
@@ -133,7 +146,7 @@ def register_variant(
     base = _SPECS.get(builder.__name__)
     if base is None or base.builder is not builder:
         raise ValueError(f"a variant needs the builder of a registered model, got {builder.__name__!r}: register it first")
-    refuse_unknown(f"option of {base.name}", options, base.options)
+    options = checked_options(base, options)
     frontend = facts.pop("frontend", base.frontend)
     reference = replace(
         base.reference,
@@ -142,7 +155,7 @@ def register_variant(
         parameters=parameters,
         options={option: value for option, value in base.reference.options.items() if option not in options},
     )
-    inherited = {fact: getattr(base, fact) for fact in ("paper", "year", "recipe", "load_weights")}
+    inherited = {fact: getattr(base, fact) for fact in ("paper", "year", "recipe", "load_weights", "renamed_options")}
     fixed = ", ".join(f"{option}={value!r}" for option, value in options.items())
     variant = _with_options(name, base, options, description or f"`{base.name}` with {fixed}.")
     return register(frontend=frontend, reference=reference, **{**inherited, **facts})(variant)
@@ -154,7 +167,7 @@ def _with_options(name: str, base: ModelSpec, fixed: Mapping[str, Any], descript
         model.name = name
         return model
 
-    # The signature is where the registry reads a builder's options from: the fixed ones are options no more.
+    # The registry reads the options of a builder from its signature, so the fixed options must not be in it.
     signature = inspect.signature(base.builder)
     free = [parameter for parameter in signature.parameters.values() if parameter.name not in fixed]
     build_variant.__signature__ = signature.replace(parameters=free)  # type: ignore[attr-defined]
@@ -187,10 +200,10 @@ def _load_plugins() -> None:
     for point in entry_points(group="audiozoo.models"):
         try:
             point.load()
-        except Exception as error:  # whatever it is, the other models still work
+        except Exception as error:  # the other models must still work
             warnings.warn(
                 f"the models {point.name!r} of {point.value!r} are left out: loading them raised {error!r}. "
-                "Repair or uninstall the package that brings them",
+                "Repair or uninstall the package that registers them",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -205,7 +218,7 @@ def list_models(
     min_parameters: int = 0,
     max_parameters: float = math.inf,
 ) -> list[str]:
-    """List the names of the models that fulfil all conditions.
+    """List the names of the models that match all conditions.
 
     Args:
         pattern: Glob or globs; the name or an alias must match at least one.
@@ -219,7 +232,7 @@ def list_models(
         The names in alphabetical order, with numbers in names in numerical order.
 
     Raises:
-        ValueError: An unknown kind of input.
+        ValueError: `input` is unknown.
 
     >>> list_models("feature_*")
     ['feature_cnn', 'feature_mlp']
@@ -244,20 +257,26 @@ def _globs(patterns: str | Sequence[str]) -> Sequence[str]:
 
 
 def current_name(name: str) -> str:
-    """Return today's name of a model for that name, an alias or a former name, as old files have it; other names stay."""
+    """Return the current name of a model, given its name, an alias or a former name; unknown names are returned unchanged."""
     _specs()
     return _ALIASES.get(name, _FORMER_NAMES.get(name, name))
 
 
+def current_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of a model under their current names; those of an unknown model are returned unchanged."""
+    spec = _specs().get(current_name(name))
+    return spec.current_options(options) if spec else dict(options)
+
+
 def model_info(name: str) -> ModelSpec:
-    """Return what is known about a model, by its name or an alias, without building it.
+    """Return the description of a model by its name or an alias, without building it.
 
     Raises:
-        ValueError: An unknown name; the message proposes the nearest names.
+        ValueError: The name is unknown; the message suggests the closest names.
     """
     specs = _specs()
     if name in _FORMER_NAMES:
-        message = f"the model {name!r} is now named {_FORMER_NAMES[name]!r}; the next version will not know the old name"
+        message = f"the model {name!r} is now named {_FORMER_NAMES[name]!r}; the old name will be removed in the next version"
         warnings.warn(message, DeprecationWarning, stacklevel=2)
     name = current_name(name)
     if name not in specs:
@@ -269,7 +288,7 @@ def recipe_for(name: str, **changes: Any) -> Recipe:
     """Return the recipe that a model is registered with, with some fields changed.
 
     Raises:
-        ValueError: An unknown model or field (the message proposes the nearest name), or a value that `Recipe` refuses.
+        ValueError: The model or a field is unknown (the message suggests the closest name), or `Recipe` rejects a value.
     """
     refuse_unknown("recipe field", changes, [field.name for field in fields(Recipe)])
     return replace(model_info(name).recipe, **changes)

@@ -1,4 +1,4 @@
-"""Pictures and tables: of results, and of sounds."""
+"""Plots of sounds and features, and tables and plots of results."""
 
 from audiozoo.report.augmented import augmentation_preview
 from audiozoo.report.results import cells, columns, confusion_picture, markdown, measured

@@ -1,4 +1,4 @@
-"""What augmentation does to a sound, to be seen and heard."""
+"""Previews of augmentation: a picture and WAV files of a sound before and after each transform."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from audiozoo.files import replacing
 from audiozoo.report.sounds import Panel, draw_panel, panels_of
 
 _BANDS = 64
-_SECONDS = 0.046  # of a frame
+_SECONDS = 0.046  # duration of a frame: 2048 samples at 44.1 kHz
 _DIGITS = 3
 
 
 class _Row(NamedTuple):
-    """What is drawn of one change: the sound, unless only its features were changed, and the features."""
+    """One row of the picture: the changed sound (`None` if only its features were changed) and its features."""
 
     title: str
     sound: np.ndarray | None
@@ -34,12 +34,12 @@ class _Row(NamedTuple):
 
 
 class Preview(NamedTuple):
-    """What `augmentation_preview` wrote.
+    """The files that `augmentation_preview` wrote.
 
     Args:
         picture: Path of the picture.
-        sounds: Number of WAV files beside it, with that of the original sound.
-        left_out: Reason for each transform that is not in the picture, by its name.
+        sounds: Number of WAV files beside the picture, including the original sound.
+        left_out: Name of each transform that is not in the picture, with the reason.
     """
 
     picture: Path
@@ -50,15 +50,15 @@ class Preview(NamedTuple):
 def augmentation_preview(
     source: str | os.PathLike[str], folder: str | os.PathLike[str], transform: Transform | None = None, *, seed: int = 0
 ) -> Preview:
-    """Draw a sound before and after each of some transforms, and write each result as a WAV file.
+    """Draw a sound before and after each transform, and write each result as a WAV file.
 
     Transforms of spectral features change the log-mel spectrogram that is drawn, and no WAV file is written for them.
 
     Args:
         source: Sound file.
-        folder: Folder for the picture `preview.png` and for the sounds, which have the names of the transforms.
-        transform: Transform whose parts are drawn, each alone and with ``p=1``, and then the transform itself. `None` draws all
-            transforms of waveforms and spectral features that this sound allows.
+        folder: Folder for the picture `preview.png` and for the WAV files, which are named after the transforms.
+        transform: Transform to preview: first each of its parts alone with ``p=1``, then the transform itself. `None` previews
+            every transform of waveforms and spectral features that can change this sound.
         seed: Random seed.
 
     Returns:
@@ -66,7 +66,7 @@ def augmentation_preview(
 
     Raises:
         FileNotFoundError: The sound does not exist.
-        ValueError: The sound cannot be read, or the given transform cannot change it.
+        ValueError: The sound cannot be read, or `transform` cannot be applied to it.
     """
     wave, rate = audio.read(source)
     folder, label = Path(folder), Path(source).resolve().parent.name
@@ -102,7 +102,7 @@ def _changed(before: _Row, part: Transform, rate: int, label: str, seed: tuple[i
 
 
 def _each_alone() -> Iterator[Transform]:
-    """Yield every transform of one sound that needs no other file."""
+    """Yield every transform of a single sound, except `AddBackground`, which needs other files."""
     kinds = [kind for name in augment.__all__ if isinstance(kind := getattr(augment, name), type) and not isabstract(kind)]
     for changed in (WaveTransform, SpectralTransform):
         yield from (kind() for kind in kinds if issubclass(kind, changed) and kind is not augment.AddBackground)
@@ -113,7 +113,7 @@ def _leaves(transform: Transform) -> list[Transform]:
 
 
 def _alone_and_together(transform: Transform) -> list[Transform]:
-    """List what a transform is made of, each made certain, and then the transform itself."""
+    """List the parts of a transform, each with ``p=1``, and then the transform itself."""
     certain = [replace(leaf, p=1.0) for leaf in _leaves(transform)]
     return [*certain, transform] if transform.inner else certain
 
@@ -131,6 +131,7 @@ def _said(drawn: Drawn) -> str:
 
 
 def _log_mel(sound: np.ndarray, rate: int) -> Panel:
+    # The power of two nearest to _SECONDS, so that pictures of different sample rates have the same resolution in time.
     n_fft = 2 ** round(np.log2(_SECONDS * rate))
     frontend = LogMel(sample_rate=rate, n_fft=n_fft, hop_length=n_fft // 2, n_mels=min(_BANDS, n_fft // 16))
     [panel] = panels_of(frontend, audio.set_channels(sound, 1), rate)

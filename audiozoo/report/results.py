@@ -1,4 +1,4 @@
-"""Tables of results and pictures of confusion matrices."""
+"""Result tables and plots of confusion matrices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ _NAMES = {"accuracy": "accuracy", "macro_accuracy": "macro accuracy", "map@3": "
 
 
 def measured(metric: str, value: float, deviation: float | None = None) -> str:
-    """Write a measure as the field does: shares in percent, MAP@3 as a fraction; with its deviation over folds if there is one.
+    """Format a metric as papers do: accuracies in percent, MAP@3 as a fraction, with a standard deviation if given.
+
+    Args:
+        metric: Name of the metric.
+        value: Value of the metric, from 0 to 1.
+        deviation: Standard deviation over folds; `None` to leave it out.
+
+    Returns:
+        The formatted value.
 
     >>> measured("macro_accuracy", 0.597, 0.007), measured("map@3", 0.9538)
     ('59.7 ± 0.7 %', '0.954')
@@ -29,12 +37,12 @@ def measured(metric: str, value: float, deviation: float | None = None) -> str:
 
 
 def columns(metric: str) -> tuple[str, ...]:
-    """Name the leaderboard's columns on a dataset with a measure of its own, which stands first; `cells` fills them."""
+    """Return the column names of the leaderboard; the dataset's own metric comes before the other metrics."""
     return ("model", "parameters", *(_NAMES[name] for name in _shown(metric)), "training", "per clip")
 
 
 def cells(entry: LeaderboardEntry) -> tuple[str, ...]:
-    """Write an entry as the leaderboard's cells; a single fold has no deviation."""
+    """Format an entry as cells for the columns of `columns`; the standard deviation is left out for a single fold."""
     values = {"accuracy": entry.accuracy, "map@3": (entry.map_at_3, None), entry.metric: entry.score}
     shown = [(name, *values[name]) for name in _shown(entry.metric)]
     return (
@@ -51,25 +59,25 @@ def _shown(metric: str) -> tuple[str, ...]:
 
 
 def markdown(entries: Sequence[LeaderboardEntry]) -> str:
-    """Write the leaderboard as a Markdown table."""
+    """Format the leaderboard as a Markdown table."""
     names = columns(entries[0].metric)
     lines = [names, ("---", *["---:"] * (len(names) - 1)), *map(cells, entries)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def confusion_picture(matrix: np.ndarray, labels: Sequence[str], path: str | os.PathLike[str], *, title: str = "") -> Path:
-    """Draw a confusion matrix as shares of each true class, with the counts in the cells.
+    """Plot a confusion matrix: colours show the share of each true class, numbers show the counts.
 
     Args:
-        matrix: Counts ``(true, predicted)``.
-        labels: The classes.
-        path: Of the picture; its ending chooses the format.
-        title: Above it.
+        matrix: Confusion matrix of counts, ``(true, predicted)``.
+        labels: Class names, in the order of the matrix.
+        path: Path of the picture to write; the suffix sets the format.
+        title: Title above the matrix.
 
     Returns:
-        The path.
+        The path of the picture.
     """
-    # A figure of its own canvas, not pyplot: no window system is asked for and no global state is left behind.
+    # Not pyplot, which would need a display on some systems and keep every figure in global state.
     from matplotlib.figure import Figure
 
     matrix = np.asarray(matrix)
@@ -90,7 +98,7 @@ def confusion_picture(matrix: np.ndarray, labels: Sequence[str], path: str | os.
 
 def _write_counts(axes: Any, matrix: np.ndarray, shares: np.ndarray) -> None:
     if len(matrix) > 20:
-        return  # fifty classes leave no room for numbers
+        return  # the cells are too small for numbers
     for row, column in np.argwhere(matrix > 0):
         colour = "white" if shares[row, column] > 0.6 else "black"
         axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour, fontsize=8)

@@ -1,4 +1,4 @@
-"""Pictures of sounds: waveforms and what front ends make of them."""
+"""Plots of waveforms and features."""
 
 from __future__ import annotations
 
@@ -28,22 +28,24 @@ def sound_picture(
     start: float = 0.0,
     end: float | None = None,
 ) -> Path:
-    """Draw the waveform of a sound and its features, seconds and hertz on the axes.
+    """Plot the waveform of a sound and its features, with seconds and hertz on the axes.
 
     Args:
-        source: A path, the bytes of a file, or an open file.
-        frontends: What to draw below the waveform; each is adapted to the sound's length, so that it is drawn whole.
-        path: Of the picture; its ending chooses the format.
-        clean: Steps after which all is drawn a second time, beside the first.
-        title: Above the sound; `None` is the file's name.
-        start: Where to begin, seconds.
-        end: Where to stop, seconds; `None` is the sound's end.
+        source: Path, bytes of a file, or open file.
+        frontends: Frontends whose features are drawn below the waveform. Each is adapted to the duration of the sound, so that
+            one window covers it.
+        path: Path of the picture to write; the suffix sets the format.
+        clean: Cleaning steps. If there are any, a second column shows the sound and its features after them.
+        title: Title above the waveform; `None` uses the file name.
+        start: Start of the section to draw (seconds).
+        end: End of the section to draw (seconds); `None` draws up to the end of the sound.
 
     Returns:
-        The path.
+        The path of the picture.
 
     Raises:
-        FileNotFoundError, ValueError: The sound cannot be read, or is too short or too low in rate for a front end.
+        FileNotFoundError: The sound does not exist.
+        ValueError: The sound cannot be read, is too short for a frontend, or has too low a sample rate for one.
         OSError: The picture cannot be written.
     """
     wave, rate = audio.read(source, start=start, end=end)
@@ -58,18 +60,19 @@ def sound_picture(
 
 
 def reconstruction_picture(classifier: Classifier, source: audio.Source, path: str | os.PathLike[str]) -> Path:
-    """Draw what an autoencoding classifier is fed of a sound's first window, and what it makes of it again.
+    """Plot the features of a sound's first window and their reconstruction by an autoencoder.
 
     Args:
-        classifier: Its model has a layer named `reconstruction`, as `joint_autoencoder` does.
-        source: A path, the bytes of a file, or an open file.
-        path: Of the picture; its ending chooses the format.
+        classifier: Classifier whose Keras model has a layer named `reconstruction`, such as `joint_autoencoder`.
+        source: Path, bytes of a file, or open file.
+        path: Path of the picture to write; the suffix sets the format.
 
     Returns:
-        The path.
+        The path of the picture.
 
     Raises:
-        FileNotFoundError, ValueError: The sound cannot be read, or the model reconstructs nothing.
+        FileNotFoundError: The sound does not exist.
+        ValueError: The sound cannot be read, or the model has no such layer.
         OSError: The picture cannot be written.
     """
     frontend = classifier.frontend
@@ -77,9 +80,11 @@ def reconstruction_picture(classifier: Classifier, source: audio.Source, path: s
     _, fed = next(frontend.windows(pieces))
     fed = classifier.scaler(fed)
     if not isinstance(classifier.scorer, KerasScorer):
-        raise ValueError(f"only a Keras model has layers to look at, this classifier has a {type(classifier.scorer).__name__}")
+        raise ValueError(
+            f"a reconstruction needs a classifier with a Keras model, this one has a {type(classifier.scorer).__name__}"
+        )
     again = classifier.scorer.output_of("reconstruction", fed[None])[0]
-    titles = {f"what {Path(audio.describe(source)).name} is to the model": fed, "its reconstruction": again}
+    titles = {f"features of {Path(audio.describe(source)).name}": fed, "reconstruction": again}
     panels = [Panel(title, values[..., 0], frontend.times, frontend.axis, "") for title, values in titles.items()]
     with replacing(path) as temporary:
         _figure([(panels[0].title, panels)], 0.0).savefig(temporary, dpi=100)
@@ -96,7 +101,7 @@ def _versions(name: str, wave: np.ndarray, rate: int, clean: Sequence[CleaningSt
 
 
 class Panel(NamedTuple):
-    """One pair of axes: the samples, one channel of a feature, or a vector."""
+    """Content of one pair of axes: a waveform, one channel of a feature, or a vector."""
 
     title: str
     values: np.ndarray
@@ -106,7 +111,16 @@ class Panel(NamedTuple):
 
 
 def panels_of(frontend: Frontend, wave: np.ndarray, rate: int) -> list[Panel]:
-    """Prepare each channel of what a frontend, made as long as the sound, makes of it."""
+    """Compute a frontend's features of a whole sound.
+
+    Args:
+        frontend: Frontend, which is adapted to the duration of the sound.
+        wave: Waveform ``(samples,)`` or ``(samples, channels)``.
+        rate: Sample rate (Hz).
+
+    Returns:
+        A panel for each channel of the features.
+    """
     if isinstance(frontend, Stack):
         return [panel for inner in frontend.of for panel in panels_of(inner, wave, rate)]
     channels = 1 if wave.ndim == 1 else wave.shape[1]
@@ -122,7 +136,7 @@ def panels_of(frontend: Frontend, wave: np.ndarray, rate: int) -> list[Panel]:
 
 
 def _channels(frontend: Frontend, count: int) -> list[tuple[str, str]]:
-    """Give each channel of a feature a title and a unit."""
+    """Return the title and the unit of each channel of a feature."""
     unit = _UNITS.get(getattr(frontend, "compression", None) or "", "")
     halves = {
         "magnitude_phase": [("magnitude", unit), ("phase", "radians")],
@@ -130,7 +144,7 @@ def _channels(frontend: Frontend, count: int) -> list[tuple[str, str]]:
     }.get(getattr(frontend, "representation", ""), [("", unit)])
     orders = range(1 + getattr(frontend, "deltas", 0))
     each = count // (len(halves) * len(orders))
-    # Derivatives follow all channels of sound, the halves of a complex number stand beside each other.
+    # The order that frontends use: deltas after all channels of the sound, the two halves of a complex number side by side.
     return [
         (_title(frontend, half, order, channel if each > 1 else None), "per frame" if order else unit)
         for order in orders
@@ -146,7 +160,7 @@ def _title(frontend: Frontend, half: str, order: int, channel: int | None) -> st
 
 
 def _figure(columns: Sequence[tuple[str, Sequence[Panel]]], start: float) -> Any:
-    # A figure of its own canvas, not pyplot: no window system is asked for and no global state is left behind.
+    # Not pyplot, which would need a display on some systems and keep every figure in global state.
     from matplotlib.figure import Figure
 
     rows = len(columns[0][1])
@@ -159,7 +173,13 @@ def _figure(columns: Sequence[tuple[str, Sequence[Panel]]], start: float) -> Any
 
 
 def draw_panel(axes: Any, panel: Panel, start: float) -> None:
-    """Draw on a pair of axes; the sound begins at a number of seconds."""
+    """Draw a panel on a pair of axes.
+
+    Args:
+        axes: Matplotlib axes.
+        panel: Panel to draw.
+        start: Time at the left end of the time axis (seconds).
+    """
     axes.set_title(panel.title)
     if panel.values.ndim == 1:
         axes.bar(np.arange(len(panel.values)), panel.values, width=1.0)
@@ -174,10 +194,10 @@ def draw_panel(axes: Any, panel: Panel, start: float) -> None:
 def _draw_image(axes: Any, panel: Panel, start: float) -> None:
     values, unit = panel.values, panel.unit
     if panel.axis and panel.axis.label in ("coefficient", "descriptor"):
-        # Rows of different sizes: each on its own scale, or all but the largest would be one colour.
+        # Coefficients differ in size by orders of magnitude: on one scale, all but the largest would have the same colour.
         deviation = values.std(axis=1, keepdims=True)
         values, unit = (values - values.mean(axis=1, keepdims=True)) / np.where(deviation > 0, deviation, 1), "deviations"
-    low, high = np.percentile(values, (0.5, 99.5))  # one loud bin shall not darken all others
+    low, high = np.percentile(values, (0.5, 99.5))  # without the percentiles, one loud bin would darken all others
     image = axes.imshow(
         values,
         origin="lower",
@@ -199,6 +219,6 @@ def _extent(panel: Panel, start: float) -> tuple[float, float, float, float]:
     rows, columns = panel.values.shape
     if panel.times is None:
         return (-0.5, columns - 0.5, -0.5, rows - 0.5)
-    # A frame's colour reaches half a hop to either side of its centre.
+    # The times are the centres of frames, and `imshow` needs the outer edges.
     half = (panel.times[1] - panel.times[0]) / 2 if columns > 1 else 0.5
     return (start + panel.times[0] - half, start + panel.times[-1] + half, -0.5, rows - 0.5)

@@ -106,7 +106,7 @@ class Stft:
             raise ValueError(f"framing must be 'center' or 'window', got {self.framing!r}")
 
     def frames_of(self, samples: int) -> int:
-        """Count the frames in a wave of so many samples."""
+        """Return the number of frames in a wave of `samples` samples."""
         length = self.n_fft if self.framing == "center" else self.win_length
         return frame_count(samples, length, self.hop_length, self.framing)
 
@@ -169,7 +169,7 @@ def filtered_spectrogram(wave: np.ndarray, stft: Stft, bank: Filterbank, *, powe
     """
     out = np.empty((stft.frames_of(len(wave)), bank.bands), np.float32)
     for frames, block in _squares(wave, stft):
-        # With power 2 the filterbank's product adds the squares of both parts itself, which saves a pass over the block.
+        # With power 2, the product with the filterbank also adds the two squares of a bin, which saves a pass over the block.
         parts = bank.of_squares
         if power != 2:
             block, parts = _magnitudes(block, power), bank.of_bins

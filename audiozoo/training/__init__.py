@@ -1,4 +1,4 @@
-"""Training of models on clips, as a recipe describes it."""
+"""Training of models on clips with the settings of a recipe."""
 
 from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe

@@ -1,4 +1,4 @@
-"""Training data: clips with features and targets, and batches of them."""
+"""Training examples (clips with features and targets), and batches of them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from audiozoo.features.reading import load_clip, measure_clip, warm_up
 from audiozoo.recipe import Recipe
 from audiozoo.registry import model_info
 
-# Part of every seed: without it, an epoch's order and its first clip would draw the same numbers, and so would two mixtures.
+# Every seed starts with one of these; otherwise an epoch's order, its clips and its mixtures would share random numbers.
 _ORDER, _CLIP, _MIX_WAVE, _MIX = 1, 2, 3, 4
 _WAVES_KEPT = 2**30  # bytes of waveforms kept between epochs; others are read again in each epoch
 
 
 def frontend_for(name: str, clips: Sequence[Clip]) -> Frontend:
-    """Return a model's frontend, `adapted` to clips."""
+    """Return a model's frontend after `adapted` has fitted it to the clips."""
     return adapted(model_info(name).frontend, clips)
 
 
 def adapted(frontend: Frontend, clips: Sequence[Clip]) -> Frontend:
-    """Limit a frontend's duration to the longest clip (at least 1 s), and its channels to those of the clips.
+    """Limit the duration of a frontend to that of the longest clip (at least 1 s), and its channels to those of the clips.
 
     Clips that cannot be opened are ignored.
     """
@@ -51,12 +51,12 @@ class Examples:
     """Clips with their features and targets.
 
     Args:
-        clips: All clips that `features` holds.
-        features: Windows of all clips.
+        clips: All clips in `features`, including those that are not used here.
+        features: Features of all clips.
         targets: Class index of each clip, ``(clips,)``.
-        index: Positions of the clips that are used here.
-        numbers: Seed of each used clip's random draws; `None` numbers them from 0. It does not depend on the unused clips, so a
-            job gives the same draws whatever else was read with it.
+        index: Indices of the clips used here.
+        numbers: Number of each used clip, which seeds its random draws; `None` counts from 0. The numbers do not depend on the
+            unused clips, so a fold gives the same draws whichever other clips are in `features`.
     """
 
     clips: Sequence[Clip]
@@ -70,13 +70,13 @@ class Examples:
             self.numbers = np.arange(len(self.index))
 
     def subset(self, chosen: np.ndarray) -> Examples:
-        """Return some of the examples that are used here, chosen by booleans or positions."""
+        """Return some of the used examples, selected by a boolean mask or by positions."""
         assert self.numbers is not None
         return replace(self, index=self.index[chosen], numbers=self.numbers[chosen])
 
     @property
     def window_index(self) -> np.ndarray:
-        """Indices of the used clips' windows among all windows."""
+        """Indices of the windows of the used clips in `features.values`."""
         return np.concatenate([np.r_[self.features.windows(i)] for i in self.index])
 
     @property
@@ -101,21 +101,21 @@ def target_indices(clips: Sequence[Clip], labels: Sequence[str]) -> np.ndarray:
             )
         if len(clip.labels) > 1:
             raise ValueError(
-                f"{audio.describe(clip.path)}: has the labels {', '.join(clip.labels)}; training and scoring need one"
+                f"{audio.describe(clip.path)}: has the labels {', '.join(clip.labels)}; training and scoring need exactly one"
             )
     return np.array([numbers[clip.label] for clip in clips], int)
 
 
 class Batches:
-    """The batches of all epochs. What happens to a clip depends only on the seed, the epoch and the clip.
+    """Batches of all epochs. The random draws for a clip depend only on the seed, the epoch and the clip.
 
     Args:
         examples: Clips to train on.
         recipe: Batch size, augmentation, class weights and seed.
         scaler: Scaler of the features.
-        frontend: Frontend that computes augmented waveforms.
+        frontend: Frontend that computes the features of augmented waveforms.
         classes: Number of classes.
-        outputs: Number of the model's outputs; each gets the same targets.
+        outputs: Number of outputs of the model, which all get the same targets.
     """
 
     def __init__(
@@ -129,12 +129,13 @@ class Batches:
 
     @contextmanager
     def stream(self, workers: int = 0) -> Iterator[Iterator[tuple[Any, ...]]]:
-        """Yield an endless iterator of ``(x, y, weights)``, epoch after epoch, with `y` once for each output.
+        """Context manager that gives an endless iterator of ``(x, y, weights)``; `y` is repeated for each output of the model.
 
-        If a batch raises an error, the block raises that error, and not what the backend has turned it into.
+        If a batch raises an error, the ``with`` block raises that error and not the backend's replacement for it.
 
         Args:
-            workers: Number of threads that prepare batches; 0 prepares each batch when it is needed. The batches are the same.
+            workers: Number of threads that prepare batches in advance; 0 prepares each batch on request. The number does not
+                change the batches.
         """
         if workers and self.recipe.augments:
             warm_up(self.frontend)
@@ -164,7 +165,7 @@ class Batches:
             coming.append(pool.submit(self._batch, *plan))
 
     def _plans(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield the epoch of each batch and the positions of its examples in `Examples.index`."""
+        """Yield the epoch and the positions in `Examples.index` of each batch."""
         for epoch in itertools.count():
             order = np.random.default_rng([_ORDER, self.recipe.seed, epoch]).permutation(len(self.examples.index))
             for start in range(0, len(order), self.recipe.batch_size):
@@ -174,7 +175,7 @@ class Batches:
         assert self.examples.numbers is not None
         recipe, rate = self.recipe, self.frontend.sample_rate
         clips, numbers = self.examples.index[places].tolist(), self.examples.numbers[places].tolist()
-        # One generator for each clip and epoch, so that the draws do not depend on the batch.
+        # One generator for each clip and epoch: the draws depend neither on the batch nor on the order of the threads.
         generators = [np.random.default_rng([_CLIP, recipe.seed, epoch, number]) for number in numbers]
         x, y = self._inputs(clips, generators, (_MIX_WAVE, recipe.seed, epoch, *numbers))
         if recipe.mix:
@@ -184,13 +185,13 @@ class Batches:
             each = zip(x, labels, generators, strict=True)
             x = np.stack([change(one, sample_rate=rate, label=label, rng=rng) for one, label, rng in each])
         x = self.scaler(x)
-        # With several outputs TensorFlow takes the targets as a tuple, not a list.
+        # For several outputs, TensorFlow accepts the targets as a tuple but not as a list.
         return x, (y,) * self.outputs if self.outputs > 1 else y, self.weights[clips]
 
     def _inputs(
         self, clips: Sequence[int], generators: Sequence[np.random.Generator], seed: tuple[int, ...]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the features and the target of one window of each clip, computed anew where waveforms are augmented."""
+        """Return the features and the target of one window of each clip; augmented waveforms need new features each time."""
         recipe, y = self.recipe, self.hot[clips]
         if not (recipe.augment_wave or recipe.mix_wave):
             windows = [self.examples.features.windows(clip) for clip in clips]
@@ -210,7 +211,7 @@ class Batches:
             wave = fit(change(wave, sample_rate=self.frontend.sample_rate, label=label, rng=rng))
             if wave.shape[1:] != channels:
                 raise ValueError(
-                    f"augment_wave must keep the channels that the front end takes, {channels}, got {wave.shape[1:]}; "
+                    f"augment_wave must not change the channels, {channels}, which the frontend needs; got {wave.shape[1:]}; "
                     "use Downmix(keep_channels=True) to mix channels down"
                 )
         return wave
@@ -226,9 +227,9 @@ class Batches:
 
 
 def _telling(batches: Iterator[tuple[Any, ...]], errors: list[Exception], ended: Event) -> Iterator[tuple[Any, ...]]:
-    """Pass batches on, and append the error that ends them to `errors`: TensorFlow replaces it by an error of its own.
+    """Yield batches, and append an error that a batch raises to `errors`, because TensorFlow replaces it by its own.
 
-    TensorFlow also requests batches after training has ended and the workers have gone; errors of those are not kept.
+    TensorFlow also requests batches after training has ended and the workers have stopped; their errors are not appended.
     """
     try:
         yield from batches
@@ -239,7 +240,7 @@ def _telling(batches: Iterator[tuple[Any, ...]], errors: list[Exception], ended:
 
 
 def example_weights(examples: Examples, recipe: Recipe) -> np.ndarray:
-    """Return the weight of each clip in the loss, ``(clips,)``: its own, times that of its class for balanced classes."""
+    """Return the weight of each clip in the loss, ``(clips,)``: `Clip.weight`, times the weight of its class if balanced."""
     weights = np.array([clip.weight for clip in examples.clips], np.float32)
     if recipe.class_weight == "balanced":
         counts = np.bincount(examples.targets[examples.index])

@@ -1,4 +1,4 @@
-"""Training: the only module that seeds, compiles and fits a model."""
+"""Training loop: the only module that seeds, compiles and fits models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from audiozoo.features import FeatureCache, Frontend, Scaler, extract
 from audiozoo.layers import keras
 from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
-from audiozoo.registry import ModelSpec, build, check_options, model_info, recipe_for, split_weights
+from audiozoo.registry import ModelSpec, build, checked_options, model_info, recipe_for, split_weights
 from audiozoo.training.examples import Batches, Examples, frontend_for, target_indices
 from audiozoo.training.optimization import LOSSES, optimizer, precision, seeded_dropout
 
@@ -43,18 +43,18 @@ def train(
     """Train a model of the zoo on clips.
 
     Args:
-        name: Name from `audiozoo.list_models`.
+        name: Name of a model, see `audiozoo.list_models`.
         clips: Labelled clips, for example from `audiozoo.load_dataset`.
-        recipe: Hyperparameters; `None` takes those of the model, `recipe_for(name)`.
+        recipe: Training settings; `None` uses the model's own, `recipe_for(name)`.
         labels: Names of the classes in the order of the outputs; `None` sorts all labels that occur.
-        frontend: Front end that computes the features; `None` takes the model's own, adapted to the clips (`frontend_for`).
+        frontend: Frontend that computes the features; `None` uses the model's own, adapted to the clips (`frontend_for`).
         weights: Name of published initial weights, see ``model_info(name).weights``. With another number of classes than the
             published one, the last layer starts from random weights. Published weights expect features that are not
             standardised, so the recipes of their models have ``standardize=None``.
         weights_file: Path of a file of initial weights, as for `build`.
         strict: Raise if a clip cannot be read; otherwise it is left out and named in ``classifier.about.failures``.
         workers: Number of threads that prepare augmented batches ahead; 0 prepares them in the training thread. The number
-            changes the time of the training only, not its result.
+            changes only the time of the training, not its result.
         cache: Cache that keeps computed features between runs; `None` for no cache.
         progress: Callback, see `audiozoo.progress`.
         **options: Options of the builder. Models with auxiliary outputs train with them.
@@ -67,7 +67,7 @@ def train(
         ValueError: There are fewer than two classes, a class has no clips, a clip cannot be read, or the name or an option is
             unknown.
     """
-    check_options(model_info(name), options)
+    options = checked_options(model_info(name), options)
     weights, weights_file = split_weights(weights, weights_file, model_info(name).weights)
     frontend = frontend or frontend_for(name, clips)
     classes = tuple(sorted({clip.label for clip in clips})) if labels is None else tuple(labels)
@@ -108,11 +108,11 @@ def train_examples(
     """Train on examples with features; `train` computes these first.
 
     Args:
-        name: Name from `audiozoo.list_models`.
+        name: Name of a model, see `audiozoo.list_models`.
         examples: Clips with features and targets.
         classes: Names of the classes in the order of the outputs.
-        recipe: Hyperparameters.
-        frontend: Front end that computed the features.
+        recipe: Training settings.
+        frontend: Frontend that computed the features.
         weights: Initial weights, as for `train`.
         workers: Number of threads that prepare augmented batches ahead.
         options: Options of the builder.
@@ -139,7 +139,7 @@ def train_examples(
         for part in change.parts():
             refuse_unknown("class in ByClass", part.transforms if isinstance(part, ByClass) else (), classes)
     # The options of the caller come last, so they can switch the auxiliary outputs off.
-    used = {**_auxiliary(spec), **(options or {})}
+    used = {**_auxiliary(spec), **checked_options(spec, options or {})}
     return _Run(spec, recipe, frontend, tuple(classes), used, weights, weights_file, workers, progress).fit(examples)
 
 
@@ -185,7 +185,7 @@ class _Run:
         chosen = self._fit_once(learnt, validation, epochs, "training")
         if not self.recipe.refit:
             return chosen
-        # The refit has no validation clips, so it must know beforehand how many epochs to train.
+        # The refit has no validation clips, so its number of epochs comes from the first training.
         refitted = self._fit_once(examples, None, chosen.about.best_epoch or epochs, "refitting")
         refitted.history = {**chosen.history, **{f"refit_{key}": value for key, value in refitted.history.items()}}
         refitted.about = replace(refitted.about, validation=chosen.about.validation)
@@ -283,7 +283,7 @@ class _Watch:
     def epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Record the metrics of an epoch, with those of the validation clips pooled over windows as in `predict`."""
         figures = {"loss": float((logs or {})["loss"])}
-        # A loss that is not finite never recovers; further epochs would only waste time.
+        # A loss that is not finite never recovers.
         if not math.isfinite(figures["loss"]):
             raise ValueError(
                 f"training diverged in epoch {epoch + 1}: the loss is {figures['loss']}; use a smaller learning_rate"
@@ -297,10 +297,10 @@ class _Watch:
             self.progress(self.stage, epoch + 1, self.epochs, figures)
 
     def _judge(self, epoch: int, figures: dict[str, float]) -> None:
-        # The loss and not the accuracy decides: on a few validation clips, many epochs share one accuracy.
+        # The epoch is chosen by loss and not by accuracy, because many epochs have the same accuracy on a few clips.
         if self.best is None or figures["val_loss"] < self.best["val_loss"]:
             self.best, self.best_epoch = {key: figures[key] for key in ("val_loss", "val_accuracy")}, epoch
-            # In memory and not in a file: the largest model takes 140 MB, and no temporary file can remain.
+            # In memory (at most 140 MB) and not in a file, so that no temporary file can be left behind.
             self._best_weights = self.model.get_weights()
         elif self.patience is not None and epoch - self.best_epoch >= self.patience:
             self.model.stop_training = True

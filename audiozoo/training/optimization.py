@@ -1,4 +1,4 @@
-"""What training sets in Keras: losses, optimisers, learning-rate schedules, precision and random seeds."""
+"""Settings of Keras for training: losses, optimisers, learning-rate schedules, precision and random seeds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOSSES: dict[str, Callable[[float], Any]] = {
 
 @contextmanager
 def seeded_dropout(seed: int) -> Iterator[None]:
-    """Make the dropout of a training repeatable, and restore the global random state afterwards."""
+    """Context manager that makes dropout repeatable and restores the global random state afterwards."""
     # On TensorFlow and JAX, each dropout layer has a seed of its own. On PyTorch, Keras draws from the global generator.
     if keras.backend.backend() != "torch":
         yield
@@ -32,7 +32,7 @@ def seeded_dropout(seed: int) -> Iterator[None]:
 
 @contextmanager
 def precision(mixed: bool) -> Iterator[None]:
-    """Build layers with mixed precision (float16 with float32 weights) if asked, and restore the global policy afterwards."""
+    """Context manager that sets mixed precision (float16 with float32 weights) if `mixed`, and restores the policy."""
     before = keras.config.dtype_policy()
     if mixed:
         keras.config.set_dtype_policy("mixed_float16")
@@ -43,7 +43,7 @@ def precision(mixed: bool) -> Iterator[None]:
 
 
 def optimizer(recipe: Recipe, steps: int, epochs: int) -> Any:
-    """Make the optimiser of a recipe.
+    """Create the optimiser of a recipe.
 
     Args:
         recipe: Recipe with the optimiser, its learning rate and its schedule.

@@ -1,4 +1,4 @@
-"""Draw the features that every front end computes from one sound, and write the page of the pictures.
+"""Draw the features that every frontend computes from one sound, and write the page of the pictures.
 
 python examples/frontends/draw.py
 """
@@ -47,20 +47,20 @@ CHOSEN = {
 
 
 def example(kind):
-    """Build a front end of the package at its defaults; one that changes others gets a log-mel spectrogram."""
+    """Build a frontend of the package at its defaults; one that changes others gets a log-mel spectrogram."""
     needs = [field.name for field in fields(kind) if field.init and field.default is field.default_factory is MISSING]
     return kind(**dict.fromkeys(needs, LogMel(**SIZES, n_mels=64)))
 
 
 def all_frontends():
-    """Return the chosen settings, and the defaults of every front end that none of them shows."""
+    """Return the chosen settings, and the defaults of every frontend that none of them shows."""
     kinds = {getattr(audiozoo.features, name, None) for name in Frontend.names().values()} - {None}
     left = kinds - {type(frontend) for frontend in CHOSEN.values()}
     return {**CHOSEN, **{kind.__name__.lower(): example(kind) for kind in sorted(left, key=lambda kind: kind.__name__)}}
 
 
 FRONTENDS = all_frontends()
-PAGE = """# Every front end on one sound
+PAGE = """# Every frontend on one sound
 
 One clip of the kind "{kind}" of the synthetic dataset. `python benchmarks/generate.py frontends` draws the pictures;
 `audiozoo plot FILE --frontend NAME` draws your own sounds.
@@ -70,7 +70,7 @@ One clip of the kind "{kind}" of the synthetic dataset. `python benchmarks/gener
 
 
 def written(value):
-    """Return the code that makes a front end, without arguments that have their default values."""
+    """Return the code that makes a frontend, without arguments that have their default values."""
     if isinstance(value, tuple):
         return f"({', '.join(map(written, value))})"
     if not isinstance(value, Frontend):
@@ -80,7 +80,7 @@ def written(value):
 
 
 def page(names=tuple(FRONTENDS), kind="bell"):
-    """Return the text of the page: each front end as code, with its picture."""
+    """Return the text of the page: each frontend as code, with its picture."""
     shown = "\n\n".join(f"## {name}\n\n`{written(FRONTENDS[name])}`\n\n![{name}]({name}.png)" for name in names)
     return PAGE.format(kind=kind, pictures=f"{shown}\n\n## before and after cleaning\n\n![cleaning](cleaning.png)")
 
