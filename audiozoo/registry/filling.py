@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiozoo.bounded import BoundedZip, hdf5_datasets, refusing
+from audiozoo.download import fetch
 from audiozoo.registry.spec import ModelSpec, PretrainedWeights
 
 if TYPE_CHECKING:
@@ -24,12 +25,13 @@ def fill(model: keras.Model, spec: ModelSpec, source: PretrainedWeights | Path) 
         source: Published weights; or a file that Keras saved (``.weights.h5``, ``.keras``), or a copy of a published file.
 
     Raises:
-        OSError: The file is missing or cannot be opened.
+        OSError: The file is missing, or cannot be opened or fetched.
         ValueError: The file declares more than it holds, or its weights are not those of the model; the message names it.
     """
     native = isinstance(source, Path) and source.name.endswith((".weights.h5", ".keras"))
     if native or spec.load_weights is None:
-        _fill_from_keras(model, Path(source))  # type: ignore[arg-type]
+        path = source if isinstance(source, Path) else fetch(source.url, sha256=source.sha256)
+        _fill_from_keras(model, path)
     else:
         spec.load_weights(model, source)
 
