@@ -16,8 +16,9 @@ import pytest
 import audiozoo
 from audiozoo import registry
 from audiozoo.features import LogMel
+from audiozoo.files import checksum
 from audiozoo.recipe import Recipe
-from audiozoo.registry import Reference, register, register_variant
+from audiozoo.registry import PretrainedWeights, Reference, register, register_variant
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -177,6 +178,19 @@ def test_your_own_model(clean_register):
     assert audiozoo.model_info("mine_too").description == "Average the bands."
     assert audiozoo.model_info("my_model").options == {"width": 1}
     assert audiozoo.build("my_model", 5).output_shape == (None, 5)
+
+
+def test_published_weights_may_be_a_file_that_keras_saved(clean_register, tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDIOZOO_CACHE", str(tmp_path))
+    register(**FACTS)(two_layers)
+    model = audiozoo.build("two_layers", 2)
+    path = tmp_path / "two.weights.h5"
+    model.save_weights(path)
+    published = PretrainedWeights("https://example.org/two.weights.h5", checksum(path), "MIT", ("a", "b"))
+    spec = replace(audiozoo.model_info("two_layers"), weights={"mine": published})
+    monkeypatch.setitem(registry.table._SPECS, "two_layers", spec)
+    again = audiozoo.build("two_layers", 2, weights="mine")
+    assert all(map(np.array_equal, again.get_weights(), model.get_weights()))
 
 
 def test_a_taken_name_or_a_missing_docstring_is_refused(clean_register):
