@@ -6,6 +6,7 @@ before it allocates memory. `most_from` limits how large a file may become in me
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
@@ -13,6 +14,7 @@ import os
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
@@ -30,6 +32,8 @@ _LONGEST_HEADER = 1_000  # characters; NumPy writes 118, and parses nested brack
 _MOST_JSON_VALUES = 10**6
 _MOST_HDF5_ITEMS = 10_000
 _DEEPEST_HDF5 = 64
+_LONGEST_REASON = 1_000
+_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO}
 
 
 def most_from(size: int) -> int:
@@ -38,6 +42,28 @@ def most_from(size: int) -> int:
     Compression hardly reduces the size of weights, so a file that grows more than this is a decompression bomb.
     """
     return _ALLOWANCE + _EXPANSION * size
+
+
+@contextmanager
+def refusing(path: str | os.PathLike[str], verdict: str) -> Iterator[None]:
+    """Turn every error of the block into the one ValueError that says that a file cannot be used.
+
+    Args:
+        path: Path of the file.
+        verdict: What the file is not, such as "not a classifier that this version reads".
+
+    Raises:
+        OSError: The machine is in trouble, such as a full disk, which says nothing about the file.
+        ValueError: Any other error; the message has the path, the verdict and the reason.
+    """
+    try:
+        yield
+    # zipfile, NumPy, HDF5, Keras and its backends raise errors of some twenty classes for damaged or hostile files.
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _MACHINE:
+            raise
+        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path}: {verdict}: {reason[:_LONGEST_REASON]}") from error
 
 
 class BoundedZip:
@@ -253,7 +279,9 @@ def _walk(group: h5py.Group, path: str) -> Iterator[tuple[str, h5py.Dataset]]:
 
 
 def _check_dataset(path: str, dataset: h5py.Dataset, size: int) -> None:
-    if dataset.dtype.kind not in "biuf" or dataset.shape is None:
+    # HDF5 has no bfloat16, so Keras stores its two bytes as they are.
+    bfloat = dataset.dtype == "V2" and dataset.attrs.get("dtype") == "bfloat16"
+    if not (dataset.dtype.kind in "biuf" or bfloat) or dataset.shape is None:
         raise ValueError(f"{path} must hold numbers, it holds {dataset.dtype}")
     if dataset.external or dataset.is_virtual:
         raise ValueError(f"{path} takes its values from another file")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audiozoo.bounded import read_hdf5, read_npz
+from audiozoo.bounded import read_hdf5, read_npz, refusing
 from audiozoo.download import cache_folder, fetch
 from audiozoo.files import checksum, replacing
 
@@ -51,7 +51,8 @@ def load_weights(
     with _blaming(path):
         arrays = _read(Path(path), convert)
         if missing := [name for name in wanted if name not in arrays]:
-            raise ValueError(f"{', '.join(missing)} missing; there is {', '.join(arrays) or 'nothing'}")
+            others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise ValueError(f"{missing[0]}{others} missing; there is {', '.join(arrays) or 'nothing'}")
         for name, weight in wanted.items():
             if arrays[name].shape != tuple(weight.shape):
                 raise ValueError(f"{name} is {arrays[name].shape}, the model needs {tuple(weight.shape)}")
@@ -87,13 +88,10 @@ def fetch_weights(url: str, sha256: str, convert: Convert) -> Path:
 
 @contextmanager
 def _blaming(path: str | os.PathLike[str]) -> Iterator[None]:
-    try:
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path}: no such weights file")
+    with refusing(path, "not a file of weights for this model"):
         yield
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path}: no such weights file") from error
-    # h5py raises a KeyError or a RuntimeError for some damaged files.
-    except (ValueError, TypeError, OSError, KeyError, RuntimeError, MemoryError) as error:
-        raise ValueError(f"{path}: not a file of weights for this model: {error}") from error
 
 
 def _read(path: Path, convert: Convert) -> Arrays:

@@ -207,6 +207,16 @@ def test_hdf5_is_read(tmp_path):
     assert all(np.array_equal(read[name], array) for name, array in arrays.items())
 
 
+def test_bfloat16_is_a_number():
+    def write(file):
+        file["a"] = np.zeros(3, "V2")
+        file["a"].attrs["dtype"] = "bfloat16"
+
+    assert list(declared(hdf5(write))) == ["a"]
+    with pytest.raises(ValueError, match="must hold numbers"):
+        declared(hdf5(lambda file: file.__setitem__("a", np.zeros(3, "V2"))))
+
+
 def endless(file):
     file.create_group("a")
     file["a/again"] = file["a"]

@@ -1,11 +1,12 @@
 import errno
 import io
 import json
+import re
 import struct
 import time
 import tracemalloc
 import zipfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import h5py
 import keras
@@ -15,7 +16,8 @@ from conftest import tone
 
 import audiozoo
 from audiozoo.classifier import Classifier, Failure, KerasScorer, Prediction, TrainingFacts, predict_files
-from audiozoo.features import LogMel, Scaler, Waveform
+from audiozoo.classifier.scorers import batch_size
+from audiozoo.features import CleaningStep, LogMel, Scaler, Waveform
 
 FRONTEND = LogMel(sample_rate=8_000, duration=0.5, n_fft=256, hop_length=128, n_mels=16)
 LABELS = ("high", "low", "noise")
@@ -254,7 +256,11 @@ def test_a_long_file_is_answered_piece_by_piece(classifier, write_sound, monkeyp
         ({"frontend": {"class": "LogMel", "n_fft": 2**40}}, "n_fft must be a number from 1 to"),
         ({"frontend": {"class": "LogMel", "n_mels": 10**9}}, "n_mels must be a number from 1 to"),
         ({"frontend": {"class": "LogMel", "fmax": float("nan")}}, "fmax must be a number"),
-        ({"frontend": {"class": "Waveform", "duration": 3_600, "sample_rate": 10**6}}, "a window must have from 1 to"),
+        (
+            {"frontend": {"class": "Waveform", "duration": 3_600, "sample_rate": 10**6}},
+            "a window must have from 1 to 16777216 samples",
+        ),
+        ({"frontend": {"class": "LogMel", "hop_length": 1, "duration": 60}}, "larger hop_length"),
         ({"frontend": {"class": "Scale", "of": {"class": "LogMel", "frames": 10**12}}}, "frames must be a number from 1 to"),
         ({"frontend": {"class": "Recipe"}}, "unknown frontend"),
     ],
@@ -650,6 +656,42 @@ def test_from_keras_takes_your_own_model():
         Classifier.from_keras(model, frontend, ["a", "b", "c"])
     with pytest.raises(ValueError, match="embedding"):
         mine.embed(tone(100, 1, 8_000), sample_rate=8_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusing(CleaningStep):
+    """A cleaning step that can clean no sound."""
+
+    def _apply(self, wave, sample_rate):
+        raise ValueError("this sound cannot be cleaned")
+
+
+def test_an_error_of_a_cleaning_step_names_the_file(classifier, write_sound):
+    path = str(write_sound(tone(440, 0.5, 8_000)))
+    refusing = replace(classifier, frontend=replace(FRONTEND, prepare=(Refusing(),)))
+    assert list(predict_files(refusing, [path])) == [Failure(path, f"{path}: this sound cannot be cleaned")]
+    with pytest.raises(ValueError, match=rf"{re.escape(path)}: this sound cannot be cleaned"):
+        list(predict_files(refusing, [path], strict=True))
+
+
+def test_batches_are_limited_by_bytes():
+    assert batch_size((128, 256, 4)) == batch_size((220_500,)) == batch_size(()) == 32
+    assert batch_size((480_000, 2)) == 16
+    assert batch_size((2**24,)) == batch_size((2**30,)) == 1
+
+
+def test_large_windows_are_scored_in_smaller_batches(classifier, monkeypatch):
+    wave = np.random.default_rng(0).normal(0, 0.1, 80_000).astype(np.float32)
+    features = np.stack([array for _, array in FRONTEND.windows(wave)])
+    whole, at_once = classifier.predict(wave, sample_rate=8_000).scores, classifier.window_scores(features)
+    sizes = []
+    inner = classifier.scorer.model.predict_on_batch
+    monkeypatch.setattr(classifier.scorer.model, "predict_on_batch", lambda batch: sizes.append(len(batch)) or inner(batch))
+    monkeypatch.setattr("audiozoo.classifier.scorers.BATCH_BYTES", 5 * features[0].nbytes)
+    assert np.allclose(classifier.predict(wave, sample_rate=8_000).scores, whole, atol=1e-6)
+    assert np.allclose(classifier.window_scores(features), at_once, atol=1e-6)
+    assert len(features) == 39
+    assert set(sizes) == {4}
 
 
 def test_a_bad_file_does_not_stop_the_others(classifier, write_sound, tmp_path):

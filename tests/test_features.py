@@ -731,6 +731,50 @@ def test_refuses_impossible_settings(make, reason):
         make()
 
 
+MINUTES = {"sample_rate": 16_000, "duration": 600.0}
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: LogMel(hop_length=1, duration=60.0), "at most 33554432 bins.*larger hop_length"),
+        (lambda: LogMel(n_fft=2**26), "at most 33554432 bins"),
+        (lambda: LogMel(n_fft=2**16, n_mels=300), "at most 8388608 weights, got 300 bands of 32769 bins"),
+        (lambda: LogMel(frames=2**20, n_fft=32, n_mels=17), "from 1 to 16777216 numbers, got the shape"),
+        (lambda: LogMel(**MINUTES, n_fft=512, hop_length=128, deltas=2, n_mels=100), "LogMel: the output"),
+        (lambda: MFCC(**MINUTES, n_fft=512, hop_length=96, n_mels=200, n_mfcc=1), "MFCC: the output for a window"),
+        (lambda: GFCC(n_fft=2**14, n_bands=2_000), "GFCC: a filterbank may have at most"),
+        (lambda: Spectrogram(hop_length=1, duration=60.0, first_bin=1_024), "Spectrogram: the spectra of a window"),
+        (lambda: Spectrogram(**MINUTES, n_fft=512, hop_length=128), "Spectrogram: the output for a window"),
+        (lambda: Descriptors(hop_length=1, duration=60.0), "Descriptors: the spectra of a window"),
+        (lambda: Chroma(hop_length=1, duration=60.0), "Chroma: the spectra of a window"),
+        (lambda: Chroma(n_fft=2**16, n_chroma=4_096), "Chroma: a filterbank may have at most"),
+        (lambda: CQT(fmin=1e-9), "use a higher fmin"),
+        (lambda: CQT(hop_length=1, duration=60.0), "CQT: the spectra of a window"),
+        (lambda: CQT(hop_length=511, duration=60.0, bins_per_octave=480, n_bins=480), "CQT: "),
+        (lambda: Statistics(of=(Spectrogram(**MINUTES, n_fft=256, hop_length=128),) * 2), "all inner frontends together"),
+    ],
+)
+def test_refuses_what_needs_too_much_memory(make, reason):
+    with pytest.raises(ValueError, match=reason):
+        make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: LogMel(sample_rate=16_000, duration=600.0, n_fft=1_024, hop_length=320, n_mels=128),
+        lambda: LogMel(sample_rate=192_000, duration=10.0, n_fft=8_192, hop_length=1_024, n_mels=256),
+        lambda: LogMel(sample_rate=44_100, duration=5.0, n_fft=2_048, hop_length=32, n_mels=128, channels=2),
+        lambda: CQT(sample_rate=44_100, duration=60.0, n_bins=252, bins_per_octave=36),
+        lambda: Chroma(sample_rate=96_000, duration=30.0, kind="cqt"),
+        lambda: Spectrogram(sample_rate=48_000, duration=60.0, n_fft=2_048, hop_length=512),
+    ],
+)
+def test_long_and_fine_features_are_allowed(make):
+    assert make().shape
+
+
 def test_refuses_a_wrong_wave():
     frontend = FRONTENDS[3]
     with pytest.raises(ValueError, match=r"one window is 4000 samples.*frontend\.windows"):

@@ -1,19 +1,24 @@
 import functools
 import os
 import random
+import re
 import subprocess
 import sys
+import tracemalloc
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 import audiozoo
 from audiozoo import registry
 from audiozoo.features import LogMel
+from audiozoo.files import checksum
 from audiozoo.recipe import Recipe
-from audiozoo.registry import Reference, register, register_variant
+from audiozoo.registry import PretrainedWeights, Reference, register, register_variant
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -85,6 +90,69 @@ def test_weights_come_from_a_file(tmp_path):
     assert np.array_equal(again.get_weights()[0], model.get_weights()[0])
 
 
+SMALL = {"num_classes": 3, "input_shape": (20,)}
+
+
+@pytest.fixture
+def own_weights(tmp_path):
+    """Save a model and return it, with the paths of both of its files."""
+    model = audiozoo.build("feature_mlp", **SMALL)
+    paths = tmp_path / "mine.weights.h5", tmp_path / "mine.keras"
+    model.save_weights(paths[0])
+    model.save(paths[1])
+    return model, *paths
+
+
+def refused(path, reason):
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=rf"{re.escape(str(path))}: not a file of weights for this model: .*{reason}"):
+        audiozoo.build("feature_mlp", **SMALL, weights_file=path)
+    assert tracemalloc.get_traced_memory()[1] < 32 * 2**20
+    tracemalloc.stop()
+
+
+def test_a_keras_file_holds_weights(own_weights):
+    model, _, path = own_weights
+    again = audiozoo.build("feature_mlp", **SMALL, weights_file=path)
+    assert all(map(np.array_equal, again.get_weights(), model.get_weights()))
+
+
+def test_hostile_weights_are_refused_by_name(own_weights, tmp_path):
+    _, weights, archive = own_weights
+    with h5py.File(weights, "a") as file:
+        del file["layers/dense/vars/0"]
+        file.create_dataset("layers/dense/vars/0", (10**12,), "f4")
+    refused(weights, r"layers/dense/vars/0 declares the shape \(1000000000000,\)")
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("model.weights.h5", bytes(64 * 2**20))
+    refused(archive, "its members declare 67,108,864 bytes")
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(weights, "model.weights.h5")
+    refused(archive, "declares the shape")
+    with h5py.File(weights, "w") as file:
+        file["layers"] = h5py.ExternalLink("/etc/other.h5", "/layers")
+    refused(weights, "link to another place")
+
+
+@pytest.mark.parametrize("name", ["bad.weights.h5", "bad.keras", "bad.h5"])
+def test_what_is_no_file_of_weights_is_refused_by_name(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"garbage")
+    refused(path, "")
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=re.escape(f"{path}: no such weights file")):
+        audiozoo.build("feature_mlp", **SMALL, weights_file=path)
+
+
+def test_weights_of_another_model_are_refused_by_name(own_weights, tmp_path):
+    for path in own_weights[1:]:
+        with pytest.raises(ValueError, match=rf"{re.escape(str(path))}: not a file of weights for this model"):
+            audiozoo.build("feature_mlp", 3, input_shape=(21,), weights_file=path)
+    (tmp_path / "mine.pt").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"mine\.pt: weights are read from a file that Keras saved"):
+        audiozoo.build("feature_mlp", **SMALL, weights_file=tmp_path / "mine.pt")
+
+
 @pytest.fixture
 def clean_register(monkeypatch):
     audiozoo.list_models()
@@ -110,6 +178,19 @@ def test_your_own_model(clean_register):
     assert audiozoo.model_info("mine_too").description == "Average the bands."
     assert audiozoo.model_info("my_model").options == {"width": 1}
     assert audiozoo.build("my_model", 5).output_shape == (None, 5)
+
+
+def test_published_weights_may_be_a_file_that_keras_saved(clean_register, tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDIOZOO_CACHE", str(tmp_path))
+    register(**FACTS)(two_layers)
+    model = audiozoo.build("two_layers", 2)
+    path = tmp_path / "two.weights.h5"
+    model.save_weights(path)
+    published = PretrainedWeights("https://example.org/two.weights.h5", checksum(path), "MIT", ("a", "b"))
+    spec = replace(audiozoo.model_info("two_layers"), weights={"mine": published})
+    monkeypatch.setitem(registry.table._SPECS, "two_layers", spec)
+    again = audiozoo.build("two_layers", 2, weights="mine")
+    assert all(map(np.array_equal, again.get_weights(), model.get_weights()))
 
 
 def test_a_taken_name_or_a_missing_docstring_is_refused(clean_register):

@@ -6,6 +6,9 @@ beyond real recordings.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 MIN_RATE = 50
 """Lowest sample rate (Hz). Accelerometers and seismometers are sampled at 50 Hz and above."""
 
@@ -23,6 +26,15 @@ MAX_DURATION = 3_600
 
 MAX_WINDOW = 2**24
 """Maximum number of samples in a window of a frontend, over all channels (64 MB as float32)."""
+
+MAX_FEATURES = 2**24
+"""Most numbers that a front end makes of a window (64 MB as float32)."""
+
+MAX_SPECTRUM = 2**25
+"""Most bins in the spectra of a window: frames times FFT bins times channels (256 MB as complex64)."""
+
+MAX_FILTERS = 2**23
+"""Most weights in a filterbank: bands times FFT bins. Their computation takes some 500 MB."""
 
 
 def check_rate(sample_rate: float, *, name: str = "wave") -> None:
@@ -89,3 +101,43 @@ def check_window(*, sample_rate: float, duration: float, channels: int, name: st
             f"{name}: a window must have from 1 to {MAX_WINDOW} samples in all channels together, got {samples} (duration="
             f"{duration} s at {sample_rate} Hz) times {channels} channel(s); choose another duration or sample_rate"
         )
+
+
+def check_features(shape: Sequence[int], *, name: str = "frontend") -> None:
+    """Refuse a front end that makes more than `MAX_FEATURES` numbers of a window.
+
+    Raises:
+        ValueError: It does, or makes none.
+    """
+    if not 1 <= math.prod(shape) <= MAX_FEATURES:
+        raise ValueError(
+            f"{name}: the output for a window must have from 1 to {MAX_FEATURES} numbers, got the shape {tuple(shape)}; "
+            "use a shorter duration, a larger hop_length, or fewer frames or bands"
+        )
+
+
+def check_spectrum(*, frames: int, bins: int, channels: int, bands: int = 1, name: str = "frontend") -> None:
+    """Refuse spectra that need too much memory, whatever a front end keeps of them.
+
+    Args:
+        frames: Number of frames of a window.
+        bins: Number of FFT bins in a frame.
+        channels: Number of channels.
+        bands: Number of bands that a filterbank makes of the bins; 1 without a filterbank.
+        name: Name of the front end in the error.
+
+    Raises:
+        ValueError: The spectra have more than `MAX_SPECTRUM` bins, the filterbank has more than `MAX_FILTERS` weights, or the
+            bands have more than `MAX_FEATURES` numbers.
+    """
+    if frames * bins * channels > MAX_SPECTRUM:
+        raise ValueError(
+            f"{name}: the spectra of a window may have at most {MAX_SPECTRUM} bins, got {frames} frames of {bins} bins in "
+            f"{channels} channel(s); use a larger hop_length, a smaller n_fft or a shorter duration"
+        )
+    if bands * bins > MAX_FILTERS:
+        raise ValueError(
+            f"{name}: a filterbank may have at most {MAX_FILTERS} weights, got {bands} bands of {bins} bins each; use fewer "
+            "bands, a smaller n_fft, or a higher lowest frequency"
+        )
+    check_features((frames, bands, channels), name=name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from audiozoo import audio
 from audiozoo._version import __version__
 from audiozoo.bounded import MIB, parse_json
 from audiozoo.checks import require_choice, require_number, require_whole
@@ -32,7 +32,6 @@ MOST_CARD_BYTES = 32 * MIB
 
 _DEEPEST = 64
 _MOST_LABELS, _LONGEST_LABEL = 10_000, 1_000
-_MOST_INPUTS = 2**26
 
 # Limits of a frontend in a file, which may come from anywhere. Together they keep the tables of frontends (windows,
 # filterbanks) and their outputs below a gigabyte. Frontends created in Python have wider limits.
@@ -177,8 +176,7 @@ def _frontend(config: dict[str, Any], schema: int) -> Frontend:
     frontend = Frontend.from_config(config)
     if not isinstance(frontend, Frontend):
         raise ValueError(f"the frontend is a {type(frontend).__name__}")
-    if not 1 <= math.prod(frontend.shape) <= _MOST_INPUTS:
-        raise ValueError(f"the frontend gives {frontend.shape} for a window, at most {_MOST_INPUTS:,} numbers are allowed")
+    audio.check_features(frontend.shape)
     return frontend
 
 

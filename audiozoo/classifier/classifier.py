@@ -18,7 +18,7 @@ from audiozoo.checks import require_choice, require_number, unknown_name
 from audiozoo.classifier.card import card_of
 from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.prediction import Prediction, WindowScore
-from audiozoo.classifier.scorers import BATCH, KerasScorer, Scorer, batched
+from audiozoo.classifier.scorers import KerasScorer, Scorer, batch_size, batched
 from audiozoo.features import Frontend, Scaler
 from audiozoo.files import replacing
 from audiozoo.layers import Activation
@@ -75,6 +75,7 @@ class Classifier:
 
     def __post_init__(self) -> None:
         self.labels = _checked_labels(self.labels)
+        audio.check_features(self.frontend.shape)
         self.scaler.check(self.frontend.shape)
         self.scorer.check(self.frontend.shape, len(self.labels))
         if self.pooling not in _POOLINGS:
@@ -193,7 +194,9 @@ class Classifier:
             warnings.warn("Classifier.window_scores(rows=) is deprecated, use index=", DeprecationWarning, stacklevel=2)
             index = rows
         chosen = np.arange(len(features)) if index is None else index
-        scores = [self._tempered(self.scorer.scores(self.scaler(features[part]))) for part in batched(chosen)]
+        scores = [
+            self._tempered(self.scorer.scores(self.scaler(features[part]))) for part in batched(chosen, self.frontend.shape)
+        ]
         return np.concatenate(scores)
 
     def pool(self, scores: np.ndarray) -> np.ndarray:
@@ -220,9 +223,11 @@ class Classifier:
 
     def _standardised(self, pieces: Iterable[np.ndarray], hop: float | None) -> Iterator[tuple[list[int], np.ndarray]]:
         # An hour of sound has thousands of windows, so only one batch of them is held at a time.
-        windows = self.frontend.windows(pieces, hop=hop)
-        while batch := list(islice(windows, BATCH)):
-            yield [start for start, _ in batch], self.scaler(np.stack([array for _, array in batch]))
+        windows, size = self.frontend.windows(pieces, hop=hop), batch_size(self.frontend.shape)
+        while batch := list(islice(windows, size)):
+            starts, stacked = [start for start, _ in batch], np.stack([array for _, array in batch])
+            del batch  # large windows would be in memory twice
+            yield starts, self.scaler(stacked)
 
     def _tempered(self, scores: np.ndarray) -> np.ndarray:
         if not (scores.min() >= -1e-3 and scores.max() <= 1 + 1e-3):

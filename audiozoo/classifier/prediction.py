@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from audiozoo.audio import explain
+
 if TYPE_CHECKING:
     from audiozoo.classifier.classifier import Classifier
 
@@ -82,6 +84,8 @@ def predict_files(classifier: Classifier, paths: Iterable[str], *, strict: bool 
         try:
             yield classifier.predict(path)
         except (OSError, ValueError) as error:
+            if strict and isinstance(error, ValueError):
+                raise ValueError(explain(path, error)) from error
             if strict:
                 raise
-            yield Failure(path, str(error))
+            yield Failure(path, explain(path, error))

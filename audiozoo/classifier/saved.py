@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from audiozoo.bounded import MIB, BoundedZip, read_npz
+from audiozoo.bounded import MIB, BoundedZip, read_npz, refusing
 from audiozoo.checks import unknown_name
 from audiozoo.classifier.card import MOST_CARD_BYTES, Card
 from audiozoo.classifier.classifier import Classifier
@@ -19,9 +16,6 @@ from audiozoo.features import Scaler
 from audiozoo.registry import build, list_models, model_info, split_weights
 
 _MOST_SCALER_BYTES = 64 * MIB
-
-# Problems of the machine, such as a full disk, which say nothing about the file.
-_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO}
 
 
 def load_classifier(path: str | os.PathLike[str]) -> Classifier:
@@ -47,21 +41,8 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier:
         if str(path) in list_models(pretrained=True):
             return pretrained_classifier(str(path))
         raise FileNotFoundError(f"{path}: no such file; a classifier is saved by `audiozoo train DIR -o FILE`")
-    with open(path, "rb") as file, _refusing(path):
+    with open(path, "rb") as file, refusing(path, "not a classifier that this version reads"):
         return _read(file)
-
-
-@contextmanager
-def _refusing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Context manager that turns every error into a ValueError that names the file."""
-    try:
-        yield
-    # zipfile, NumPy, HDF5, Keras and its backends raise exceptions of about twenty classes for damaged or hostile files.
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in _MACHINE:
-            raise
-        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        raise ValueError(f"{path}: not a classifier that this version reads: {reason[:1_000]}") from error
 
 
 def _read(file: BinaryIO) -> Classifier:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
+from audiozoo.bounded import MIB
 from audiozoo.checks import refuse_unknown
 from audiozoo.classifier.kerasfile import MOST_MODEL_BYTES, check_keras_file
 from audiozoo.layers import Activation, keras
 
 BATCH = 32
-"""Number of windows in a batch."""
+"""Largest number of windows in a batch."""
+
+BATCH_BYTES = 64 * MIB
+"""Largest size of a batch (bytes); a single larger window is a batch of its own."""
 
 
 class Scorer(Protocol):
@@ -156,10 +161,17 @@ class KerasScorer:
             return cls(keras.saving.load_model(path, compile=False, safe_mode=True))
 
 
-def batched(windows: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the windows in batches."""
-    for start in range(0, len(windows), BATCH):
-        yield windows[start : start + BATCH]
+def batch_size(shape: Sequence[int]) -> int:
+    """Return how many windows of a shape are scored at a time: a power of two, because batches are padded to one."""
+    fitting = BATCH_BYTES // (np.dtype(np.float32).itemsize * math.prod(shape)) or 1
+    return min(BATCH, 1 << (fitting.bit_length() - 1))
+
+
+def batched(windows: np.ndarray, shape: Sequence[int] | None = None) -> Iterator[np.ndarray]:
+    """Yield windows, or indices of windows of a shape, in batches."""
+    size = batch_size(windows.shape[1:] if shape is None else shape)
+    for start in range(0, len(windows), size):
+        yield windows[start : start + size]
 
 
 SCORERS: dict[str, type[Scorer]] = {KerasScorer.kind: KerasScorer}

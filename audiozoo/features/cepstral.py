@@ -102,7 +102,14 @@ class MFCC(Framed):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_mel(self.n_mels, mel_scale=self.mel_scale, norm=self.norm, triangles=self.triangles)
-        check_transform(self, n_fft=self.n_fft, win_length=self.win_length, window=self.window, power=self.power)
+        check_transform(
+            self,
+            n_fft=self.n_fft,
+            win_length=self.win_length,
+            window=self.window,
+            power=self.power,
+            bands=self.n_mels,
+        )
         check_deltas(self.deltas, width=self.delta_width, frames=self.frame_count)
         self.filterbank  # noqa: B018  an impossible filterbank must fail here and not at the first sound
         require_whole(n_mfcc=self.n_mfcc)
@@ -112,6 +119,7 @@ class MFCC(Framed):
                 "MFCC needs 1 <= n_mfcc <= n_mels, lifter of at least 0 and a positive top_db, got "
                 f"n_mfcc={self.n_mfcc}, n_mels={self.n_mels}, lifter={self.lifter}, top_db={self.top_db}"
             )
+        audio.check_features(self.shape, name="MFCC")
 
     @property
     def stft(self) -> spectrum.Stft:
@@ -216,15 +224,23 @@ class GFCC(Framed):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_transform(self, n_fft=self.n_fft, win_length=self.win_length, window=self.window, power=self.power)
+        require_whole(n_gfcc=self.n_gfcc, n_bands=self.n_bands)
+        check_transform(
+            self,
+            n_fft=self.n_fft,
+            win_length=self.win_length,
+            window=self.window,
+            power=self.power,
+            bands=self.n_bands,
+        )
         check_deltas(self.deltas, width=self.delta_width, frames=self.frame_count)
         self.filterbank  # noqa: B018  an impossible filterbank must fail here and not at the first sound
-        require_whole(n_gfcc=self.n_gfcc, n_bands=self.n_bands)
         if not 1 <= self.n_gfcc <= self.n_bands or not 0 <= self.pre_emphasis <= 1:
             raise ValueError(
                 "GFCC needs 1 <= n_gfcc <= n_bands and pre_emphasis from 0 to 1, got "
                 f"n_gfcc={self.n_gfcc}, n_bands={self.n_bands}, pre_emphasis={self.pre_emphasis}"
             )
+        audio.check_features(self.shape, name="GFCC")
 
     @property
     def stft(self) -> spectrum.Stft:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -51,6 +52,10 @@ class Combined(Frontend):
                 raise ValueError(f"{name}: the inner frontends must agree in {taken}, got {', '.join(map(str, values))}")
             object.__setattr__(self, taken, values[0])
         super().__post_init__()
+        # The outputs of all inner frontends are in memory at the same time.
+        audio.check_features(
+            (sum(math.prod(inner.shape) for inner in self.inner),), name=f"{name}, all inner frontends together"
+        )
 
     def _require_one(self, one: bool) -> None:
         if isinstance(self.of, Frontend) != one:

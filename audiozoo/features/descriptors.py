@@ -11,7 +11,7 @@ import numpy as np
 from audiozoo import audio, spectrum
 from audiozoo.checks import refuse_unknown, require_whole
 from audiozoo.features.cleaning import CleaningStep
-from audiozoo.features.framed import Framed, joined
+from audiozoo.features.framed import Framed, check_sizes, joined
 from audiozoo.features.frontends import Axis
 
 
@@ -98,6 +98,7 @@ class Descriptors(Framed):
         if not self.kinds or len(set(self.kinds)) != len(self.kinds):
             raise ValueError(f"kinds takes some of {', '.join(_SIZES)}, each once, got {self.kinds!r}")
         require_whole(n_fft=self.n_fft)
+        check_sizes(self, bins=1 + self.n_fft // 2)
         if "contrast" in self.kinds and not _holds_octaves(self.sample_rate, self.n_fft):
             raise ValueError(
                 "the spectral contrast needs an FFT bin in each octave from 200 Hz to 12800 Hz, got "

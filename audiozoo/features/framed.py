@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 import numpy as np
 
-from audiozoo import spectrum
+from audiozoo import audio, spectrum
 from audiozoo.checks import require_choice, require_whole
 from audiozoo.features.frontends import Frontend
 
@@ -94,7 +94,24 @@ def stft_of(frontend: Framed) -> spectrum.Stft:
     return spectrum.Stft(**settings)
 
 
-def check_transform(frontend: Framed, *, n_fft: int, win_length: int | None, window: str, power: float) -> None:
+def check_sizes(frontend: Framed, *, bins: int, bands: int = 1) -> None:
+    """Check that the spectra of a window, and the bands made of them, fit into memory.
+
+    Args:
+        frontend: Frontend whose frames and channels count.
+        bins: Number of FFT bins in a frame.
+        bands: Number of bands that a filterbank makes of the bins; 1 without a filterbank.
+
+    Raises:
+        ValueError: They are beyond a bound of `audiozoo.audio.check_spectrum`.
+    """
+    # All frames of a window are computed, also those that `frames` cuts off.
+    frames = max(frontend.natural_frames, frontend.frame_count)
+    name = type(frontend).__name__
+    audio.check_spectrum(frames=frames, bins=bins, channels=frontend.channels, bands=bands, name=name)
+
+
+def check_transform(frontend: Framed, *, n_fft: int, win_length: int | None, window: str, power: float, bands: int = 1) -> None:
     """Check the settings of a frontend that is computed from a short-time Fourier transform.
 
     Args:
@@ -103,13 +120,14 @@ def check_transform(frontend: Framed, *, n_fft: int, win_length: int | None, win
         win_length: Length of the window function (samples); `None` means `n_fft`.
         window: Name of the window function.
         power: Exponent of the magnitude.
+        bands: Number of bands that a filterbank makes of the spectrum; 1 without a filterbank.
 
     Raises:
-        ValueError: A setting is out of range or of a wrong type, or a window contains no frame.
+        ValueError: A setting is out of range or of a wrong type, a window contains no frame, or its spectra are too large.
     """
     spectrum.window(window, 1)
     length = n_fft if win_length is None else win_length
-    require_whole(n_fft=n_fft, win_length=length)
+    require_whole(n_fft=n_fft, win_length=length, bands=bands)
     if not power > 0:
         raise ValueError(f"power must be positive, got {power}")
     stft_of(frontend)  # raises if the sizes do not fit each other
@@ -118,6 +136,7 @@ def check_transform(frontend: Framed, *, n_fft: int, win_length: int | None, win
             f"a window of {frontend.duration} s contains no frame of {length} samples: use a longer duration, a smaller "
             "win_length or framing='center'"
         )
+    check_sizes(frontend, bins=1 + n_fft // 2, bands=bands)
 
 
 def check_compression(

@@ -11,7 +11,7 @@ import numpy as np
 from audiozoo import audio
 from audiozoo.checks import require_choice, require_whole
 from audiozoo.features.cleaning import CleaningStep
-from audiozoo.features.framed import Framed, check_compression, compress, joined
+from audiozoo.features.framed import Framed, check_compression, check_sizes, compress, joined
 from audiozoo.features.frontends import Axis
 
 C1 = 32.703_195_662_574_83
@@ -73,7 +73,8 @@ class CQT(Framed):
         super().__post_init__()
         check_compression(self.compression, reference=self.reference, top_db=self.top_db, offset=self.offset)
         require_whole(n_bins=self.n_bins, bins_per_octave=self.bins_per_octave)
-        check_pitches(self.sample_rate, self.n_bins, self.bins_per_octave, self.fmin)
+        check_pitches(self, self.n_bins, self.bins_per_octave, self.fmin)
+        audio.check_features(self.shape, name="CQT")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -108,18 +109,19 @@ class CQT(Framed):
         return np.ascontiguousarray(np.abs(bins).T[: self.natural_frames], np.float32)
 
 
-def check_pitches(sample_rate: float, bins: int, bins_per_octave: int, fmin: float) -> None:
-    """Check that the highest filter of a constant-Q transform lies below half the sample rate.
+def check_pitches(frontend: Framed, bins: int, bins_per_octave: int, fmin: float) -> None:
+    """Check that the highest filter of a constant-Q transform lies below half the sample rate, and that the lowest fits memory.
 
     Args:
-        sample_rate: Sample rate of the sound (Hz).
+        frontend: Frontend that computes the transform.
         bins: Number of frequency bins.
         bins_per_octave: Number of bins in an octave.
         fmin: Frequency of the lowest bin (Hz).
 
     Raises:
-        ValueError: It does not, or an argument is not positive.
+        ValueError: They do not, or an argument is not positive.
     """
+    sample_rate = frontend.sample_rate
     if bins < 1 or bins_per_octave < 1 or fmin <= 0:
         raise ValueError(
             f"a constant-Q transform needs positive n_bins, bins_per_octave and fmin, got {bins}, {bins_per_octave}, {fmin}"
@@ -132,6 +134,20 @@ def check_pitches(sample_rate: float, bins: int, bins_per_octave: int, fmin: flo
             f"the filter of the highest of {bins} bins, at {highest:.0f} Hz, reaches beyond {sample_rate / 2:g} Hz, half the "
             "sample rate: use fewer bins or octaves, more bins in an octave, or a lower fmin"
         )
+    _check_longest_filter(frontend, bins, bins_per_octave, fmin)
+
+
+def _check_longest_filter(frontend: Framed, bins: int, bins_per_octave: int, fmin: float) -> None:
+    length = longest_filter(frontend.sample_rate, bins_per_octave, fmin)
+    if length > audio.MAX_WINDOW:
+        raise ValueError(
+            f"the filter at fmin={fmin} Hz is {length} samples long, at most {audio.MAX_WINDOW} are allowed: use a higher fmin "
+            "or fewer bins in an octave"
+        )
+    # librosa halves the rate from octave to octave as long as hop_length is even, and the length of the filters with it.
+    evens = (frontend.hop_length & -frontend.hop_length).bit_length() - 1
+    halvings = min(evens, math.ceil(bins / bins_per_octave) - 1)
+    check_sizes(frontend, bins=1 + (length >> halvings) // 2, bands=bins_per_octave)
 
 
 def longest_filter(sample_rate: float, bins_per_octave: int, fmin: float) -> int:
@@ -210,7 +226,10 @@ class Chroma(Framed):
         if self.n_chroma < 1 or self.n_fft < 2:
             raise ValueError(f"n_chroma must be at least 1 and n_fft 2, got n_chroma={self.n_chroma}, n_fft={self.n_fft}")
         if self.kind != "stft":
-            check_pitches(self.sample_rate, self.n_octaves * self._bins_per_octave, self._bins_per_octave, self.fmin)
+            check_pitches(self, self.n_octaves * self._bins_per_octave, self._bins_per_octave, self.fmin)
+        else:
+            check_sizes(self, bins=1 + self.n_fft // 2, bands=self.n_chroma)
+        audio.check_features(self.shape, name="Chroma")
 
     @property
     def _bins_per_octave(self) -> int:

@@ -85,6 +85,7 @@ class Spectrogram(Framed):
         require_whole(first_bin=self.first_bin)
         if not 0 <= self.first_bin <= self.n_fft // 2:
             raise ValueError(f"first_bin must be from 0 to n_fft // 2 = {self.n_fft // 2}, got {self.first_bin}")
+        audio.check_features(self.shape, name="Spectrogram")
 
     @property
     def stft(self) -> spectrum.Stft:
@@ -259,13 +260,21 @@ class LogMel(Framed):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_mel(self.n_mels, mel_scale=self.mel_scale, norm=self.norm, triangles=self.triangles)
-        check_transform(self, n_fft=self.n_fft, win_length=self.win_length, window=self.window, power=self.power)
+        check_transform(
+            self,
+            n_fft=self.n_fft,
+            win_length=self.win_length,
+            window=self.window,
+            power=self.power,
+            bands=self.n_mels,
+        )
         check_deltas(self.deltas, width=self.delta_width, frames=self.frame_count)
         self.filterbank  # noqa: B018  an impossible filterbank must fail here and not at the first sound
         known = ("db", "log", "pcen", None)
         check_compression(self.compression, reference=self.reference, top_db=self.top_db, offset=self.offset, choices=known)
         if not isinstance(self.pcen, Pcen):
             raise ValueError(f"pcen must be a Pcen, got {self.pcen!r}")
+        audio.check_features(self.shape, name="LogMel")
 
     @property
     def stft(self) -> spectrum.Stft:

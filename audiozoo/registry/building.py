@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiozoo.checks import unknown_name
+from audiozoo.registry.filling import fill
 from audiozoo.registry.spec import ModelSpec, PretrainedWeights, checked_options
 from audiozoo.registry.table import model_info
 
@@ -69,7 +70,7 @@ def build(
     with _seeded(seed):
         model = spec.builder(shape, num_classes, **options)
     if source is not None:
-        _fill(model, spec, source)
+        fill(model, spec, source)
     return model
 
 
@@ -121,14 +122,6 @@ def _source(
         error = unknown_name(f"weights of {spec.name}", weights, spec.weights)
         raise ValueError(f"{error}. Pass a file of weights as weights_file=")
     return spec.weights[weights]
-
-
-def _fill(model: keras.Model, spec: ModelSpec, source: PretrainedWeights | Path) -> None:
-    native = isinstance(source, Path) and source.name.endswith((".weights.h5", ".keras"))
-    if native or spec.load_weights is None:
-        model.load_weights(source)
-    else:
-        spec.load_weights(model, source)
 
 
 @contextmanager
