@@ -33,8 +33,8 @@ MOST_CARD_BYTES = 32 * MIB
 _DEEPEST = 64
 _MOST_LABELS, _LONGEST_LABEL = 10_000, 1_000
 
-# What a frontend in a file may ask for. The combinations of these limits keep the tables that frontends make (windows,
-# filterbanks) and their results below a gigabyte; the frontends themselves allow more to whoever writes their arguments.
+# What a frontend in a file may ask for. These limits are checked before a class sees the numbers; what their combinations may
+# ask for (windows, spectra, filterbanks, outputs) the frontends bound themselves, see `audiozoo.audio.check_spectrum`.
 _LIMITS: dict[str, tuple[float, float]] = {
     "sample_rate": (50, 1e7),  # Hz
     "duration": (1e-6, 3_600),  # seconds
