@@ -33,8 +33,8 @@ MOST_CARD_BYTES = 32 * MIB
 _DEEPEST = 64
 _MOST_LABELS, _LONGEST_LABEL = 10_000, 1_000
 
-# Limits of a frontend in a file, which may come from anywhere. Together they keep the tables of frontends (windows,
-# filterbanks) and their outputs below a gigabyte. Frontends created in Python have wider limits.
+# Limits of a frontend in a file, which may come from anywhere. They apply before a class sees the numbers. The frontends
+# themselves limit combinations of numbers (windows, spectra, filterbanks, outputs), see `audiozoo.audio.check_spectrum`.
 _LIMITS: dict[str, tuple[float, float]] = {
     "sample_rate": (50, 1e7),  # Hz
     "duration": (1e-6, 3_600),  # seconds
