@@ -20,7 +20,7 @@ def check_target(path: str | os.PathLike[str]) -> None:
     if path.is_dir():
         raise ValueError(f"{path}: is a folder; name a file to write, such as {path / 'result'}")
     if path.exists() and not path.is_file():
-        raise ValueError(f"{path}: is not a regular file, and writing would replace it with one; choose another path")
+        raise ValueError(f"{path}: is not a regular file, and writing would replace it with one; name another path")
 
 
 def checksum(path: str | os.PathLike[str]) -> str:

@@ -458,7 +458,7 @@ def test_a_pack_beyond_the_limit_is_not_kept(tmp_path, clips, monkeypatch):
     for limit, chunk, kept in ((1_000, 18, 0), (expected.values.nbytes // 2, 4, 2)):
         cache = FeatureCache(tmp_path / str(limit), limit_bytes=limit)
         monkeypatch.setattr(extracting, "_CHUNK_CLIPS", chunk)
-        with pytest.warns(RuntimeWarning, match=f"more than the limit of {limit}.*AUDIOZOO_CACHE_LIMIT"):
+        with pytest.warns(RuntimeWarning, match=f"exceed the limit of {limit}.*AUDIOZOO_CACHE_LIMIT"):
             same(extract(clips, FRONTEND, cache=cache), expected)
         assert cache.info().packs == kept
         assert cache.info().bytes <= limit

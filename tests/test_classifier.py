@@ -184,7 +184,7 @@ def test_load_refuses_what_is_no_classifier(classifier, tmp_path):
     with pytest.raises(ValueError, match="is truncated"):
         audiozoo.load_classifier(path)
     path.write_bytes(b"something else")
-    with pytest.raises(ValueError, match="not a classifier that this version reads: it is no ZIP"):
+    with pytest.raises(ValueError, match="not a classifier that this version reads: it is not a ZIP"):
         audiozoo.load_classifier(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "a ZIP from elsewhere")

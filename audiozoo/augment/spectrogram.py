@@ -194,6 +194,7 @@ def _stretch(rng: np.random.Generator, length: int, widest: float) -> list[int]:
 def _warped(x: np.ndarray, point: float, shift: float) -> np.ndarray:
     """Move a point in time by `shift` (both are fractions of the frames), with the two ends fixed."""
     last = x.shape[1] - 1
+    # The moved point stays away from the ends, where one side would be compressed to nothing; a single frame has last = 0.
     target = min(0.99, max(0.01, point + shift)) * last
     origin = np.interp(np.arange(last + 1), [0, target, max(last, 1e-9)], [0, min(0.99, max(0.01, point)) * last, last])
     before = np.minimum(origin.astype(int), max(0, last - 1))
@@ -246,4 +247,5 @@ class FilterAugment(SpectralTransform):
         column = _column(gains, x)
         if self.channels is None or x.ndim == 2:
             return x + column
+        # The gain adds a constant to each band over time, which changes no delta.
         return x + column * (np.arange(x.shape[2]) < self.channels)

@@ -83,6 +83,7 @@ def predict_files(classifier: Classifier, paths: Iterable[str], *, strict: bool 
     for path in paths:
         try:
             yield classifier.predict(path)
+        # Any other exception is a bug, which must not pass as a bad file.
         except (OSError, ValueError) as error:
             if strict and isinstance(error, ValueError):
                 raise ValueError(explain(path, error)) from error

@@ -54,6 +54,7 @@ def run(
     data = open_dataset(dataset, folder, table, options)
     with progress_bar("evaluating") as show:
         measures, failures = evaluate(loaded, data.test_clips, cache=feature_cache(cache), progress=show)
+    # After the evaluation, so that the message lists all bad files at once.
     if strict and failures:
         raise ValueError("\n".join(failures.values()))
     matrix = np.array(measures.confusion)

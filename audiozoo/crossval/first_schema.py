@@ -81,13 +81,17 @@ def _first_keys(job: FoldJob, old: Mapping[str, Any]) -> Iterator[str]:
     A key was a hash of all values: either the values in the row, or, for files that were renamed when a class got a new
     field, the values after loading by a later version.
     """
+    spec = model_info(old["model"])
+    # Schema 1 is older than the current names of renamed options.
+    first_names = {current: former for former, current in spec.renamed_options.items()}
+    options = {first_names.get(name, name): value for name, value in {**spec.options, **job.options}.items()}
     for frontend, recipe in ((old["frontend"], old["recipe"]), (job.frontend.to_config(), job.recipe.to_config())):
         described = {
             "version": old["versions"].get("audiozoo"),
             "backend": old["versions"].get("backend"),
             **{name: old[name] for name in ("dataset", "metric", "labels", "fold", "model")},
             # The option `auxiliary`, which `train` switches on, was not part of the key, because it is no option of the job.
-            "options": {**model_info(old["model"]).options, **job.options},
+            "options": options,
             "frontend": frontend,
             "recipe": recipe,
             "train": [_described(clip) for clip in job.train],

@@ -60,7 +60,9 @@ def _entry(rows: Sequence[Row]) -> LeaderboardEntry:
         score=metrics.mean_and_deviation([row.score for row in rows]),
         map_at_3=metrics.mean_and_deviation([row.measures.map_at_3 for row in rows])[0],
         train_seconds=sum(row.train_seconds for row in rows),
+        # The median, because another process on the machine may slow down a single fold.
         ms_per_clip=float(np.median([row.ms_per_clip for row in rows])),
+        # The test folds are disjoint, so their counts add up.
         confusion=np.sum([row.measures.confusion for row in rows], axis=0),
         labels=first.labels,
         metric=first.metric,
