@@ -50,7 +50,7 @@ def refusing(path: str | os.PathLike[str], verdict: str) -> Iterator[None]:
 
     Args:
         path: Path of the file.
-        verdict: What the file is not, such as "not a classifier that this version reads".
+        verdict: Verdict about the file, such as "not a classifier that this version reads".
 
     Raises:
         OSError: The machine is in trouble, such as a full disk, which says nothing about the file.

@@ -28,7 +28,7 @@ MAX_WINDOW = 2**24
 """Maximum number of samples in a window of a frontend, over all channels (64 MB as float32)."""
 
 MAX_FEATURES = 2**24
-"""Most numbers that a front end makes of a window (64 MB as float32)."""
+"""Most numbers that a frontend makes of a window (64 MB as float32)."""
 
 MAX_SPECTRUM = 2**25
 """Most bins in the spectra of a window: frames times FFT bins times channels (256 MB as complex64)."""
@@ -104,7 +104,7 @@ def check_window(*, sample_rate: float, duration: float, channels: int, name: st
 
 
 def check_features(shape: Sequence[int], *, name: str = "frontend") -> None:
-    """Refuse a front end that makes more than `MAX_FEATURES` numbers of a window.
+    """Refuse a frontend that makes more than `MAX_FEATURES` numbers of a window.
 
     Raises:
         ValueError: It does, or makes none.
@@ -117,14 +117,14 @@ def check_features(shape: Sequence[int], *, name: str = "frontend") -> None:
 
 
 def check_spectrum(*, frames: int, bins: int, channels: int, bands: int = 1, name: str = "frontend") -> None:
-    """Refuse spectra that need too much memory, whatever a front end keeps of them.
+    """Refuse spectra that need too much memory, whatever a frontend keeps of them.
 
     Args:
         frames: Number of frames of a window.
         bins: Number of FFT bins in a frame.
         channels: Number of channels.
         bands: Number of bands that a filterbank makes of the bins; 1 without a filterbank.
-        name: Name of the front end in the error.
+        name: Name of the frontend in the error.
 
     Raises:
         ValueError: The spectra have more than `MAX_SPECTRUM` bins, the filterbank has more than `MAX_FILTERS` weights, or the

@@ -21,7 +21,7 @@ def fill(model: keras.Model, spec: ModelSpec, source: PretrainedWeights | Path) 
 
     Args:
         model: Model to fill.
-        spec: What the registry knows about it.
+        spec: Registry entry of the model.
         source: Published weights; or a file that Keras saved (``.weights.h5``, ``.keras``), or a copy of a published file.
 
     Raises:
