@@ -383,6 +383,7 @@ def test_benchmark_refuses(audiozoo):
     assert "has the folds" in audiozoo("benchmark", "--models", "feature_mlp", "--folds", "9")[2]
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_a_benchmark_ends_as_if_never_killed(tmp_path):
     sounds = tmp_path / "sounds"
     generator = np.random.default_rng(0)
@@ -510,6 +511,7 @@ assert sys.stderr is sys.__stderr__
     assert done.stderr == "from Python\nafterwards\n"
 
 
+@pytest.mark.slow
 def test_training_says_nothing_of_the_backend(sound_folder, tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     words = ["train", str(sound_folder), "-o", str(tmp_path / "a.audiozoo"), "--model", "feature_mlp", "--epochs", "1"]

@@ -311,6 +311,7 @@ def test_the_script_of_dcase2018(run, scenes, tmp_path):
     assert row.provenance.command.startswith("audiozoo benchmark --dataset dcase2018 --root ")
 
 
+@pytest.mark.slow
 def test_the_example_of_subspectralnet_runs(scenes, capsys):
     example = runpy.run_path(str(Path(__file__).resolve().parents[1] / "examples" / "subspectralnet_as_published.py"))
     classifier = example["main"](scenes, epochs=1)

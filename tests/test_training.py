@@ -267,7 +267,7 @@ def test_augmentation_that_drops_channels_raises(clips):
     examples = Examples(clips, extract(clips, stereo), target_indices(clips, ["high", "low", "noise"]), np.arange(len(clips)))
     recipe = Recipe(augment_wave=Downmix(keep_channels=False))
     batches = Batches(examples, recipe, Scaler.identity(), stereo, 3, 1)
-    with pytest.raises(ValueError, match=r"keep the channels.*\(2,\), got \(\)"), batches.stream() as stream:
+    with pytest.raises(ValueError, match=r"must not change the channels, \(2,\),.* got \(\)"), batches.stream() as stream:
         next(stream)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from audiozoo.cli import augment, benchmark, cache, evaluate, extract, info, list_, plot, predict, train
 from audiozoo.cli.console import EXAMPLE_STYLE
-from audiozoo.cli.errors import TRACEBACK, Verbs, reported
+from audiozoo.cli.errors import INTERRUPTED, TRACEBACK, Verbs, reported
 
 app = typer.Typer(
     name="audiozoo",
@@ -56,3 +58,17 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may contain bytes that are not valid text
     with reported(show_traceback=False):  # Ctrl-C before the verb runs
         app()
+
+
+def script() -> None:
+    """Run the command line as a process of its own, and end the process."""
+    try:
+        main()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            # Threads of the backend are still computing, and Python's shutdown sometimes crashes under them.
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError, AttributeError):
+                    stream.flush()
+            os._exit(INTERRUPTED)
+        raise

@@ -21,7 +21,10 @@ from audiozoo.cli.console import err
 TRACEBACK = "--traceback"
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_USER, _BUG, _INTERRUPTED = 2, 70, 130
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells report it."""
+
+_USER, _BUG = 2, 70
 _CLICK_EXCEPTION: type[Exception] = typer.BadParameter.__mro__[2]  # newer versions of typer contain a copy of Click
 _FLOW: tuple[type[BaseException], ...] = (typer.Exit, typer.Abort, _CLICK_EXCEPTION)  # how typer ends a command
 
@@ -73,14 +76,14 @@ def reported(*, show_traceback: bool) -> Iterator[None]:
 
 def _status(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
-        return _INTERRUPTED
+        return INTERRUPTED
     # Checks of arguments raise ValueError, files raise OSError, and memory or a package may be missing. Any other exception
     # is a bug.
     return _USER if isinstance(error, (ValueError, OSError, MemoryError, ImportError)) else _BUG
 
 
 def _describe(error: BaseException, status: int, show_traceback: bool) -> None:
-    if status == _INTERRUPTED:
+    if status == INTERRUPTED:
         err.print(f"interrupted: {str(error) or 'nothing was saved'}", style="yellow", soft_wrap=True)
         return
     if status == _BUG:
