@@ -19,7 +19,7 @@ from audiozoo.features import Frontend
 from audiozoo.layers import Activation, keras
 
 if TYPE_CHECKING:
-    from audiozoo.classifier.classifier import Classifier
+    pass
 
 SCHEMA = 3
 """Version of the saved format; older versions load.
@@ -102,25 +102,16 @@ class Card:
         )
 
 
-def card_of(classifier: Classifier) -> bytes:
-    """Return the card of a classifier as JSON, which `Card.parse` accepts.
+def card_with(values: Mapping[str, Any]) -> bytes:
+    """Return a card as JSON, which `Card.parse` accepts.
+
+    Args:
+        values: All values of the card but its schema and the versions.
 
     Raises:
         ValueError: A value cannot be represented in JSON, or is beyond the limits for loading.
     """
-    card = {
-        "schema": SCHEMA,
-        "scorer": classifier.scorer.kind,
-        "frontend": classifier.frontend.to_config(),
-        "labels": list(classifier.labels),
-        "pooling": classifier.pooling,
-        "temperature": classifier.temperature,
-        "activation": classifier.activation,
-        "parameters": classifier.scorer.parameters,
-        "history": classifier.history,
-        "about": classifier.about.to_dict(),
-        "versions": versions(),
-    }
+    card = {"schema": SCHEMA, **values, "versions": versions()}
     try:
         content = json.dumps(card, indent=1).encode()
     except TypeError as error:

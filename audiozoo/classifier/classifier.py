@@ -15,7 +15,7 @@ import numpy as np
 
 from audiozoo import audio
 from audiozoo.checks import require_choice, require_number, unknown_name
-from audiozoo.classifier.card import card_of
+from audiozoo.classifier.card import card_with
 from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.prediction import Prediction, WindowScore
 from audiozoo.classifier.scorers import KerasScorer, Scorer, batch_size, batched
@@ -249,10 +249,25 @@ class Classifier:
         """
         scaler = io.BytesIO()
         np.savez(scaler, mean=self.scaler.mean, deviation=self.scaler.deviation)
-        files = {"card.json": card_of(self), "scaler.npz": scaler.getvalue(), **self.scorer.to_files()}
+        files = {"card.json": self._card(), "scaler.npz": scaler.getvalue(), **self.scorer.to_files()}
         with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for name, content in files.items():
                 archive.writestr(name, content)
+
+    def _card(self) -> bytes:
+        return card_with(
+            {
+                "scorer": self.scorer.kind,
+                "frontend": self.frontend.to_config(),
+                "labels": list(self.labels),
+                "pooling": self.pooling,
+                "temperature": self.temperature,
+                "activation": self.activation,
+                "parameters": self.scorer.parameters,
+                "history": self.history,
+                "about": self.about.to_dict(),
+            }
+        )
 
 
 def _checked_labels(labels: Sequence[str]) -> tuple[str, ...]:

@@ -1,17 +1,11 @@
-"""Predictions of a classifier, and classification of many files."""
+"""Predictions of a classifier."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-
-from audiozoo.audio import explain
-
-if TYPE_CHECKING:
-    from audiozoo.classifier.classifier import Classifier
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,37 +50,3 @@ class WindowScore(NamedTuple):
     end: float
     label: str
     score: float
-
-
-class Failure(NamedTuple):
-    """A file that could not be classified, and the reason."""
-
-    source: str
-    error: str
-
-
-def predict_files(classifier: Classifier, paths: Iterable[str], *, strict: bool = False) -> Iterator[Prediction | Failure]:
-    """Classify files one after the other.
-
-    Args:
-        classifier: Classifier to use.
-        paths: Paths of sound files.
-        strict: Whether to raise an error for the first file that cannot be used, instead of yielding a `Failure`.
-
-    Yields:
-        The prediction or failure of each file, in order.
-
-    Raises:
-        OSError: With `strict`, a file cannot be opened.
-        ValueError: With `strict`, a file cannot be classified.
-    """
-    for path in paths:
-        try:
-            yield classifier.predict(path)
-        # Any other exception is a bug, which must not pass as a bad file.
-        except (OSError, ValueError) as error:
-            if strict and isinstance(error, ValueError):
-                raise ValueError(explain(path, error)) from error
-            if strict:
-                raise
-            yield Failure(path, explain(path, error))

@@ -11,7 +11,7 @@ from audiozoo.registry import current_options, model_info
 from audiozoo.training import trained_options
 
 if TYPE_CHECKING:
-    from audiozoo.crossval.jobs import FoldJob
+    from audiozoo.crossval.foldjob import FoldJob
     from audiozoo.datasets import Clip
 
 _KEPT = (

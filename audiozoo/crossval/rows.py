@@ -24,7 +24,7 @@ from audiozoo.files import replacing
 from audiozoo.registry import model_info
 
 if TYPE_CHECKING:
-    from audiozoo.crossval.jobs import FoldJob
+    from audiozoo.crossval.foldjob import FoldJob
 
 SCHEMA = 2
 """Version of the JSON format of rows. Rows of schema 1 have no number; `read_row` reads both."""

@@ -1,0 +1,69 @@
+"""A job of a benchmark: one model, trained on all folds but one and tested on that one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from audiozoo.config import revive
+from audiozoo.crossval.identity import Request, content_of, differing
+from audiozoo.datasets import Clip
+from audiozoo.features import Frontend
+from audiozoo.recipe import Recipe
+from audiozoo.registry import model_info
+from audiozoo.training import trained_options
+
+
+@dataclass(frozen=True, eq=False)
+class FoldJob:
+    """Training of a model on all folds but one, and test on that one.
+
+    Args:
+        dataset: Name of the dataset.
+        metric: Metric of the dataset.
+        labels: Classes in the order of the model's outputs.
+        fold: Number of the test fold.
+        train: Training clips.
+        test: Test clips.
+        model: Name of the model.
+        options: Options of the model's builder.
+        frontend: Frontend of the model.
+        recipe: Recipe of the training.
+    """
+
+    dataset: str
+    metric: str
+    labels: tuple[str, ...]
+    fold: int
+    train: tuple[Clip, ...]
+    test: tuple[Clip, ...]
+    model: str
+    frontend: Frontend
+    recipe: Recipe
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property  # the hash of the sounds reads every file
+    def request(self) -> Request:
+        """Request of the job, as saved in its row."""
+        spec = model_info(self.model)
+        return Request(
+            dataset=self.dataset,
+            content=content_of(self.labels, self.train, self.test),
+            fold=self.fold,
+            model=spec.name,
+            options=revive(differing(self.options, trained_options(spec))),
+            defaults=trained_options(spec),
+            frontend=self.frontend,
+            recipe=self.recipe,
+        )
+
+    @property
+    def key(self) -> str:
+        """Hash of the request, the same in every process and for every location of the files."""
+        return self.request.key
+
+    @property
+    def file_name(self) -> str:
+        """File name of the job's row, which ends with the key."""
+        return self.request.file_name
