@@ -153,6 +153,19 @@ def revive(value: Any) -> Any:
     return value
 
 
+def named_classes(value: Any) -> Any:
+    """Rename "kind" to "class" in JSON data of the first schemas, where it is the name of a class.
+
+    Some classes also have a field named "kind", which keeps its name beside a "class".
+    """
+    if isinstance(value, list):
+        return [named_classes(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    renamed = {"class" if name == "kind" and "class" not in value else name: item for name, item in value.items()}
+    return {name: named_classes(item) for name, item in renamed.items()}
+
+
 def _enter(cls: type[Configured], formerly: tuple[str, ...]) -> None:
     name = _saved_name(cls)
     other = _CLASSES.get(name, cls)

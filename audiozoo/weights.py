@@ -48,7 +48,7 @@ def load_weights(
     """
     layers = {names.get(layer.name, layer.name): layer for layer in model.layers if layer.name not in skip}
     wanted = {f"{name}/{weight.name}": weight for name, layer in layers.items() for weight in layer.weights}
-    with _blaming(path):
+    with reading_weights(path):
         arrays = _read(Path(path), convert)
         if missing := [name for name in wanted if name not in arrays]:
             others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -79,7 +79,7 @@ def fetch_weights(url: str, sha256: str, convert: Convert) -> Path:
     # With the checksum in the name, a changed source is converted again.
     converted = cache_folder() / f"{source.stem}-{checksum(source)[:16]}.npz"
     if not converted.is_file():
-        with _blaming(source):
+        with reading_weights(source):
             arrays = _read(source, convert)
         with replacing(converted) as temporary:
             np.savez(temporary, **arrays)  # type: ignore[arg-type]
@@ -87,7 +87,13 @@ def fetch_weights(url: str, sha256: str, convert: Convert) -> Path:
 
 
 @contextmanager
-def _blaming(path: str | os.PathLike[str]) -> Iterator[None]:
+def reading_weights(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Context manager that turns every error of reading a file of weights into one that names the file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The block raised an error, see `audiozoo.bounded.refusing`.
+    """
     if not Path(path).exists():
         raise FileNotFoundError(f"{path}: no such weights file")
     with refusing(path, "not a file of weights for this model"):

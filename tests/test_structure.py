@@ -33,7 +33,7 @@ RANKS = {
     "datasets": 3,
     "registry": 3,
     "keras_layers": 3,
-    "weights": 3,
+    "weights": 2,
     "layers": 3,
     "models": 4,
     "classifier": 5,

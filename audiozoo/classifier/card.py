@@ -6,7 +6,7 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -15,11 +15,9 @@ from audiozoo._version import __version__
 from audiozoo.bounded import MIB, parse_json
 from audiozoo.checks import require_choice, require_number, require_whole
 from audiozoo.classifier.facts import TrainingFacts
+from audiozoo.config import named_classes
 from audiozoo.features import Frontend
 from audiozoo.layers import Activation, keras
-
-if TYPE_CHECKING:
-    pass
 
 SCHEMA = 3
 """Version of the saved format; older versions load.
@@ -36,9 +34,9 @@ _MOST_LABELS, _LONGEST_LABEL = 10_000, 1_000
 # Limits of a frontend in a file, which may come from anywhere. They apply before a class sees the numbers. The frontends
 # themselves limit combinations of numbers (windows, spectra, filterbanks, outputs), see `audiozoo.audio.check_spectrum`.
 _LIMITS: dict[str, tuple[float, float]] = {
-    "sample_rate": (50, 1e7),  # Hz
-    "duration": (1e-6, 3_600),  # seconds
-    "hop": (1e-6, 3_600),  # seconds
+    "sample_rate": (audio.MIN_RATE, audio.MAX_RATE),  # Hz
+    "duration": (1e-6, audio.MAX_DURATION),  # seconds
+    "hop": (1e-6, audio.MAX_DURATION),  # seconds
     "channels": (1, 64),
     "n_fft": (1, 2**16),
     "win_length": (1, 2**16),
@@ -162,7 +160,7 @@ def _history(history: Mapping[str, Any]) -> dict[str, list[float]]:
 
 
 def _frontend(config: dict[str, Any], schema: int) -> Frontend:
-    config = _renamed(config) if schema == 1 else config
+    config = named_classes(config) if schema == 1 else config
     _check_limits("frontend", config)
     frontend = Frontend.from_config(config)
     if not isinstance(frontend, Frontend):
@@ -181,15 +179,6 @@ def _check_limits(name: str, value: Any) -> None:
             _check_limits(name, item)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         require_number(name, value, *_LIMITS.get(name, (-_LARGEST, _LARGEST)))
-
-
-def _renamed(config: Any) -> Any:
-    """Rename the keys of a value of schema 1 to those of schema 2."""
-    if isinstance(config, list):
-        return [_renamed(value) for value in config]
-    if not isinstance(config, dict):
-        return config
-    return {"class" if name == "kind" else name: _renamed(value) for name, value in config.items()}
 
 
 def _short(value: Any) -> str:

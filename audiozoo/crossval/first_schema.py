@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from audiozoo.config import digest
+from audiozoo.config import digest, named_classes
 from audiozoo.crossval.identity import differing, fingerprint
 from audiozoo.registry import current_options, model_info
 from audiozoo.training import trained_options
@@ -52,8 +52,8 @@ def migrated(old: Mapping[str, Any], job: FoldJob | None = None) -> dict[str, An
         "model": old["model"],
         "options": differing(current_options(old["model"], old["options"]), defaults),
         "defaults": defaults,  # the current defaults, because old rows record only the options that were given
-        "frontend": _named_classes(old["frontend"]),
-        "recipe": _named_classes(old["recipe"]),
+        "frontend": named_classes(old["frontend"]),
+        "recipe": named_classes(old["recipe"]),
     }
     return {
         "class": "Row",
@@ -63,16 +63,6 @@ def migrated(old: Mapping[str, Any], job: FoldJob | None = None) -> dict[str, An
         "provenance": {"class": "Provenance", "versions": old["versions"], "command": old.get("command", "")},
         "notes": {name: value for name, value in old.items() if name not in _KNOWN and value is not None},
     }
-
-
-def _named_classes(value: Any) -> Any:
-    """Rename "kind" to "class" where it is the name of a class; some classes also have a field named "kind"."""
-    if isinstance(value, list):
-        return [_named_classes(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    renamed = {"class" if name == "kind" and "class" not in value else name: item for name, item in value.items()}
-    return {name: _named_classes(item) for name, item in renamed.items()}
 
 
 def _first_keys(job: FoldJob, old: Mapping[str, Any]) -> Iterator[str]:

@@ -6,9 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiozoo.bounded import BoundedZip, hdf5_datasets, refusing
+from audiozoo.bounded import BoundedZip, hdf5_datasets
 from audiozoo.download import fetch
 from audiozoo.registry.spec import ModelSpec, PretrainedWeights
+from audiozoo.weights import reading_weights
 
 if TYPE_CHECKING:
     import keras
@@ -37,11 +38,9 @@ def fill(model: keras.Model, spec: ModelSpec, source: PretrainedWeights | Path) 
 
 
 def _fill_from_keras(model: keras.Model, path: Path) -> None:
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such weights file")
-    if not path.name.endswith((*_HDF5, ".keras")):
+    if path.exists() and not path.name.endswith((*_HDF5, ".keras")):
         raise ValueError(f"{path}: weights are read from a file that Keras saved, .weights.h5 or .keras")
-    with refusing(path, "not a file of weights for this model"):
+    with reading_weights(path):
         if path.suffix == ".keras":
             _fill_from_archive(model, path)
         else:
