@@ -15,7 +15,7 @@ import pytest
 from conftest import tone
 
 import audiozoo
-from audiozoo.classifier import Classifier, Failure, KerasScorer, Prediction, TrainingFacts, predict_files
+from audiozoo.classifier import Classifier, Failure, KerasScorer, Prediction, Scorer, TrainingFacts, predict_files
 from audiozoo.classifier.scorers import batch_size
 from audiozoo.features import CleaningStep, LogMel, Scaler, Waveform
 
@@ -196,7 +196,7 @@ def test_a_classifier_of_the_first_schema_loads(classifier, tmp_path):
     path = tmp_path / "my.audiozoo"
     classifier.save(path)
     rewritten(
-        path, "card.json", lambda content: content.replace(b'"class": ', b'"kind": ').replace(b'"schema": 3', b'"schema": 1')
+        path, "card.json", lambda content: content.replace(b'"class": ', b'"kind": ').replace(b'"schema": 4', b'"schema": 1')
     )
     assert audiozoo.load_classifier(path).frontend == classifier.frontend
 
@@ -227,6 +227,11 @@ def test_a_long_file_is_answered_piece_by_piece(classifier, write_sound, monkeyp
         ({"temperature": -1}, "temperature must be a number"),
         ({"temperature": 1e-9}, "temperature must be a number"),
         ({"temperature": True}, "temperature must be a number"),
+        ({"rejection": 2}, "rejection must be a number from 0 to 1"),
+        ({"rejection": "often"}, "rejection must be a number"),
+        ({"thresholds": 0.5}, "thresholds must be a list"),
+        ({"thresholds": [0.5]}, "one threshold for each label, got 1 for 3"),
+        ({"thresholds": [0.5, None, 0.5]}, "the threshold of 'b?.*' must be a number from 0 to 1"),
         ({"history": None}, "history must be an object"),
         ({"history": {"loss": "falling"}}, "history of 'loss' must be a list of numbers"),
         ({"history": {"loss": [None]}}, "history of 'loss' must be a list of numbers"),
@@ -523,11 +528,13 @@ def test_older_cards_have_their_activation_from_the_model(classifier, hostile, s
     refuses(hostile, "the card states 464 parameters, but the model has 463")
 
 
-class Given:
+class Given(Scorer):
     """A scorer whose scores are the windows themselves."""
 
     kind = "given"
     parameters = 0
+
+    activation = None
 
     def __init__(self, activation):
         self.activation = activation

@@ -19,10 +19,11 @@ from audiozoo.config import named_classes
 from audiozoo.features import Frontend
 from audiozoo.layers import Activation, keras
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the saved format; older versions load.
 
-Version 1 had "kind" instead of "class" for the class of a value. Versions 1 and 2 had no "activation" and no "parameters".
+Version 1 had "kind" instead of "class" for the class of a value. Versions 1 and 2 had no "activation" and no "parameters",
+version 3 no "thresholds" and no "rejection".
 """
 
 MOST_CARD_BYTES = 32 * MIB
@@ -65,6 +66,8 @@ class Card:
     history: dict[str, list[float]]
     about: TrainingFacts
     parameters: int | None
+    thresholds: tuple[float, ...] | None
+    rejection: float | None
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
@@ -97,6 +100,8 @@ class Card:
             history=_history(_mapping(card, "history")),
             about=about,
             parameters=parameters,
+            thresholds=_thresholds(card.get("thresholds")),
+            rejection=card.get("rejection"),
         )
 
 
@@ -150,6 +155,13 @@ def _labels(labels: Any) -> tuple[str, ...]:
         if not isinstance(label, str) or not 1 <= len(label) <= _LONGEST_LABEL:
             raise ValueError(f"a label must be a text of 1 to {_LONGEST_LABEL:,} characters, got {_short(label)}")
     return tuple(labels)
+
+
+def _thresholds(thresholds: Any) -> tuple[float, ...] | None:
+    # The classifier checks the numbers themselves.
+    if not isinstance(thresholds, (list, type(None))):
+        raise ValueError(f"thresholds must be a list of numbers or null, got {_short(thresholds)}")
+    return thresholds if thresholds is None else tuple(thresholds)
 
 
 def _history(history: Mapping[str, Any]) -> dict[str, list[float]]:

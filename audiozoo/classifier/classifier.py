@@ -9,24 +9,21 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 
 from audiozoo import audio
 from audiozoo.checks import require_choice, require_number, unknown_name
+from audiozoo.classifier.calibration import tempered
 from audiozoo.classifier.card import card_with
 from audiozoo.classifier.facts import TrainingFacts
-from audiozoo.classifier.prediction import Prediction, WindowScore
-from audiozoo.classifier.scorers import KerasScorer, Scorer, batch_size, batched
+from audiozoo.classifier.prediction import Prediction, WindowScore, checked_levels
+from audiozoo.classifier.scorers import POOLINGS, KerasScorer, Pooling, Scorer, batch_size, batched
 from audiozoo.features import Frontend, Scaler
 from audiozoo.files import replacing
 from audiozoo.layers import Activation
 
-Pooling = Literal["mean", "max"]
-
-
-_POOLINGS: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "max": np.max}
 _TEMPERATURES = (1e-3, 1e3)
 
 
@@ -52,15 +49,19 @@ class Classifier:
         scorer: Model that turns standardised arrays into probabilities.
         labels: Names of the classes, in the order of the scorer's outputs.
         pooling: Function that combines the scores of a clip's windows: "mean" or "max".
-        temperature: Divisor of the logits, from 0.001 to 1,000. Values above 1 make the probabilities less certain.
+        temperature: Divisor of the logits, from 0.001 to 1,000. Values above 1 make the probabilities less certain. It
+            applies after the pooling.
         history: Metrics recorded in training, a list over epochs for each.
         about: Origin of the classifier.
         activation: Last step of the model: "softmax" (one class is present) or "sigmoid" (independent scores). `None` takes
             that of the scorer, if it is known. A temperature other than 1 needs it.
+        thresholds: Lowest score with which each class counts as present, from 0 to 1, for classifiers of several labels; `None`
+            gives one label.
+        rejection: Lowest score of the best class, from 0 to 1, below which a sound is "unknown"; `None` never rejects.
 
     Raises:
-        ValueError: The labels are not distinct, non-empty names, the pooling is unknown, the temperature is out of range, the
-            activation is not that of the model, or the parts do not fit together.
+        ValueError: The labels are not distinct, non-empty names, the pooling is unknown, a number is out of range, the
+            activation is not that of the model, there is not one threshold for each label, or the parts do not fit together.
     """
 
     frontend: Frontend
@@ -72,20 +73,23 @@ class Classifier:
     history: dict[str, list[float]] = field(default_factory=dict)
     about: TrainingFacts = field(default_factory=TrainingFacts)
     activation: Activation = None
+    thresholds: tuple[float, ...] | None = None
+    rejection: float | None = None
 
     def __post_init__(self) -> None:
         self.labels = _checked_labels(self.labels)
         audio.check_features(self.frontend.shape)
         self.scaler.check(self.frontend.shape)
         self.scorer.check(self.frontend.shape, len(self.labels))
-        if self.pooling not in _POOLINGS:
-            raise unknown_name("pooling", self.pooling, _POOLINGS)
+        if self.pooling not in POOLINGS:
+            raise unknown_name("pooling", self.pooling, POOLINGS)
         require_number("temperature", self.temperature, *_TEMPERATURES)
         require_choice("activation", self.activation, ("softmax", "sigmoid", None))
         known = self.scorer.activation
         if None not in (self.activation, known) and self.activation != known:
             raise ValueError(f"activation must be that of the model, {known!r}, or None, got {self.activation!r}")
         self.activation = self.activation or known
+        self.thresholds = checked_levels(self.thresholds, self.rejection, self.labels)
 
     @classmethod
     def from_keras(
@@ -127,9 +131,19 @@ class Classifier:
             FileNotFoundError: There is no such file.
             ValueError: The file or the array cannot be used; the message says why.
         """
-        scores = [scores for _, scores in self._window_scores(self._pieces(source, sample_rate), hop)]
+        standardised = self._standardised(self._pieces(source, sample_rate), hop)
+        outputs = [self.scorer.outputs(windows) for _, windows in standardised]
         name = "" if isinstance(source, np.ndarray) else audio.describe(source)
-        return Prediction(self.labels, self.pool(np.concatenate(scores)), name)
+        return self.prediction(self.pool(np.concatenate(outputs)), name)
+
+    def prediction(self, scores: np.ndarray, source: str = "") -> Prediction:
+        """Return the prediction for the scores of a clip, ``(classes,)``, with this classifier's thresholds.
+
+        Args:
+            scores: Pooled probabilities of the classes.
+            source: Name of the file; "" for an array.
+        """
+        return Prediction(self.labels, scores, source, thresholds=self.thresholds, rejection=self.rejection)
 
     def predict_windows(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
@@ -188,20 +202,32 @@ class Classifier:
             rows: Former name of `index`, deprecated.
 
         Returns:
-            Probabilities ``(windows, classes)``; `pool` combines those of a clip.
+            Probabilities ``(windows, classes)``.
         """
         if rows is not None:
             warnings.warn("Classifier.window_scores(rows=) is deprecated, use index=", DeprecationWarning, stacklevel=2)
             index = rows
-        chosen = np.arange(len(features)) if index is None else index
-        scores = [
-            self._tempered(self.scorer.scores(self.scaler(features[part]))) for part in batched(chosen, self.frontend.shape)
-        ]
-        return np.concatenate(scores)
+        return self._tempered(self._each(self.scorer.scores, features, index))
 
-    def pool(self, scores: np.ndarray) -> np.ndarray:
-        """Combine the scores of a clip's windows, ``(windows, classes)``, into ``(classes,)``."""
-        return _POOLINGS[self.pooling](scores, axis=0)
+    def window_outputs(self, features: np.ndarray, *, index: np.ndarray | None = None) -> np.ndarray:
+        """Compute what `pool` needs of each window, for windows that the frontend has already computed.
+
+        Args:
+            features: Windows ``(windows, *frontend.shape)``, not standardised.
+            index: Indices of the windows; `None` takes all.
+
+        Returns:
+            Outputs of the scorer ``(windows, ...)``; for a Keras model, the probabilities before the temperature.
+        """
+        return self._each(self.scorer.outputs, features, index)
+
+    def _each(self, function: Callable[[np.ndarray], np.ndarray], features: np.ndarray, index: np.ndarray | None) -> np.ndarray:
+        chosen = np.arange(len(features)) if index is None else index
+        return np.concatenate([function(self.scaler(features[part])) for part in batched(chosen, self.frontend.shape)])
+
+    def pool(self, outputs: np.ndarray) -> np.ndarray:
+        """Combine the outputs of a clip's windows (see `window_outputs`) into the probabilities of the clip, ``(classes,)``."""
+        return self._tempered(self.scorer.pooled(outputs, self.pooling))
 
     def _window_scores(self, pieces: Iterable[np.ndarray], hop: float | None) -> Iterator[tuple[list[int], np.ndarray]]:
         for starts, windows in self._standardised(pieces, hop):
@@ -263,6 +289,8 @@ class Classifier:
                 "pooling": self.pooling,
                 "temperature": self.temperature,
                 "activation": self.activation,
+                "thresholds": self.thresholds and list(self.thresholds),
+                "rejection": self.rejection,
                 "parameters": self.scorer.parameters,
                 "history": self.history,
                 "about": self.about.to_dict(),
@@ -276,33 +304,3 @@ def _checked_labels(labels: Sequence[str]) -> tuple[str, ...]:
     if wrong := [label for label in labels if not isinstance(label, str) or not label]:
         raise ValueError(f"each label must be a non-empty text, got {wrong[0]!r}")
     return tuple(labels)
-
-
-def tempered(scores: np.ndarray, temperature: float, activation: Activation) -> np.ndarray:
-    """Divide the logits of probabilities by a temperature.
-
-    Args:
-        scores: Probabilities ``(..., classes)``.
-        temperature: Divisor of the logits.
-        activation: Last step of the model, "softmax" or "sigmoid". It cannot be inferred from the scores, because
-            independent scores may happen to sum to 1.
-
-    Returns:
-        Probabilities of the same shape. Each vector depends only on its own scores.
-
-    Raises:
-        ValueError: The activation is not known.
-    """
-    if activation is None:
-        raise ValueError(
-            f"a temperature ({temperature}) needs the activation of the model, which its last layer does not reveal: "
-            "set activation='softmax' or 'sigmoid', or the temperature to 1"
-        )
-    # In double precision and relative to the largest, the logarithms neither overflow nor underflow at any allowed
-    # temperature.
-    present = np.log(np.clip(scores, 1e-12, 1), dtype=np.float64) / temperature
-    if activation == "sigmoid":
-        absent = np.log(np.clip(1 - scores, 1e-12, 1), dtype=np.float64) / temperature
-        return (0.5 * (1 + np.tanh((present - absent) / 2))).astype(scores.dtype)
-    weights = np.exp(present - present.max(axis=-1, keepdims=True))
-    return (weights / weights.sum(axis=-1, keepdims=True)).astype(scores.dtype)

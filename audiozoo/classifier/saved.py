@@ -70,6 +70,8 @@ def _read(file: BinaryIO) -> Classifier:
         pooling=card.pooling,  # type: ignore[arg-type]  # the classifier checks it
         temperature=card.temperature,
         activation=card.activation,
+        thresholds=card.thresholds,
+        rejection=card.rejection,
         history=card.history,
         about=card.about,
     )

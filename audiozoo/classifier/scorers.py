@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 
@@ -22,8 +22,18 @@ BATCH_BYTES = 64 * MIB
 """Largest size of a batch (bytes); a single larger window is a batch of its own."""
 
 
+Pooling = Literal["mean", "max"]
+
+POOLINGS: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "max": np.max}
+"""Functions that combine the scores of a clip's windows, by name."""
+
+
 class Scorer(Protocol):
-    """A model that turns standardised windows ``(windows, *shape)`` into probabilities."""
+    """A model that turns standardised windows ``(windows, *shape)`` into probabilities.
+
+    The probabilities of a clip are ``pooled(outputs(windows))``. By default, the outputs are the probabilities of the windows.
+    A scorer that looks at the whole clip, such as one for statistics of embeddings, replaces both methods.
+    """
 
     kind: ClassVar[str]
     """Name of this kind of model on a card."""
@@ -42,6 +52,14 @@ class Scorer(Protocol):
     def scores(self, windows: np.ndarray) -> np.ndarray:
         """Return probabilities ``(windows, classes)``."""
 
+    def outputs(self, windows: np.ndarray) -> np.ndarray:
+        """Return what `pooled` needs of each window, ``(windows, ...)``."""
+        return self.scores(windows)
+
+    def pooled(self, outputs: np.ndarray, pooling: Pooling) -> np.ndarray:
+        """Return the probabilities of a clip, ``(classes,)``, from the outputs of its windows."""
+        return POOLINGS[pooling](outputs, axis=0)
+
     def embed(self, windows: np.ndarray) -> np.ndarray:
         """Return embeddings ``(windows, width)``."""
 
@@ -56,7 +74,7 @@ class Scorer(Protocol):
         """Rebuild the scorer from the contents of its files, which are not trusted."""
 
 
-class KerasScorer:
+class KerasScorer(Scorer):
     """A Keras model as a `Scorer`. If the model has several outputs, the first gives the probabilities.
 
     Args:

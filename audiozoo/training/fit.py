@@ -15,6 +15,7 @@ from audiozoo import metrics
 from audiozoo.augment import ByClass
 from audiozoo.checks import refuse_unknown
 from audiozoo.classifier import Classifier, KerasScorer, TrainingFacts
+from audiozoo.classifier.calibration import fitted_temperature
 from audiozoo.datasets import Clip, hold_out, recordings_by_label
 from audiozoo.features import FeatureCache, Frontend, Scaler, extract
 from audiozoo.layers import keras
@@ -183,12 +184,16 @@ class _Run:
         if not held_out.any():
             return self._fit_once(examples, None, epochs, "training")
         chosen = self._fit_once(learnt, validation, epochs, "training")
+        temperature = _held_out_temperature(chosen, validation)
         if not self.recipe.refit:
+            chosen.temperature = temperature
             return chosen
         # The refit has no validation clips, so its number of epochs comes from the first training.
         refitted = self._fit_once(examples, None, chosen.about.best_epoch or epochs, "refitting")
         refitted.history = {**chosen.history, **{f"refit_{key}": value for key, value in refitted.history.items()}}
         refitted.about = replace(refitted.about, validation=chosen.about.validation)
+        # No clip is left to calibrate the second model, which resembles the first.
+        refitted.temperature = temperature
         return refitted
 
     def _held_out(self, examples: Examples) -> np.ndarray:
@@ -317,10 +322,18 @@ def _validation_figures(classifier: Classifier, examples: Examples) -> dict[str,
     return {"val_loss": metrics.log_loss(scores, targets), "val_accuracy": metrics.accuracy(scores, targets)}
 
 
+def _held_out_temperature(classifier: Classifier, validation: Examples) -> float:
+    if classifier.activation is None:
+        return 1.0
+    return fitted_temperature(
+        pooled_scores(classifier, validation), validation.targets[validation.index], classifier.activation
+    )
+
+
 def pooled_scores(classifier: Classifier, examples: Examples) -> np.ndarray:
     """Return the probabilities of each example, pooled over its windows, ``(examples, classes)``."""
     features = examples.features
-    scores = classifier.window_scores(features.values, index=examples.window_index)
+    outputs = classifier.window_outputs(features.values, index=examples.window_index)
     # The windows of an example are consecutive; split at the ends, they give one group for each example.
     ends = np.cumsum(features.counts[examples.index])
-    return np.stack([classifier.pool(part) for part in np.split(scores, ends[:-1])])
+    return np.stack([classifier.pool(part) for part in np.split(outputs, ends[:-1])])
