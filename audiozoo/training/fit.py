@@ -332,8 +332,4 @@ def _held_out_temperature(classifier: Classifier, validation: Examples) -> float
 
 def pooled_scores(classifier: Classifier, examples: Examples) -> np.ndarray:
     """Return the probabilities of each example, pooled over its windows, ``(examples, classes)``."""
-    features = examples.features
-    outputs = classifier.window_outputs(features.values, index=examples.window_index)
-    # The windows of an example are consecutive; split at the ends, they give one group for each example.
-    ends = np.cumsum(features.counts[examples.index])
-    return np.stack([classifier.pool(part) for part in np.split(outputs, ends[:-1])])
+    return classifier.score_features(examples.features, examples.index).scores
