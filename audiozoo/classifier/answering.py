@@ -73,6 +73,10 @@ class ClipScores:
         familiarity = np.array([one.familiarity for one in answers], float) if own else scores.max(axis=1)
         return cls(scores, raw, familiarity, index, failures, own)
 
+    def answer(self, place: int) -> Answer:
+        """Return the scores of one of the clips that could be read."""
+        return Answer(self.scores[place], self.raw[place], float(self.familiarity[place]) if self.own_familiarity else None)
+
 
 class Timeline(NamedTuple):
     """Scores of the windows of one clip.

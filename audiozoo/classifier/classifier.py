@@ -9,14 +9,14 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 
 from audiozoo import audio
 from audiozoo.checks import require_choice, require_number, unknown_name
 from audiozoo.classifier.answering import Answer, Answering, ClipScores, Timeline, checked_labels
-from audiozoo.classifier.calibration import tempered
+from audiozoo.classifier.calibration import TEMPERATURES, tempered
 from audiozoo.classifier.card import card_with
 from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.prediction import checked_levels
@@ -26,8 +26,6 @@ from audiozoo.features import FeatureCache, Features, Frontend, Scaler, extract
 from audiozoo.files import replacing
 from audiozoo.layers import Activation
 from audiozoo.progress import Progress
-
-_TEMPERATURES = (1e-3, 1e3)
 
 
 class _Counted:
@@ -87,7 +85,7 @@ class Classifier(Answering):
         self.scorer.check(self.frontend.shape, len(self.labels))
         if self.pooling not in POOLINGS:
             raise unknown_name("pooling", self.pooling, POOLINGS)
-        require_number("temperature", self.temperature, *_TEMPERATURES)
+        require_number("temperature", self.temperature, *TEMPERATURES)
         require_choice("activation", self.activation, ("softmax", "sigmoid", None))
         known = self.scorer.activation
         if None not in (self.activation, known) and self.activation != known:
@@ -296,10 +294,15 @@ class Classifier(Answering):
             ValueError: The path is a folder, or a value could not be loaded again, because it is not JSON data or is beyond the
                 limits for files, such as a label of more than 1,000 characters.
         """
+        with replacing(path) as temporary:
+            self.write(temporary)
+
+    def write(self, file: str | os.PathLike[str] | IO[bytes]) -> None:
+        """Write the archive that `save` saves, not atomically."""
         scaler = io.BytesIO()
         np.savez(scaler, mean=self.scaler.mean, deviation=self.scaler.deviation)
         files = {"card.json": self._card(), "scaler.npz": scaler.getvalue(), **self.scorer.to_files()}
-        with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        with zipfile.ZipFile(file, "w") as archive:
             for name, content in files.items():
                 archive.writestr(name, content)
 
