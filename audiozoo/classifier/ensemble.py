@@ -25,6 +25,8 @@ from audiozoo.files import replacing
 from audiozoo.layers import Activation
 from audiozoo.progress import Progress
 
+_ROUNDING = 1e-3  # seconds; the windows of frontends with different rates start at slightly different times
+
 
 @dataclass(eq=False)
 class Ensemble(Answering):
@@ -122,7 +124,7 @@ class Ensemble(Answering):
 
         Returns:
             The times of these windows, and the weighted means of the scores. Another member contributes the mean over its
-            windows whose centres lie in the long one, or its nearest window if there are none.
+            windows that lie inside the long one, or its nearest window if there are none.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -262,11 +264,11 @@ def _rereadable(source: audio.Source | np.ndarray) -> audio.Source | np.ndarray:
 
 
 def _inside(short: Timeline, long: Timeline) -> np.ndarray:
-    """Average the scores of short windows over each of the long ones."""
+    """Average the scores of windows over each of the longer windows that they lie in."""
     centres = (short.starts + short.ends) / 2
     means = []
     for start, end in zip(long.starts, long.ends, strict=True):
-        within = (centres >= start) & (centres <= end)
+        within = (short.starts >= start - _ROUNDING) & (short.ends <= end + _ROUNDING)
         nearest = int(np.abs(centres - (start + end) / 2).argmin())
         means.append(short.scores[within].mean(axis=0) if within.any() else short.scores[nearest])
     return np.stack(means)

@@ -37,7 +37,11 @@ class Prediction:
     @property
     def known(self) -> bool:
         """Whether the familiarity, or else the highest probability, reaches the rejection level."""
-        return self.rejection is None or (self.score if self.familiarity is None else self.familiarity) >= self.rejection
+        return self.rejection is None or self._level >= self.rejection
+
+    @property
+    def _level(self) -> float:
+        return self.score if self.familiarity is None else self.familiarity
 
     @property
     def best(self) -> str:
@@ -72,6 +76,13 @@ class Prediction:
         """Return the `k` classes with the highest probabilities, in descending order."""
         order = np.argsort(-self.scores, kind="stable")[:k]
         return [(self.labels[i], float(self.scores[i])) for i in order]
+
+    def ranked(self, k: int = 3) -> list[tuple[str, float]]:
+        """Return the `k` best answers: those of `top`, after "unknown" if the sound is not known.
+
+        The score of "unknown" is the value that was compared with the rejection level.
+        """
+        return self.top(k) if self.known else [(UNKNOWN, self._level), *self.top(k - 1)][:k]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the prediction as JSON data, with the probabilities of all classes."""
