@@ -9,6 +9,7 @@ from . import report as report
 from . import training as training
 from ._version import __version__ as __version__
 from .classifier import Classifier as Classifier
+from .classifier import Ensemble as Ensemble
 from .classifier import Prediction as Prediction
 from .classifier import load_classifier as load_classifier
 from .classifier import pretrained_classifier as pretrained_classifier

@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 
 from audiozoo import spectrum
-from audiozoo.classifier import Classifier, KerasScorer
+from audiozoo.classifier import Classifier, Ensemble, KerasScorer
 from audiozoo.features import MFCC, Frontend, LogMel, Scale, Scaler, Spectrogram, Stack, Statistics, Waveform
 from audiozoo.features.bands import with_deltas
 from audiozoo.layers import Activation, keras
 
 
-def waveform_model(classifier: Classifier) -> keras.Model:
+def waveform_model(classifier: Classifier | Ensemble) -> keras.Model:
     """Combine frontend, scaler, network and temperature into one model.
 
     Args:
-        classifier: Classifier with a `KerasScorer`. The new model shares the weights of its network and keeps only the first
-            output.
+        classifier: Classifier with a `KerasScorer`, or an ensemble of such classifiers whose windows have the same rate,
+            length and channels. The new model shares the weights of the networks and keeps only the first output of each.
 
     Returns:
         A model from whole windows at the frontend's sample rate, float32 ``(batch, samples)`` for mono or
@@ -32,9 +32,11 @@ def waveform_model(classifier: Classifier) -> keras.Model:
         clips or pool the probabilities of several windows.
 
     Raises:
-        ValueError: The frontend cannot be exported, the scorer is not a Keras model, or a temperature other than 1 is used
-            with a network whose last layer is not a softmax or sigmoid.
+        ValueError: The frontend cannot be exported, the scorer is not a Keras model, a temperature other than 1 is used with a
+            network whose last layer is not a softmax or sigmoid, or the windows of an ensemble's members differ.
     """
+    if isinstance(classifier, Ensemble):
+        return _ensemble_model(classifier)
     if not isinstance(classifier.scorer, KerasScorer):
         raise ValueError(
             f"only a classifier with a KerasScorer can be exported, this one has a {type(classifier.scorer).__name__}"
@@ -45,6 +47,27 @@ def waveform_model(classifier: Classifier) -> keras.Model:
     if classifier.temperature != 1:
         scores = _tempered(scores, classifier.temperature, classifier.activation)
     return keras.Model(frontend.input, scores, name=f"{network.name}_from_waveform")
+
+
+def _ensemble_model(ensemble: Ensemble) -> keras.Model:
+    windows = [(one.frontend.sample_rate, one.frontend.samples, one.frontend.channels) for one in ensemble.members]
+    if len(set(windows)) > 1:
+        found = "; ".join(f"{rate} Hz, {samples} samples, {channels} channel(s)" for rate, samples, channels in windows)
+        raise ValueError(
+            f"the members of an exported ensemble must take the same windows of sound, they take {found}: export each member, "
+            "or train with frontends of one rate, duration and number of channels"
+        )
+    models = [waveform_model(member) for member in ensemble.members]
+    wave = keras.Input(models[0].input.shape[1:], name="waveform")
+    # A matrix brings the scores of a member into the order of the ensemble's labels and weighs them.
+    parts = [
+        _linear(model(wave), weight * np.eye(len(order))[order])
+        for model, order, weight in zip(models, ensemble.orders, ensemble.weights or (), strict=True)
+    ]
+    scores = keras.layers.Add()(parts)
+    if ensemble.temperature != 1:
+        scores = _tempered(scores, ensemble.temperature, ensemble.activation)
+    return keras.Model(wave, scores, name="ensemble_from_waveform")
 
 
 def _for_use(network: Any) -> Any:

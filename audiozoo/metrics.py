@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+
+from audiozoo.checks import require_count
 
 
 def _check(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -98,6 +102,78 @@ def log_loss(scores: np.ndarray, targets: np.ndarray) -> float:
     scores, targets = _check(scores, targets)
     # Probabilities are clipped at 1e-7, as in Keras, so that a score of 0 gives a finite loss.
     return float(-np.log(np.clip(scores[np.arange(len(targets)), targets], 1e-7, 1)).mean())
+
+
+class ReliabilityBin(NamedTuple):
+    """Clips whose highest probabilities lie in one interval, a bar of a reliability diagram.
+
+    Args:
+        low: Lower end of the interval, excluded (included for the first).
+        high: Upper end of the interval, included.
+        clips: Number of clips.
+        confidence: Mean of their highest probabilities; the middle of the interval if there are no clips.
+        accuracy: Share of the clips whose true class has the highest probability; 0 if there are no clips.
+    """
+
+    low: float
+    high: float
+    clips: int
+    confidence: float
+    accuracy: float
+
+
+def reliability(scores: np.ndarray, targets: np.ndarray, *, bins: int = 15) -> list[ReliabilityBin]:
+    """Group clips by their highest probability, for a reliability diagram.
+
+    Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599, section 2.
+
+    Args:
+        scores: Probabilities ``(clips, classes)``.
+        targets: Class indices ``(clips,)``.
+        bins: Number of intervals, which divide 0 to 1 evenly.
+
+    Returns:
+        A group for each interval, in ascending order, empty ones included.
+
+    Raises:
+        ValueError: The shapes do not fit, there is no clip, a target is not a class index, or `bins` is not from 1 to 10,000.
+    """
+    scores, targets = _check(scores, targets)
+    require_count("bins", bins, 1, 10_000)
+    confidence, right = scores.max(axis=1), scores.argmax(axis=1) == targets
+    # Sums in single precision may exceed 1 by a rounding error.
+    number = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    groups = []
+    for one in range(bins):
+        low, high, chosen = one / bins, (one + 1) / bins, number == one
+        count = int(chosen.sum())
+        mean, share = (confidence[chosen].mean(), right[chosen].mean()) if count else ((low + high) / 2, 0.0)
+        groups.append(ReliabilityBin(low, high, count, float(mean), float(share)))
+    return groups
+
+
+def expected_calibration_error(scores: np.ndarray, targets: np.ndarray, *, bins: int = 15) -> float:
+    """Mean difference between the highest probability and the share of correct answers, over the groups of `reliability`.
+
+    Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599, equation 3.
+
+    Args:
+        scores: Probabilities ``(clips, classes)``.
+        targets: Class indices ``(clips,)``.
+        bins: Number of intervals, as for `reliability`.
+
+    Returns:
+        The mean weighted by the number of clips, from 0 to 1.
+
+    Raises:
+        ValueError: As for `reliability`.
+
+    >>> round(expected_calibration_error([[0.9, 0.1], [0.8, 0.2]], [0, 1]), 2)
+    0.45
+    """
+    groups = reliability(scores, targets, bins=bins)
+    total = sum(group.clips for group in groups)
+    return sum(group.clips * abs(group.confidence - group.accuracy) for group in groups) / total
 
 
 def mean_and_deviation(values: list[float]) -> tuple[float, float]:

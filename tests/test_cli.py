@@ -18,7 +18,7 @@ from audiozoo import cli, load_classifier, load_dataset
 from audiozoo.features import Frontend, LogMel
 from audiozoo.training import Recipe, train
 
-VERBS = ["list", "info", "train", "predict", "evaluate", "benchmark", "extract", "plot", "augment", "cache"]
+VERBS = ["list", "info", "train", "predict", "evaluate", "ensemble", "benchmark", "extract", "plot", "augment", "cache"]
 
 
 @pytest.fixture
@@ -141,9 +141,46 @@ def test_evaluate(audiozoo, classifier, sound_folder, tmp_path):
     assert picture.stat().st_size > 1_000
     measures = json.loads(audiozoo("evaluate", classifier, sound_folder, "--json")[1])
     assert measures["accuracy"] > 0.6
+    # The scores at temperature 1 come from the same run.
+    calibration = measures["calibration"]
+    assert sum(group["clips"] for group in calibration["before"]["bins"]) == 18
+    assert f"calibration error {100 * calibration['before']['ece']:.1f} % before and" in out
+    assert measures["refused"] is None
     (sound_folder / "low" / "empty.wav").touch()
     assert audiozoo("evaluate", classifier, sound_folder)[0] == 1
     assert audiozoo("evaluate", classifier, sound_folder, "--strict")[0] == 2
+
+
+def test_a_rejection_level_shows_in_every_answer(audiozoo, classifier, sound_folder, tmp_path):
+    loaded = load_classifier(classifier)
+    loaded.rejection, loaded.temperature = 1.0, 1.0  # no score reaches it
+    loaded.save(strict := tmp_path / "strict.audiozoo")
+    sound = sound_folder / "low" / "0.wav"
+    best = loaded.predict(sound).best
+    line = audiozoo("predict", strict, sound)[1].splitlines()[-1].split()
+    assert line[1] == "unknown"
+    assert line[4] == best
+    rows = list(csv.DictReader(io.StringIO(audiozoo("predict", strict, sound, "--csv")[1])))
+    assert [row["label"] for row in rows[:2]] == ["unknown", best]
+    answer = json.loads(audiozoo("predict", strict, sound, "--json")[1])[0]
+    assert (answer["label"], answer["best"], answer["known"]) == ("unknown", best, False)
+    diagram = tmp_path / "reliability.png"
+    status, out, _ = audiozoo("evaluate", strict, sound_folder, "--reliability", diagram)
+    assert (status, "18 of 18 clips (100.0 %) refused as unknown" in out, "the temperature is 1" in out) == (0, True, True)
+    assert diagram.stat().st_size > 1_000
+    # A picture that cannot be written is an error before the evaluation.
+    assert "is a folder" in audiozoo("evaluate", strict, sound_folder, "--reliability", tmp_path)[2]
+
+
+def test_training_with_a_rejection_level(audiozoo, sound_folder, tmp_path):
+    path = tmp_path / "x.audiozoo"
+    quick = ("--model", "feature_mlp", "--epochs", 1, "-o", path)
+    status, _, err = audiozoo("train", sound_folder, *quick, "--unknown", 0.95)
+    assert (status, "unknown=0.95 needs at least 19 held-out clips" in " ".join(err.split())) == (2, True)
+    assert audiozoo("train", sound_folder, *quick, "--unknown", 0.5)[0] == 0
+    assert 0 < load_classifier(path).rejection < 1
+    # The training files are recorded, so that an ensemble does not learn its weights from them.
+    assert load_classifier(path).about.has_learnt_from(str(sound_folder / "low" / "0.wav"))
 
 
 def test_training_leaves_out_bad_files_and_says_so(audiozoo, sound_folder, tmp_path):

@@ -57,3 +57,31 @@ def test_invalid_shapes_and_targets_raise(scores, targets):
 def test_map_at_k_needs_a_positive_k():
     with pytest.raises(ValueError, match="at least 1"):
         metrics.map_at_k(np.eye(2), np.array([0, 1]), k=0)
+
+
+def test_reliability_by_hand():
+    scores = np.array([[0.5, 0.5], [0.55, 0.45], [0.9, 0.1], [0.95, 0.05], [1.0, 0.0]])
+    targets = np.array([0, 1, 0, 1, 0])
+    groups = metrics.reliability(scores, targets, bins=10)
+    assert [group.clips for group in groups] == [0, 0, 0, 0, 1, 1, 0, 0, 1, 2]  # the upper end belongs to an interval
+    assert groups[9].confidence == pytest.approx(0.975)
+    assert groups[9].accuracy == 0.5
+    assert groups[0][:2] == (0, 0.1)
+    by_hand = (1 * 0.5 + 1 * 0.55 + 1 * 0.1 + 2 * 0.475) / 5
+    assert metrics.expected_calibration_error(scores, targets, bins=10) == pytest.approx(by_hand)
+
+
+def test_calibrated_answers_have_a_small_calibration_error(rng):
+    scores = rng.dirichlet(np.ones(4), 20_000)
+    targets = np.array([rng.choice(4, p=one) for one in scores])
+    assert metrics.expected_calibration_error(scores, targets) < 0.015
+    sharp = scores**3 / (scores**3).sum(axis=1, keepdims=True)
+    assert metrics.expected_calibration_error(sharp, targets) > 0.1
+    # The order of the clips and a rounding error above 1 change nothing.
+    assert metrics.reliability(np.array([[1 + 1e-7, 0.0]]), np.array([0]))[-1].clips == 1
+
+
+@pytest.mark.parametrize("bins", [0, 2.5, True])
+def test_the_number_of_bins_is_checked(bins):
+    with pytest.raises(ValueError, match="bins must be"):
+        metrics.reliability(np.array([[0.5, 0.5]]), np.array([0]), bins=bins)

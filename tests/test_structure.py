@@ -47,6 +47,7 @@ RANKS = {
 
 PUBLIC = [
     "Classifier",
+    "Ensemble",
     "Prediction",
     "Recipe",
     "__version__",

@@ -127,6 +127,36 @@ def test_refitting_uses_all_clips_for_the_best_number_of_epochs(clips):
     assert classifier.about.validation["val_loss"] == min(classifier.history["val_loss"])
 
 
+@pytest.mark.parametrize("refit", [False, True])
+def test_the_rejection_level_keeps_a_share_of_the_held_out_clips(clips, refit, monkeypatch):
+    judged = []
+    monkeypatch.setattr(fit, "rejection_level", lambda familiarity, share: judged.append((familiarity, share)) or 0.25)
+    recipe = Recipe(epochs=2, batch_size=8, validation=0.3, refit=refit)
+    classifier = train("feature_mlp", clips, recipe, unknown=0.6)
+    # One level for both trainings, from the clips that the first has not learnt from, after the temperature.
+    ((familiarity, share),) = judged
+    assert (classifier.rejection, share, len(familiarity)) == (0.25, 0.6, 6)
+    if not refit:
+        held_out = hold_out(clips, 0.3, seed=recipe.seed)
+        scored = classifier.score_clips([clip for clip, out in zip(clips, held_out, strict=True) if out])
+        assert familiarity == pytest.approx(scored.scores.max(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"unknown": 0.95}, r"unknown=0\.95 needs at least 19 held-out clips, and there are 6"),
+        ({"unknown": 1.0}, "must be a number from"),
+        ({"unknown": 0.5, "labels": ("high", "low", "unknown")}, "a class is named 'unknown'"),
+    ],
+)
+def test_a_rejection_level_that_cannot_be_found_is_refused_before_the_training(clips, changes, reason, monkeypatch):
+    monkeypatch.setattr(fit, "build", None)
+    named = [replace(clip, labels=tuple("unknown" if "labels" in changes and x == "noise" else x for x in clip.labels)) for clip in clips]
+    with pytest.raises(ValueError, match=reason):
+        train("feature_mlp", named, Recipe(epochs=1, validation=0.3), **changes)
+
+
 def test_without_validation_the_last_epoch_is_kept(clips):
     classifier = train("feature_mlp", clips, Recipe(epochs=2, validation=0))
     assert classifier.about.validation is None

@@ -1,7 +1,9 @@
 """Trained classifiers: prediction, saving and loading."""
 
+from audiozoo.classifier.answering import Answer, Answering, ClipScores, Timeline
 from audiozoo.classifier.card import versions
 from audiozoo.classifier.classifier import Classifier
+from audiozoo.classifier.ensemble import Ensemble
 from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.files import Failure, predict_files
 from audiozoo.classifier.prediction import Prediction, WindowScore
@@ -9,11 +11,16 @@ from audiozoo.classifier.saved import load_classifier, pretrained_classifier
 from audiozoo.classifier.scorers import KerasScorer, Scorer
 
 __all__ = [
+    "Answer",
+    "Answering",
     "Classifier",
+    "ClipScores",
+    "Ensemble",
     "Failure",
     "KerasScorer",
     "Prediction",
     "Scorer",
+    "Timeline",
     "TrainingFacts",
     "WindowScore",
     "load_classifier",

@@ -1,13 +1,21 @@
-"""Calibration: a temperature that makes probabilities agree with the share of correct answers.
+"""Calibration on held-out clips: a temperature for the probabilities, and a level below which a sound is unknown.
 
-Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599.
+Source of the temperature: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
+from audiozoo.checks import require_number
+from audiozoo.classifier.prediction import UNKNOWN
 from audiozoo.layers import Activation
+
+TEMPERATURES = (1e-3, 1e3)
+"""Smallest and largest temperature of a classifier."""
 
 _SEARCHED = (0.05, 20.0)
 """Range of the temperatures that are searched. Beyond it, the held-out clips are too few or too easy to tell."""
@@ -65,3 +73,47 @@ def tempered(scores: np.ndarray, temperature: float, activation: Activation) -> 
         return (0.5 * (1 + np.tanh((present - absent) / 2))).astype(scores.dtype)
     weights = np.exp(present - present.max(axis=-1, keepdims=True))
     return (weights / weights.sum(axis=-1, keepdims=True)).astype(scores.dtype)
+
+
+_SHARES = (0.5, 0.999)
+
+
+def check_unknown(share: float, labels: Sequence[str], held_out: int) -> None:
+    """Check that a rejection level can be found; `rejection_level` then finds it.
+
+    Args:
+        share: Share of the known clips to keep, from 0.5 to 0.999.
+        labels: Names of the classes.
+        held_out: Number of clips that the model is not trained on.
+
+    Raises:
+        ValueError: The share is out of range, a class is named "unknown", or there are too few clips.
+    """
+    require_number("unknown, the share of known clips to keep,", share, *_SHARES)
+    if UNKNOWN in labels:
+        raise ValueError(
+            f"a class is named {UNKNOWN!r}, which would be the answer for refused sounds: rename the class, or train without "
+            "unknown="
+        )
+    if held_out < (needed := math.ceil(round(share / (1 - share), 6))):
+        raise ValueError(
+            f"unknown={share:g} needs at least {needed} held-out clips, and there are {held_out}: add recordings, lower the "
+            "share, or train without unknown="
+        )
+
+
+def rejection_level(familiarity: np.ndarray, share: float) -> float:
+    """Return the level that keeps a share of known clips.
+
+    A new known clip reaches the level with at least this probability, if it resembles the held-out clips. Source: Angelopoulos
+    and Bates, "A Gentle Introduction to Conformal Prediction", arXiv:2107.07511, section 1.
+
+    Args:
+        familiarity: Familiarity of known clips that the model was not trained on, ``(clips,)``.
+        share: Share to keep.
+
+    Returns:
+        One of the values; too few of them give 0, which keeps everything.
+    """
+    place = math.floor(round((len(familiarity) + 1) * (1 - share), 6))
+    return float(np.sort(familiarity)[place - 1]) if place else 0.0

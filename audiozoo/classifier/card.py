@@ -29,7 +29,9 @@ version 3 no "thresholds" and no "rejection".
 MOST_CARD_BYTES = 32 * MIB
 """Largest card (bytes). A card with the longest `NoiseClip`, in base64, has 22 MiB."""
 
-_DEEPEST = 64
+LARGEST_DEPTH = 64
+"""Deepest nesting of lists and objects in a card."""
+
 _MOST_LABELS, _LONGEST_LABEL = 10_000, 1_000
 
 # Limits of a frontend in a file, which may come from anywhere. They apply before a class sees the numbers. The frontends
@@ -76,31 +78,31 @@ class Card:
         Raises:
             ValueError: The content is not a card, has a newer schema, or a value is of the wrong type or beyond its limit.
         """
-        card = parse_json(content, most=MOST_CARD_BYTES, depth=_DEEPEST)
+        card = parse_json(content, most=MOST_CARD_BYTES, depth=LARGEST_DEPTH)
         if not isinstance(card, dict):
             raise ValueError(f"card.json must be an object, it is a {type(card).__name__}")
-        schema = _required(card, "schema")
+        schema = required(card, "schema")
         require_whole(schema=schema)
         if schema > SCHEMA:
             raise ValueError(f"saved in schema {schema}, and this version reads up to {SCHEMA}: upgrade audiozoo")
-        about = TrainingFacts.from_dict(_mapping(card, "about"))
+        about = TrainingFacts.from_dict(mapping_in(card, "about"))
         parameters = card.get("parameters", about.parameters)
         if parameters is not None:
             require_whole(parameters=parameters)
-        temperature = _required(card, "temperature")
+        temperature = required(card, "temperature")
         require_number("temperature", temperature, 0)
         require_choice("activation", card.get("activation"), ("softmax", "sigmoid", None))
         return cls(
-            scorer=str(_required(card, "scorer")),
-            frontend=_frontend(_mapping(card, "frontend"), schema),
-            labels=_labels(_required(card, "labels")),
-            pooling=str(_required(card, "pooling")),
+            scorer=str(required(card, "scorer")),
+            frontend=_frontend(mapping_in(card, "frontend"), schema),
+            labels=_labels(required(card, "labels")),
+            pooling=str(required(card, "pooling")),
             temperature=temperature,
             activation=card.get("activation"),
-            history=_history(_mapping(card, "history")),
+            history=checked_history(mapping_in(card, "history")),
             about=about,
             parameters=parameters,
-            thresholds=_thresholds(card.get("thresholds")),
+            thresholds=checked_thresholds(card.get("thresholds")),
             rejection=card.get("rejection"),
         )
 
@@ -135,14 +137,24 @@ def versions() -> dict[str, str]:
     }
 
 
-def _required(card: Mapping[str, Any], name: str) -> Any:
+def required(card: Mapping[str, Any], name: str) -> Any:
+    """Return a value of a card.
+
+    Raises:
+        ValueError: The card lacks it.
+    """
     if name not in card:
         raise ValueError(f"card.json has no {name!r}")
     return card[name]
 
 
-def _mapping(card: Mapping[str, Any], name: str) -> dict[str, Any]:
-    value = _required(card, name)
+def mapping_in(card: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a value of a card that must be an object.
+
+    Raises:
+        ValueError: The card lacks it, or it is not an object.
+    """
+    value = required(card, name)
     if not isinstance(value, dict):
         raise ValueError(f"{name} must be an object, it is {_short(value)}")
     return value
@@ -157,14 +169,24 @@ def _labels(labels: Any) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def _thresholds(thresholds: Any) -> tuple[float, ...] | None:
+def checked_thresholds(thresholds: Any) -> tuple[float, ...] | None:
+    """Return thresholds as a tuple.
+
+    Raises:
+        ValueError: They are neither a list nor null.
+    """
     # The classifier checks the numbers themselves.
     if not isinstance(thresholds, (list, type(None))):
         raise ValueError(f"thresholds must be a list of numbers or null, got {_short(thresholds)}")
     return thresholds if thresholds is None else tuple(thresholds)
 
 
-def _history(history: Mapping[str, Any]) -> dict[str, list[float]]:
+def checked_history(history: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Return a history as a dictionary.
+
+    Raises:
+        ValueError: A metric is not a list of numbers.
+    """
     for name, values in history.items():
         if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
             raise ValueError(f"the history of {_short(name)} must be a list of numbers, got {_short(values)}")

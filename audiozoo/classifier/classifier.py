@@ -9,22 +9,23 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 
 from audiozoo import audio
 from audiozoo.checks import require_choice, require_number, unknown_name
-from audiozoo.classifier.calibration import tempered
+from audiozoo.classifier.answering import Answer, Answering, ClipScores, Timeline, checked_labels
+from audiozoo.classifier.calibration import TEMPERATURES, tempered
 from audiozoo.classifier.card import card_with
 from audiozoo.classifier.facts import TrainingFacts
-from audiozoo.classifier.prediction import Prediction, WindowScore, checked_levels
+from audiozoo.classifier.prediction import checked_levels
 from audiozoo.classifier.scorers import POOLINGS, KerasScorer, Pooling, Scorer, batch_size, batched
-from audiozoo.features import Frontend, Scaler
+from audiozoo.datasets import Clip
+from audiozoo.features import FeatureCache, Features, Frontend, Scaler, extract
 from audiozoo.files import replacing
 from audiozoo.layers import Activation
-
-_TEMPERATURES = (1e-3, 1e3)
+from audiozoo.progress import Progress
 
 
 class _Counted:
@@ -40,7 +41,7 @@ class _Counted:
 
 
 @dataclass(eq=False)
-class Classifier:
+class Classifier(Answering):
     """A trained model with everything that it needs to classify sounds.
 
     Args:
@@ -57,7 +58,8 @@ class Classifier:
             that of the scorer, if it is known. A temperature other than 1 needs it.
         thresholds: Lowest score with which each class counts as present, from 0 to 1, for classifiers of several labels; `None`
             gives one label.
-        rejection: Lowest score of the best class, from 0 to 1, below which a sound is "unknown"; `None` never rejects.
+        rejection: Lowest familiarity, from 0 to 1, below which a sound is "unknown"; `None` never rejects. The familiarity is
+            that of the scorer, or else the highest probability.
 
     Raises:
         ValueError: The labels are not distinct, non-empty names, the pooling is unknown, a number is out of range, the
@@ -77,13 +79,13 @@ class Classifier:
     rejection: float | None = None
 
     def __post_init__(self) -> None:
-        self.labels = _checked_labels(self.labels)
+        self.labels = checked_labels(self.labels)
         audio.check_features(self.frontend.shape)
         self.scaler.check(self.frontend.shape)
         self.scorer.check(self.frontend.shape, len(self.labels))
         if self.pooling not in POOLINGS:
             raise unknown_name("pooling", self.pooling, POOLINGS)
-        require_number("temperature", self.temperature, *_TEMPERATURES)
+        require_number("temperature", self.temperature, *TEMPERATURES)
         require_choice("activation", self.activation, ("softmax", "sigmoid", None))
         known = self.scorer.activation
         if None not in (self.activation, known) and self.activation != known:
@@ -113,42 +115,10 @@ class Classifier:
         """
         return cls(frontend, scaler or Scaler.identity(), KerasScorer(model), tuple(labels), **rest)
 
-    def predict(
+    def answer(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
-    ) -> Prediction:
-        """Classify a sound of any length, at any sample rate.
-
-        Args:
-            source: Path, bytes of a file, open file, or array ``(samples,)`` or ``(samples, channels)``.
-            sample_rate: Sample rate of an array (Hz), not allowed for a file.
-            hop: Time between window starts (seconds), at most the duration of a window; `None` uses the frontend's own.
-
-        Returns:
-            The prediction, pooled over the windows. The frontend pads a clip that is shorter than a window. Silence is
-            classified like any other sound.
-
-        Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: The file or the array cannot be used; the message says why.
-        """
-        standardised = self._standardised(self._pieces(source, sample_rate), hop)
-        outputs = [self.scorer.outputs(windows) for _, windows in standardised]
-        name = "" if isinstance(source, np.ndarray) else audio.describe(source)
-        return self.prediction(self.pool(np.concatenate(outputs)), name)
-
-    def prediction(self, scores: np.ndarray, source: str = "") -> Prediction:
-        """Return the prediction for the scores of a clip, ``(classes,)``, with this classifier's thresholds.
-
-        Args:
-            scores: Pooled probabilities of the classes.
-            source: Name of the file; "" for an array.
-        """
-        return Prediction(self.labels, scores, source, thresholds=self.thresholds, rejection=self.rejection)
-
-    def predict_windows(
-        self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
-    ) -> list[WindowScore]:
-        """Classify each window of a sound.
+    ) -> Answer:
+        """Compute the scores of a sound.
 
         Args:
             source: Path, bytes, open file or array, as for `predict`.
@@ -156,19 +126,40 @@ class Classifier:
             hop: Time between window starts (seconds), as for `predict`.
 
         Returns:
-            ``(start, end, label, score)`` of each window, times in seconds; the last window ends with the sound.
+            The scores, pooled over the windows.
 
         Raises:
             FileNotFoundError: There is no such file.
             ValueError: The file or the array cannot be used; the message says why.
         """
-        pieces, rate = _Counted(self._pieces(source, sample_rate)), self.frontend.sample_rate
-        answers = []
-        for starts, scores in self._window_scores(pieces, hop):
-            for start, window in zip(starts, scores, strict=True):
-                best, end = int(window.argmax()), min(start + self.frontend.samples, pieces.samples)
-                answers.append(WindowScore(start / rate, end / rate, self.labels[best], float(window[best])))
-        return answers
+        standardised = self._standardised(self._pieces(source, sample_rate), hop)
+        return self.combine(np.concatenate([self.scorer.outputs(windows) for _, windows in standardised]))
+
+    def timeline(
+        self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
+    ) -> Timeline:
+        """Compute the scores of each window of a sound.
+
+        Args:
+            source: Path, bytes, open file or array, as for `predict`.
+            sample_rate: Sample rate of an array (Hz), as for `predict`.
+            hop: Time between window starts (seconds), as for `predict`.
+
+        Returns:
+            The times and scores of the windows; the last window ends with the sound.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file or the array cannot be used; the message says why.
+        """
+        pieces, starts, ends, scores = _Counted(self._pieces(source, sample_rate)), [], [], []
+        for begins, windows in self._standardised(pieces, hop):
+            starts += begins
+            # The sound may end inside the window; the samples that were read so far include the window.
+            ends += [min(start + self.frontend.samples, pieces.samples) for start in begins]
+            scores.append(self._tempered(self.scorer.scores(windows)))
+        rate = self.frontend.sample_rate
+        return Timeline(np.array(starts) / rate, np.array(ends) / rate, np.concatenate(scores))
 
     def embed(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
@@ -227,11 +218,41 @@ class Classifier:
 
     def pool(self, outputs: np.ndarray) -> np.ndarray:
         """Combine the outputs of a clip's windows (see `window_outputs`) into the probabilities of the clip, ``(classes,)``."""
-        return self._tempered(self.scorer.pooled(outputs, self.pooling))
+        return self.combine(outputs).scores
 
-    def _window_scores(self, pieces: Iterable[np.ndarray], hop: float | None) -> Iterator[tuple[list[int], np.ndarray]]:
-        for starts, windows in self._standardised(pieces, hop):
-            yield starts, self._tempered(self.scorer.scores(windows))
+    def combine(self, outputs: np.ndarray) -> Answer:
+        """Combine the outputs of a clip's windows (see `window_outputs`) into the scores of the clip."""
+        raw = self.scorer.pooled(outputs, self.pooling)
+        return Answer(self._tempered(raw), raw, self.scorer.familiarity(outputs))
+
+    def score_clips(
+        self, clips: Sequence[Clip], *, cache: FeatureCache | None = None, progress: Progress | None = None
+    ) -> ClipScores:
+        """Score many clips, as `Answering.score_clips` says."""
+        return self.score_features(extract(clips, self.frontend, cache=cache, progress=progress))
+
+    def score_features(self, features: Features, index: np.ndarray | None = None) -> ClipScores:
+        """Score clips whose features the frontend has already computed.
+
+        Args:
+            features: Features of the clips.
+            index: Positions of the clips to score; `None` takes all that could be read.
+
+        Returns:
+            The scores.
+
+        Raises:
+            ValueError: No clip could be read.
+        """
+        index = features.readable if index is None else index
+        if not len(index):
+            features.raise_failures()
+        windows = np.concatenate([np.r_[features.windows(clip)] for clip in index])
+        outputs = self.window_outputs(features.values, index=windows)
+        # The windows of a clip are consecutive; split at the ends, they give one group for each clip.
+        ends = np.cumsum(features.counts[index])
+        answers = [self.combine(part) for part in np.split(outputs, ends[:-1])]
+        return ClipScores.of(answers, index, features.failures)
 
     def _pieces(self, source: audio.Source | np.ndarray, sample_rate: float | None) -> Iterable[np.ndarray]:
         rate, channels = self.frontend.sample_rate, self.frontend.channels
@@ -273,10 +294,15 @@ class Classifier:
             ValueError: The path is a folder, or a value could not be loaded again, because it is not JSON data or is beyond the
                 limits for files, such as a label of more than 1,000 characters.
         """
+        with replacing(path) as temporary:
+            self.write(temporary)
+
+    def write(self, file: str | os.PathLike[str] | IO[bytes]) -> None:
+        """Write the archive that `save` saves, not atomically."""
         scaler = io.BytesIO()
         np.savez(scaler, mean=self.scaler.mean, deviation=self.scaler.deviation)
         files = {"card.json": self._card(), "scaler.npz": scaler.getvalue(), **self.scorer.to_files()}
-        with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        with zipfile.ZipFile(file, "w") as archive:
             for name, content in files.items():
                 archive.writestr(name, content)
 
@@ -296,11 +322,3 @@ class Classifier:
                 "about": self.about.to_dict(),
             }
         )
-
-
-def _checked_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(labels, str) or len(set(labels)) != len(labels):
-        raise ValueError(f"labels must be a sequence of different names, got {labels!r}")
-    if wrong := [label for label in labels if not isinstance(label, str) or not label]:
-        raise ValueError(f"each label must be a non-empty text, got {wrong[0]!r}")
-    return tuple(labels)

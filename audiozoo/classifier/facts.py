@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
+
+from audiozoo.files import fingerprint
+
+_DIGITS = 12
+"""Digits of each hash in `TrainingFacts.fingerprints`: 48 bits, so that two of 10,000 files hardly ever agree."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +28,7 @@ class TrainingFacts:
         best_epoch: Epoch whose weights were kept, counted from 1.
         validation: Metrics of that epoch on the held-out recordings, by name.
         failures: Error messages of clips that could not be read.
+        fingerprints: Joined hashes of the files that the model has learnt from or was chosen on, see `fingerprints_of`.
         notes: Further facts of your own.
     """
 
@@ -36,12 +42,18 @@ class TrainingFacts:
     best_epoch: int | None = None
     validation: Mapping[str, float] | None = None
     failures: tuple[str, ...] = ()
+    fingerprints: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def has_learnt_from(self, path: str | bytes) -> bool:
+        """Return whether a file, or a copy of it, is among the training files. It is `False` if they are not recorded."""
+        known = (self.fingerprints[start : start + _DIGITS] for start in range(0, len(self.fingerprints), _DIGITS))
+        return fingerprint(path)[:_DIGITS] in set(known)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the known facts as JSON data."""
         facts = asdict(self)
-        known = {one.name: facts[one.name] for one in fields(self) if facts[one.name] not in (None, (), {})}
+        known = {one.name: facts[one.name] for one in fields(self) if facts[one.name] not in (None, (), {}, "")}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in known.items()}
 
     @classmethod
@@ -73,3 +85,9 @@ _TYPES: dict[str, Any] = {
     **dict.fromkeys(("options", "recipe", "validation", "notes"), Mapping),
     "failures": (list, tuple),
 }
+
+
+def fingerprints_of(paths: Iterable[str | bytes]) -> str:
+    """Return the joined hashes of files, for `TrainingFacts.fingerprints`. A file that cannot be read has none."""
+    hashes = {fingerprint(path)[:_DIGITS] for path in paths}
+    return "".join(sorted(hashes - {"unreadable"}))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from audiozoo.audio import explain
-from audiozoo.classifier.classifier import Classifier
+from audiozoo.classifier.answering import Answering
 from audiozoo.classifier.prediction import Prediction
 
 
@@ -17,7 +17,7 @@ class Failure(NamedTuple):
     error: str
 
 
-def predict_files(classifier: Classifier, paths: Iterable[str], *, strict: bool = False) -> Iterator[Prediction | Failure]:
+def predict_files(classifier: Answering, paths: Iterable[str], *, strict: bool = False) -> Iterator[Prediction | Failure]:
     """Classify files one after the other.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import BinaryIO
@@ -10,16 +11,21 @@ from audiozoo.bounded import MIB, BoundedZip, read_npz, refusing
 from audiozoo.checks import unknown_name
 from audiozoo.classifier.card import MOST_CARD_BYTES, Card
 from audiozoo.classifier.classifier import Classifier
+from audiozoo.classifier.ensemble import Ensemble
+from audiozoo.classifier.ensemblecard import MEMBER_NAMES, EnsembleCard, is_ensemble
 from audiozoo.classifier.facts import TrainingFacts
+from audiozoo.classifier.kerasfile import MOST_MODEL_BYTES
 from audiozoo.classifier.scorers import SCORERS
 from audiozoo.features import Scaler
 from audiozoo.registry import build, list_models, model_info, split_weights
 
 _MOST_SCALER_BYTES = 64 * MIB
+_MOST_MEMBER_BYTES = MOST_MODEL_BYTES + MOST_CARD_BYTES + _MOST_SCALER_BYTES
+_MEMBERS = dict.fromkeys(MEMBER_NAMES, _MOST_MEMBER_BYTES)
 
 
-def load_classifier(path: str | os.PathLike[str]) -> Classifier:
-    """Load a classifier that `Classifier.save` wrote.
+def load_classifier(path: str | os.PathLike[str]) -> Classifier | Ensemble:
+    """Load a classifier that `Classifier.save` wrote, or an ensemble that `Ensemble.save` wrote.
 
     Loading is safe for files of unknown origin: sizes and values are checked before memory is allocated, and no code in the
     file is run.
@@ -29,7 +35,7 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier:
             `pretrained_classifier`.
 
     Returns:
-        The classifier.
+        The `Classifier` or `Ensemble`.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -42,14 +48,43 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier:
             return pretrained_classifier(str(path))
         raise FileNotFoundError(f"{path}: no such file; a classifier is saved by `audiozoo train DIR -o FILE`")
     with open(path, "rb") as file, refusing(path, "not a classifier that this version reads"):
-        return _read(file)
+        with BoundedZip(file, {**_limits(), **_MEMBERS}) as archive:
+            card = archive.read("card.json")
+        return _read_ensemble(file, card) if is_ensemble(card) else _read(file)
 
 
-def _read(file: BinaryIO) -> Classifier:
+def _limits() -> dict[str, int]:
     limits = {"card.json": MOST_CARD_BYTES, "scaler.npz": _MOST_SCALER_BYTES}
     for kind in SCORERS.values():
         limits |= kind.files
-    with BoundedZip(file, limits) as archive:
+    return limits
+
+
+def _read_ensemble(file: BinaryIO, content: bytes) -> Ensemble:
+    card = EnsembleCard.parse(content)
+    names = MEMBER_NAMES[: card.members]
+    # The limits without the parts of a classifier also keep an ensemble from having more members than its card states.
+    with BoundedZip(file, {"card.json": MOST_CARD_BYTES, **dict.fromkeys(names, _MOST_MEMBER_BYTES)}) as archive:
+        members = tuple(_read_member(name, archive.read(name)) for name in names)
+    return Ensemble(
+        members,
+        card.weights,
+        temperature=card.temperature,
+        thresholds=card.thresholds,
+        rejection=card.rejection,
+        history=card.history,
+        about=card.about,
+    )
+
+
+def _read_member(name: str, content: bytes) -> Classifier:
+    # `_read` knows no ensembles, so that ensembles cannot be nested.
+    with refusing(name, "not a classifier that this version reads"):
+        return _read(io.BytesIO(content))
+
+
+def _read(file: BinaryIO) -> Classifier:
+    with BoundedZip(file, _limits()) as archive:
         card = Card.parse(archive.read("card.json"))
         if card.scorer not in SCORERS:
             raise unknown_name("kind of model", card.scorer, SCORERS)

@@ -60,6 +60,14 @@ class Scorer(Protocol):
         """Return the probabilities of a clip, ``(classes,)``, from the outputs of its windows."""
         return POOLINGS[pooling](outputs, axis=0)
 
+    def familiarity(self, outputs: np.ndarray) -> float | None:
+        """Return the resemblance of a clip to the training clips, from 0 to 1, from the outputs of its windows.
+
+        Sounds of unknown classes have lower values, and a classifier compares them with its rejection level. `None` means that
+        the highest probability of the clip replaces the familiarity.
+        """
+        return None
+
     def embed(self, windows: np.ndarray) -> np.ndarray:
         """Return embeddings ``(windows, width)``."""
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from audiozoo.cli import augment, benchmark, cache, evaluate, extract, info, list_, plot, predict, train
+from audiozoo.cli import augment, benchmark, cache, ensemble, evaluate, extract, info, list_, plot, predict, train
 from audiozoo.cli.console import EXAMPLE_STYLE
 from audiozoo.cli.errors import INTERRUPTED, TRACEBACK, Verbs, reported
 
@@ -43,6 +43,7 @@ for verb, module in (
     ("train", train),
     ("predict", predict),
     ("evaluate", evaluate),
+    ("ensemble", ensemble),
     ("benchmark", benchmark),
     ("extract", extract),
     ("plot", plot),

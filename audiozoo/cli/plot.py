@@ -63,10 +63,12 @@ def _drawing(
 
 def _reconstructing(classifier: Path) -> Callable[[Path, Path], Path]:
     quiet_backend()
-    from audiozoo.classifier import load_classifier
+    from audiozoo.classifier import Classifier, load_classifier
     from audiozoo.report import reconstruction_picture
 
     loaded = load_classifier(classifier)
+    if not isinstance(loaded, Classifier):
+        raise ValueError(f"{classifier}: is an ensemble, which has no reconstruction of its own; name one of its members")
     return lambda file, picture: reconstruction_picture(loaded, file, picture)
 
 

@@ -86,7 +86,7 @@ def _print_csv(predictions: Iterable[Prediction | Failure], top: int) -> Iterato
     for prediction in predictions:
         if not isinstance(prediction, tuple):  # a Failure is listed at the end
             rows = [
-                [prediction.source, rank, label, f"{score:.6f}"] for rank, (label, score) in enumerate(prediction.top(top), 1)
+                [prediction.source, rank, label, f"{score:.6f}"] for rank, (label, score) in enumerate(prediction.ranked(top), 1)
             ]
             writer.writerows(rows)
             sys.stdout.flush()
@@ -99,5 +99,5 @@ def _print_table(results: Sequence[Prediction], top: int) -> None:
     ranks = [f"{rank}." for rank in range(1, top + 1)]
     table = Table(Column("file", overflow="fold"), *ranks, box=None, header_style="bold", pad_edge=False)
     for result in results:
-        table.add_row(result.source, *[f"{label} {100 * score:.1f} %" for label, score in result.top(top)])
+        table.add_row(result.source, *[f"{label} {100 * score:.1f} %" for label, score in result.ranked(top)])
     out.print(table)

@@ -55,6 +55,10 @@ def run(
     recipe: Annotated[Path | None, typer.Option(help="JSON file with training options.")] = None,
     frontend: FrontendName = None,
     settings: FrontendSettings = None,
+    unknown: Annotated[
+        float | None,
+        typer.Option(help='Answer "unknown" for unfamiliar sounds, and keep this share of the known ones, such as 0.95.'),
+    ] = None,
     strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read; by default it is left out.")] = False,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
@@ -78,6 +82,7 @@ def run(
             frontend=adapted(other, clips) if other else None,
             weights=weights,
             weights_file=weights_file,
+            unknown=unknown,
             strict=strict,
             cache=kept,
             progress=show,

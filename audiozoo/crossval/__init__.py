@@ -3,15 +3,18 @@
 import warnings
 from typing import Any
 
+from audiozoo.crossval.evaluation import Calibration, Evaluation, evaluate
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.identity import Request
-from audiozoo.crossval.jobs import FeatureBank, benchmark, evaluate, fold_jobs, milliseconds_per_clip, run_fold
+from audiozoo.crossval.jobs import FeatureBank, benchmark, fold_jobs, milliseconds_per_clip, run_fold
 from audiozoo.crossval.leaderboard import LeaderboardEntry, leaderboard
 from audiozoo.crossval.rows import Measures, Provenance, Row, find_row, read_row, read_rows, write_row
 from audiozoo.crossval.search import AugmentationSearch, search_augmentation
 
 __all__ = [
     "AugmentationSearch",
+    "Calibration",
+    "Evaluation",
     "FeatureBank",
     "FoldJob",
     "LeaderboardEntry",

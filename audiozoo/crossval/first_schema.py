@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from audiozoo.config import digest, named_classes
-from audiozoo.crossval.identity import differing, fingerprint
+from audiozoo.crossval.identity import differing
+from audiozoo.files import fingerprint
 from audiozoo.registry import current_options, model_info
 from audiozoo.training import trained_options
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
@@ -12,11 +10,11 @@ from typing import Any
 from audiozoo.config import Configured, digest
 from audiozoo.datasets import Clip
 from audiozoo.features import Frontend
+from audiozoo.files import fingerprint
 from audiozoo.registry import current_name, current_options, model_info
 from audiozoo.training import Recipe, trained_options
 
 _DIGITS = 12
-_FINGERPRINT = 2**15  # bytes at each end of a file; different recordings hardly agree in both ends and in size
 _NOT_CONTENT = ("path", "fold", "licence")
 _REQUIRED = object()
 
@@ -156,18 +154,3 @@ def content_of(labels: Sequence[str], train: Sequence[Clip], test: Sequence[Clip
 
 def _described(clip: Clip) -> list[Any]:
     return [fingerprint(clip.path), {name: item for name, item in _kept(clip).items() if name not in _NOT_CONTENT}]
-
-
-@cache
-def fingerprint(path: str | bytes) -> str:
-    """Return a hash of a file's size and of the bytes at its two ends, which is fast even for a large dataset."""
-    if isinstance(path, bytes):
-        return hashlib.sha256(path).hexdigest()
-    try:
-        with open(path, "rb") as file:
-            head = file.read(_FINGERPRINT)
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _FINGERPRINT))
-            return hashlib.sha256(b"%d" % size + head + file.read()).hexdigest()
-    except OSError:
-        return "unreadable"  # reading the clip will report the reason

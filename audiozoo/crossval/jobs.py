@@ -235,29 +235,3 @@ def _free_path(folder: str | os.PathLike[str], job: FoldJob) -> Path:
 def _clips_ahead(jobs: Sequence[FoldJob], frontend: Frontend) -> list[Clip]:
     ahead = [job for job in jobs if job.frontend == frontend]
     return list(dict.fromkeys(clip for job in ahead for clip in (*job.train, *job.test)))
-
-
-def evaluate(
-    classifier: Classifier, clips: Sequence[Clip], *, cache: FeatureCache | None = None, progress: Progress | None = None
-) -> tuple[Measures, dict[int, str]]:
-    """Measure a classifier on labelled clips.
-
-    Args:
-        classifier: Classifier to test.
-        clips: Test clips.
-        cache: Cache of features; `None` for no cache.
-        progress: Callback, see `audiozoo.progress`.
-
-    Returns:
-        The measures, and the error message of each clip that could not be read, by position. Such clips are left out.
-
-    Raises:
-        ValueError: A label is not one of the classifier's, or no clip can be read.
-    """
-    targets = target_indices(clips, classifier.labels)
-    features = extract(clips, classifier.frontend, cache=cache, progress=progress)
-    index = features.readable
-    if not len(index):
-        features.raise_failures()
-    scores = pooled_scores(classifier, Examples(clips, features, targets, index))
-    return Measures.of(scores, targets[index]), features.failures

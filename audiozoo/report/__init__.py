@@ -1,6 +1,7 @@
 """Plots of sounds and features, and tables and plots of results."""
 
 from audiozoo.report.augmented import augmentation_preview
+from audiozoo.report.reliability import reliability_picture
 from audiozoo.report.results import cells, columns, confusion_picture, markdown, measured
 from audiozoo.report.sounds import reconstruction_picture, sound_picture
 
@@ -12,5 +13,6 @@ __all__ = [
     "markdown",
     "measured",
     "reconstruction_picture",
+    "reliability_picture",
     "sound_picture",
 ]

@@ -3,6 +3,7 @@
 from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
 from audiozoo.registry import recipe_for
+from audiozoo.training.blending import fit_ensemble
 from audiozoo.training.examples import Examples, adapted, frontend_for, target_indices
 from audiozoo.training.fit import pooled_scores, train, train_examples, trained_options
 
@@ -11,6 +12,7 @@ __all__ = [
     "Progress",
     "Recipe",
     "adapted",
+    "fit_ensemble",
     "frontend_for",
     "pooled_scores",
     "recipe_for",

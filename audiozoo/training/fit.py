@@ -15,7 +15,8 @@ from audiozoo import metrics
 from audiozoo.augment import ByClass
 from audiozoo.checks import refuse_unknown
 from audiozoo.classifier import Classifier, KerasScorer, TrainingFacts
-from audiozoo.classifier.calibration import fitted_temperature
+from audiozoo.classifier.calibration import check_unknown, fitted_temperature, rejection_level
+from audiozoo.classifier.facts import fingerprints_of
 from audiozoo.datasets import Clip, hold_out, recordings_by_label
 from audiozoo.features import FeatureCache, Frontend, Scaler, extract
 from audiozoo.layers import keras
@@ -35,6 +36,7 @@ def train(
     frontend: Frontend | None = None,
     weights: str | None = None,
     weights_file: str | os.PathLike[str] | None = None,
+    unknown: float | None = None,
     strict: bool = True,
     workers: int = 2,
     cache: FeatureCache | None = None,
@@ -53,6 +55,8 @@ def train(
             published one, the last layer starts from random weights. Published weights expect features that are not
             standardised, so the recipes of their models have ``standardize=None``.
         weights_file: Path of a file of initial weights, as for `build`.
+        unknown: Share of the known clips to keep when the classifier answers "unknown" for the least familiar sounds, such as
+            0.95; `None` answers every sound with a class. The level comes from the held-out recordings.
         strict: Raise if a clip cannot be read; otherwise it is left out and named in ``classifier.about.failures``.
         workers: Number of threads that prepare augmented batches ahead; 0 prepares them in the training thread. The number
             changes only the time of the training, not its result.
@@ -66,7 +70,7 @@ def train(
 
     Raises:
         ValueError: There are fewer than two classes, a class has no clips, a clip cannot be read, or the name or an option is
-            unknown.
+            unknown. With `unknown`, there are too few held-out clips, or a class has this name.
     """
     options = checked_options(model_info(name), options)
     weights, weights_file = split_weights(weights, weights_file, model_info(name).weights)
@@ -85,11 +89,13 @@ def train(
         frontend,
         weights=weights,
         weights_file=weights_file,
+        unknown=unknown,
         workers=workers,
         options=options,
         progress=progress,
     )
-    classifier.about = replace(classifier.about, failures=tuple(features.failures.values()))
+    learnt = fingerprints_of(clip.path for clip in clips)
+    classifier.about = replace(classifier.about, failures=tuple(features.failures.values()), fingerprints=learnt)
     return classifier
 
 
@@ -102,6 +108,7 @@ def train_examples(
     *,
     weights: str | None = None,
     weights_file: str | os.PathLike[str] | None = None,
+    unknown: float | None = None,
     workers: int = 2,
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -115,6 +122,7 @@ def train_examples(
         recipe: Training settings.
         frontend: Frontend that computed the features.
         weights: Initial weights, as for `train`.
+        unknown: Share of the known clips to keep, as for `train`.
         workers: Number of threads that prepare augmented batches ahead.
         options: Options of the builder.
         progress: Callback, see `audiozoo.progress`.
@@ -124,7 +132,7 @@ def train_examples(
 
     Raises:
         ValueError: There are fewer than two classes, a class has no examples, `workers` is negative, the activation has no
-            loss, or the augmentation names an unknown class.
+            loss, or the augmentation names an unknown class. With `unknown`, as for `train`.
     """
     try:
         _check_classes(classes, examples.targets[examples.index])
@@ -141,7 +149,7 @@ def train_examples(
             refuse_unknown("class in ByClass", part.transforms if isinstance(part, ByClass) else (), classes)
     # The options of the caller come last, so they can switch the auxiliary outputs off.
     used = {**_auxiliary(spec), **checked_options(spec, options or {})}
-    return _Run(spec, recipe, frontend, tuple(classes), used, weights, weights_file, workers, progress).fit(examples)
+    return _Run(spec, recipe, frontend, tuple(classes), used, weights, weights_file, unknown, workers, progress).fit(examples)
 
 
 def _check_classes(classes: Sequence[str], targets: np.ndarray) -> None:
@@ -172,28 +180,30 @@ class _Run:
     options: dict[str, Any]
     weights: str | None
     weights_file: str | os.PathLike[str] | None
+    unknown: float | None
     workers: int
     progress: Progress | None
 
     def fit(self, examples: Examples) -> Classifier:
         """Train, and choose the best epoch on held-out recordings if the recipe asks for validation."""
         held_out = self._held_out(examples)
+        if self.unknown is not None:
+            check_unknown(self.unknown, self.classes, int(held_out.sum()))
         learnt, validation = examples.subset(~held_out), examples.subset(held_out)
         # With few clips an epoch has few steps, too few for the optimiser; `min_steps` then adds epochs.
         epochs = max(self.recipe.epochs, math.ceil(self.recipe.min_steps / self._steps(learnt)))
         if not held_out.any():
             return self._fit_once(examples, None, epochs, "training")
         chosen = self._fit_once(learnt, validation, epochs, "training")
-        temperature = _held_out_temperature(chosen, validation)
+        _calibrate(chosen, validation, self.unknown)
         if not self.recipe.refit:
-            chosen.temperature = temperature
             return chosen
         # The refit has no validation clips, so its number of epochs comes from the first training.
         refitted = self._fit_once(examples, None, chosen.about.best_epoch or epochs, "refitting")
         refitted.history = {**chosen.history, **{f"refit_{key}": value for key, value in refitted.history.items()}}
         refitted.about = replace(refitted.about, validation=chosen.about.validation)
         # No clip is left to calibrate the second model, which resembles the first.
-        refitted.temperature = temperature
+        refitted.temperature, refitted.rejection = chosen.temperature, chosen.rejection
         return refitted
 
     def _held_out(self, examples: Examples) -> np.ndarray:
@@ -322,18 +332,17 @@ def _validation_figures(classifier: Classifier, examples: Examples) -> dict[str,
     return {"val_loss": metrics.log_loss(scores, targets), "val_accuracy": metrics.accuracy(scores, targets)}
 
 
-def _held_out_temperature(classifier: Classifier, validation: Examples) -> float:
-    if classifier.activation is None:
-        return 1.0
-    return fitted_temperature(
-        pooled_scores(classifier, validation), validation.targets[validation.index], classifier.activation
-    )
+def _calibrate(classifier: Classifier, validation: Examples, unknown: float | None) -> None:
+    """Set the temperature, and the rejection level that keeps the share `unknown` of the held-out clips."""
+    if classifier.activation is not None:
+        targets = validation.targets[validation.index]
+        classifier.temperature = fitted_temperature(pooled_scores(classifier, validation), targets, classifier.activation)
+    if unknown is not None:
+        # After the temperature, which changes the highest probability.
+        scored = classifier.score_features(validation.features, validation.index)
+        classifier.rejection = rejection_level(scored.familiarity, unknown)
 
 
 def pooled_scores(classifier: Classifier, examples: Examples) -> np.ndarray:
     """Return the probabilities of each example, pooled over its windows, ``(examples, classes)``."""
-    features = examples.features
-    outputs = classifier.window_outputs(features.values, index=examples.window_index)
-    # The windows of an example are consecutive; split at the ends, they give one group for each example.
-    ends = np.cumsum(features.counts[examples.index])
-    return np.stack([classifier.pool(part) for part in np.split(outputs, ends[:-1])])
+    return classifier.score_features(examples.features, examples.index).scores
