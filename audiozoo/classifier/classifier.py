@@ -18,6 +18,7 @@ from audiozoo.checks import require_choice, require_number, unknown_name
 from audiozoo.classifier.calibration import tempered
 from audiozoo.classifier.card import card_with
 from audiozoo.classifier.facts import TrainingFacts
+from audiozoo.classifier.many import ManyFiles
 from audiozoo.classifier.prediction import Prediction, WindowScore, checked_levels
 from audiozoo.classifier.scorers import POOLINGS, KerasScorer, Pooling, Scorer, batch_size, batched
 from audiozoo.features import Frontend, Scaler
@@ -40,7 +41,7 @@ class _Counted:
 
 
 @dataclass(eq=False)
-class Classifier:
+class Classifier(ManyFiles):
     """A trained model with everything that it needs to classify sounds.
 
     Args:
