@@ -153,7 +153,7 @@ def _reduced_many(
     frontend.hop_samples(hop)  # raise for a wrong hop once, and not for each file
     warm_up(frontend)
     windows = partial(_windows, classifier, hop=hop)
-    with one_blas_thread(), WindowsAhead(map(os.fspath, paths), windows, jobs=jobs) as ahead:
+    with one_blas_thread(), WindowsAhead((os.fspath(path) for path in paths), windows, jobs=jobs) as ahead:
         for file in _computed(ahead, compute, batch_size(frontend.shape)):
             yield file.path, _answer(file, reduce, strict=strict)
 

@@ -37,11 +37,12 @@ class Columns:
         files: Names of all files.
         labels: Names of all classes, and of other answers.
         top: Number of classes to show for each file.
+        widest: Largest width of the column of files (characters); a longer name moves the rest of its line.
     """
 
-    def __init__(self, files: Iterable[str], labels: Iterable[str], top: int) -> None:
+    def __init__(self, files: Iterable[str], labels: Iterable[str], *, top: int, widest: int) -> None:
         # One very long path must not move the columns of all others off the screen.
-        file = min(_WIDEST, max((cell_len(name) for name in files), default=0))
+        file = min(widest, max((cell_len(name) for name in files), default=0))
         answer = max((cell_len(label) for label in labels), default=0) + len(" 100.0 %")
         self.top, self.widths = top, [max(file, len("file")), *[answer] * top]
 
@@ -56,6 +57,3 @@ class Columns:
     def _line(self, cells: Sequence[str]) -> str:
         padded = [cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, self.widths, strict=False)]
         return " ".join(padded).rstrip()
-
-
-_WIDEST = 80

@@ -100,33 +100,29 @@ def _write(
     return failures
 
 
-def _failures(answers: _Answers, text: Callable[[Any], str]) -> Iterator[Failure]:
-    """Print each prediction at once, so that a long run can be piped and Ctrl-C loses none, and yield the failures."""
-    from audiozoo.classifier import Failure
-
-    for answer in answers:
-        if isinstance(answer, Failure):
-            yield answer
-        else:
-            print_answer(text(answer))
-
-
 def _table(classifier: Classifier, sounds: Sequence[str], top: int) -> Callable[[_Answers], Iterator[Failure]]:
     from audiozoo.classifier.prediction import UNKNOWN
 
-    columns = Columns(sounds, [*classifier.labels, UNKNOWN], min(top, len(classifier.labels)))
-
-    def printed(answers: _Answers) -> Iterator[Failure]:
-        print_answer(columns.header() + "\n")
-        yield from _failures(answers, lambda answer: columns.line(answer) + "\n")
-
-    return printed
+    shown = min(top, len(classifier.labels))
+    columns = Columns(sounds, [*classifier.labels, UNKNOWN], top=shown, widest=out.width // 2)
+    return _below(columns.header() + "\n", lambda answer: columns.line(answer) + "\n")
 
 
 def _csv(top: int) -> Callable[[_Answers], Iterator[Failure]]:
+    return _below(csv_text([PREDICTION_COLUMNS]), lambda answer: csv_text(prediction_rows(answer, top)))
+
+
+def _below(header: str, text: Callable[[Any], str]) -> Callable[[_Answers], Iterator[Failure]]:
+    """Return a function that prints each prediction at once below a header, and yields the failures."""
+
     def printed(answers: _Answers) -> Iterator[Failure]:
-        print_answer(csv_text([PREDICTION_COLUMNS]))
-        yield from _failures(answers, lambda answer: csv_text(prediction_rows(answer, top)))
+        for number, answer in enumerate(answers):
+            if not number:
+                print_answer(header)
+            if isinstance(answer, tuple):  # a Failure is listed at the end
+                yield answer
+            else:
+                print_answer(text(answer))
 
     return printed
 
