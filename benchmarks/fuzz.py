@@ -29,7 +29,7 @@ import soundfile
 from fuzz_files import damaged, recipes
 
 from audiozoo import features
-from audiozoo.classifier import Classifier, Failure, predict_files
+from audiozoo.classifier import Classifier, Failure
 from audiozoo.files import replacing
 
 SLOW_SECONDS = 10
@@ -79,7 +79,7 @@ def classify(path, frontend):
     scorer = Tiny()
     classifier = Classifier(frontend, features.Scaler.identity(), scorer, ("a", "b", "c"))
     try:
-        (answer,) = predict_files(classifier, [str(path)])
+        (answer,) = classifier.predict_many([str(path)])
     except Exception as error:  # an unexpected error ends `audiozoo predict` with a traceback
         return "crash", f"{type(error).__name__}: {error}"
     if isinstance(answer, Failure):

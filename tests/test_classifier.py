@@ -15,7 +15,7 @@ import pytest
 from conftest import tone
 
 import audiozoo
-from audiozoo.classifier import Classifier, Failure, KerasScorer, Prediction, Scorer, TrainingFacts, predict_files
+from audiozoo.classifier import Classifier, Failure, KerasScorer, Prediction, Scorer, TrainingFacts
 from audiozoo.classifier.scorers import batch_size
 from audiozoo.features import CleaningStep, LogMel, Scaler, Waveform
 
@@ -676,9 +676,9 @@ class Refusing(CleaningStep):
 def test_an_error_of_a_cleaning_step_names_the_file(classifier, write_sound):
     path = str(write_sound(tone(440, 0.5, 8_000)))
     refusing = replace(classifier, frontend=replace(FRONTEND, prepare=(Refusing(),)))
-    assert list(predict_files(refusing, [path])) == [Failure(path, f"{path}: this sound cannot be cleaned")]
+    assert list(refusing.predict_many([path])) == [Failure(path, f"{path}: this sound cannot be cleaned")]
     with pytest.raises(ValueError, match=rf"{re.escape(path)}: this sound cannot be cleaned"):
-        list(predict_files(refusing, [path], strict=True))
+        list(refusing.predict_many([path], strict=True))
 
 
 def test_batches_are_limited_by_bytes():
@@ -704,9 +704,9 @@ def test_large_windows_are_scored_in_smaller_batches(classifier, monkeypatch):
 def test_a_bad_file_does_not_stop_the_others(classifier, write_sound, tmp_path):
     good = str(write_sound(tone(440, 0.5, 8_000)))
     paths = [str(tmp_path / "gone.wav"), good]
-    failed, answered = predict_files(classifier, paths)
+    failed, answered = classifier.predict_many(paths)
     assert isinstance(failed, Failure)
     assert "gone.wav" in failed.error
     assert answered.source == good
     with pytest.raises(FileNotFoundError):
-        list(predict_files(classifier, paths, strict=True))
+        list(classifier.predict_many(paths, strict=True))

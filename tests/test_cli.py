@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -15,10 +17,24 @@ import soundfile
 from conftest import tone, write_sound_folder
 
 from audiozoo import cli, load_classifier, load_dataset
+from audiozoo.classifier import Classifier
 from audiozoo.features import Frontend, LogMel
 from audiozoo.training import Recipe, train
 
-VERBS = ["list", "info", "train", "predict", "evaluate", "ensemble", "benchmark", "extract", "plot", "augment", "cache"]
+VERBS = [
+    "list",
+    "info",
+    "train",
+    "predict",
+    "embed",
+    "evaluate",
+    "ensemble",
+    "benchmark",
+    "extract",
+    "plot",
+    "augment",
+    "cache",
+]
 
 
 @pytest.fixture
@@ -131,6 +147,113 @@ def test_predict_refuses(audiozoo, classifier, tmp_path):
     assert (status, "no such file" in err) == (2, True)
     (tmp_path / "nothing").mkdir()
     assert "no sounds in" in audiozoo("predict", classifier, tmp_path / "nothing")[2]
+
+
+def test_each_answer_is_printed_at_once(audiozoo, classifier, sound_folder, monkeypatch):
+    sounds = sorted(sound_folder.rglob("*.wav"))
+    whole = audiozoo("predict", classifier, *sounds)[1].splitlines()
+    predict_many = Classifier.predict_many
+
+    def stopped(*given, **how):
+        yield from islice(predict_many(*given, **how), 4)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Classifier, "predict_many", stopped)
+    for form, header in (("", 1), ("--csv", 1), ("--jsonl", 0)):
+        status, out, err = audiozoo("predict", classifier, *sounds, "--top", 1, *form.split())
+        assert (status, len(out.splitlines()), "printed so far are complete" in err) == (130, 4 + header, True), form
+    assert [line.split()[0] for line in whole[1:]] == list(map(str, sounds))
+    assert {line.index(line.split()[1]) for line in whole} == {whole[0].index("1.")}
+
+
+def test_jsonl_is_one_object_a_line_with_failures(audiozoo, classifier, sound_folder):
+    low = sound_folder / "low" / "0.wav"
+    status, out, _ = audiozoo("predict", classifier, low, "gone.wav", "--jsonl")
+    answer, failure = map(json.loads, out.splitlines())
+    assert (status, answer["file"], failure) == (1, str(low), {"file": "gone.wav", "error": "gone.wav: no such file"})
+    assert json.loads(audiozoo("predict", classifier, low, "gone.wav", "--json")[1])[1] == failure
+
+
+def answers_of(path):
+    if path.suffix == ".csv":
+        return list(csv.reader(io.StringIO(path.read_text())))[1:]
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("verb", ["predict", "embed"])
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+@pytest.mark.parametrize("lost", [5, 40, 0])
+def test_a_file_of_answers_continues_where_it_was_cut(
+    audiozoo, classifier, sound_folder, tmp_path, monkeypatch, verb, suffix, lost
+):
+    path = tmp_path / f"answers{suffix}"
+    later = tmp_path / "later.wav"
+    sounds = [*sorted(sound_folder.rglob("*.wav")), later]
+    assert audiozoo(verb, classifier, *sounds, "-o", path)[0] == 1
+    whole, asked = answers_of(path), []
+    path.write_bytes(path.read_bytes()[: -lost or None])
+    several = getattr(Classifier, f"{verb}_many")
+
+    def counted(self, paths, **how):
+        asked.append(len(list(paths)))
+        return several(self, paths, **how)
+
+    monkeypatch.setattr(Classifier, f"{verb}_many", counted)
+    shutil.copy(sounds[0], later)
+    status, out, err = audiozoo(verb, classifier, *sounds, "-o", path, "--resume")
+    assert (status, f"saved {path}" in out) == (0, True), err
+    again = answers_of(path)
+    assert len(again) == len(whole) + (suffix == ".csv") * (3 if verb == "predict" else 1)
+    assert not any("error" in answer for answer in again)
+    # One answer is repeated as a check; the failed file is tried again.
+    assert (asked[0], asked[1] <= 3) == (1, True)
+    names = [answer["file"] if suffix == ".jsonl" else answer[0] for answer in again]
+    assert list(dict.fromkeys(names)) == list(map(str, sounds))
+
+
+def test_resume_refuses_the_answers_of_another_command(audiozoo, classifier, sound_folder, tmp_path):
+    path, low = tmp_path / "answers.csv", sound_folder / "low"
+    assert audiozoo("predict", classifier, low, "-o", path)[0] == 0
+    kept = path.read_bytes()
+    other = tmp_path / "other.audiozoo"
+    replace(load_classifier(classifier), temperature=5.0).save(other)
+    for words, reason in (
+        ((classifier, low), "the file exists; continue it with --resume"),
+        ((other, low, "--resume"), "differs from that of this classifier"),
+        ((classifier, low, "--resume", "--top", 2), "has 3 rows, this command writes 2 for each file"),
+    ):
+        status, _, err = audiozoo("predict", *words, "-o", path)
+        assert (status, reason in err) == (2, True), err
+    assert "those of this command file, e0, e1" in audiozoo("embed", classifier, low, "-o", path, "--resume")[2]
+    assert path.read_bytes() == kept
+    objects = tmp_path / "answers.jsonl"
+    assert audiozoo("predict", classifier, low, "-o", objects)[0] == 0
+    assert "differs from that" in audiozoo("predict", other, low, "-o", objects, "--resume")[2]
+    objects.write_text("[1]\n")
+    assert "line 1 is not an answer" in audiozoo("predict", classifier, low, "-o", objects, "--resume")[2]
+
+
+def test_predict_and_embed_refuse_files_that_they_cannot_write(audiozoo, classifier, sound_folder, tmp_path):
+    low = sound_folder / "low"
+    assert "one of these suffixes" in audiozoo("predict", classifier, low, "-o", tmp_path / "a.json")[2]
+    assert "one of these suffixes" in audiozoo("embed", classifier, low, "-o", tmp_path / "a.txt")[2]
+    assert "name it with -o" in audiozoo("predict", classifier, low, "--resume")[2]
+    assert "name a .csv or .jsonl" in audiozoo("embed", classifier, low, "--resume", "-o", tmp_path / "a.npz")[2]
+    assert "--csv and -o cannot be combined" in audiozoo("predict", classifier, low, "--csv", "-o", tmp_path / "a.csv")[2]
+
+
+def test_embed_writes_names_and_vectors(audiozoo, classifier, sound_folder, tmp_path):
+    path, loaded = tmp_path / "e.npz", load_classifier(classifier)
+    sounds = sorted(sound_folder.rglob("*.wav"))
+    status, out, err = audiozoo("embed", classifier, sound_folder, "gone.wav", "-o", path, "--statistic", "all")
+    assert (status, "18 files" in out, "gone.wav: no such file" in err) == (1, True, True)
+    with np.load(path) as saved:
+        assert saved["files"].tolist() == list(map(str, sounds))
+        width = len(loaded.embed(sounds[0]))
+        assert saved["embeddings"].shape == (18, 3 * width)
+        assert np.allclose(saved["embeddings"][0, :width], loaded.embed(sounds[0]), atol=1e-5)
+    assert audiozoo("embed", classifier, "gone.wav", "-o", tmp_path / "none.npz")[0] == 1
+    assert not (tmp_path / "none.npz").exists()
 
 
 def test_evaluate(audiozoo, classifier, sound_folder, tmp_path):
@@ -611,8 +734,15 @@ def test_control_c_ends_a_benchmark_and_an_augmentation_in_one_line(sound_folder
         (("extract", "FOLDER", "-o", "f.npz", "--no-cache"), "audiozoo.features.extract", "nothing was saved"),
         (("info", "house_cnn"), "audiozoo.cli.info._card", "nothing was saved"),
         (("list",), "audiozoo.cli.list_.list_models", "nothing was saved"),
-        (("predict", "CLASSIFIER", "FOLDER"), "audiozoo.classifier.Classifier.predict", "no predictions were printed"),
-        (("predict", "CLASSIFIER", "FOLDER", "--csv"), "audiozoo.classifier.Classifier.predict", "printed so far are complete"),
+        (("predict", "CLASSIFIER", "FOLDER"), "audiozoo.classifier.Classifier.predict_many", "printed so far are complete"),
+        (
+            ("predict", "CLASSIFIER", "FOLDER", "--json"),
+            "audiozoo.classifier.Classifier.predict_many",
+            "no predictions were printed",
+        ),
+        (("predict", "CLASSIFIER", "FOLDER", "-o", "a.csv"), "audiozoo.classifier.Classifier.predict_many", "in a.csv, and"),
+        (("embed", "CLASSIFIER", "FOLDER", "-o", "e.npz"), "audiozoo.classifier.Classifier.embed_many", "nothing was saved"),
+        (("embed", "CLASSIFIER", "FOLDER", "-o", "e.csv"), "audiozoo.classifier.Classifier.embed_many", "in e.csv, and"),
     ],
 )
 def test_control_c_ends_any_verb_in_one_line(audiozoo, classifier, sound_folder, tmp_path, monkeypatch, words, target, kept):

@@ -21,6 +21,7 @@ RANKS = {
     "checks": -1,
     "bounded": -1,
     "progress": -1,
+    "threads": -1,
     "_version": 0,
     "audio": 0,
     "config": 0,

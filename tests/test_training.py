@@ -152,7 +152,10 @@ def test_the_rejection_level_keeps_a_share_of_the_held_out_clips(clips, refit, m
 )
 def test_a_rejection_level_that_cannot_be_found_is_refused_before_the_training(clips, changes, reason, monkeypatch):
     monkeypatch.setattr(fit, "build", None)
-    named = [replace(clip, labels=tuple("unknown" if "labels" in changes and x == "noise" else x for x in clip.labels)) for clip in clips]
+    named = [
+        replace(clip, labels=tuple("unknown" if "labels" in changes and x == "noise" else x for x in clip.labels))
+        for clip in clips
+    ]
     with pytest.raises(ValueError, match=reason):
         train("feature_mlp", named, Recipe(epochs=1, validation=0.3), **changes)
 

@@ -5,8 +5,8 @@ from audiozoo.classifier.card import versions
 from audiozoo.classifier.classifier import Classifier
 from audiozoo.classifier.ensemble import Ensemble
 from audiozoo.classifier.facts import TrainingFacts
-from audiozoo.classifier.files import Failure, predict_files
-from audiozoo.classifier.prediction import Prediction, WindowScore
+from audiozoo.classifier.files import predict_files
+from audiozoo.classifier.prediction import Failure, Prediction, WindowScore
 from audiozoo.classifier.saved import load_classifier, pretrained_classifier
 from audiozoo.classifier.scorers import KerasScorer, Scorer
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
 from audiozoo import audio
-from audiozoo.classifier.prediction import Prediction, WindowScore
+from audiozoo.classifier.embedding import Statistic, statistic_named
+from audiozoo.classifier.many import Path, watched
+from audiozoo.classifier.prediction import Failure, Prediction, WindowScore
 
 if TYPE_CHECKING:
     from audiozoo.classifier.facts import TrainingFacts
@@ -161,6 +163,92 @@ class Answering(ABC):
             WindowScore(float(start), float(end), self.labels[int(window.argmax())], float(window.max()))
             for start, end, window in zip(*found, strict=True)
         ]
+
+    def predict_many(
+        self,
+        paths: Iterable[Path],
+        *,
+        jobs: int = -1,
+        strict: bool = False,
+        hop: float | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Prediction | Failure]:
+        """Classify many files. Threads read files ahead, and a batch has windows of several files.
+
+        The memory in use depends neither on the number of files nor on their lengths. While the iterator is in use, NumPy's
+        matrix products use one thread.
+
+        Args:
+            paths: Paths of sound files.
+            jobs: Number of threads that read files; -1 uses one per core.
+            strict: Whether to raise an error for the first file that cannot be used, instead of yielding a `Failure`.
+            hop: Time between window starts (seconds); `None` uses the frontend's own.
+            progress: Callback, see `audiozoo.progress`; the stage is "predict" and a step is a file.
+
+        Yields:
+            The prediction or failure of each file, in order. A prediction equals that of `predict` up to rounding.
+
+        Raises:
+            OSError: With `strict`, a file cannot be opened.
+            ValueError: With `strict`, a file cannot be classified; or an argument is out of range.
+        """
+        answers = self.answer_many(paths, jobs=jobs, strict=strict, hop=hop)
+        for path, answer in watched(answers, paths, "predict", progress):
+            if isinstance(answer, Failure):
+                yield answer
+            else:
+                yield self.prediction(answer.scores, path, familiarity=answer.familiarity)
+
+    def embed_many(
+        self,
+        paths: Iterable[Path],
+        *,
+        statistic: str | Statistic = "mean",
+        jobs: int = -1,
+        strict: bool = False,
+        hop: float | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[np.ndarray | Failure]:
+        """Embed many files, each as one vector; see `predict_many`.
+
+        Args:
+            paths: Paths of sound files.
+            statistic: Function that turns the embeddings of a clip's windows ``(windows, width)`` into a vector, or its name:
+                "mean", "max", "deviation", or "all" for the three of them joined.
+            jobs: Number of threads that read files; -1 uses one per core.
+            strict: Whether to raise an error for the first file that cannot be used, instead of yielding a `Failure`.
+            hop: Time between window starts (seconds); `None` uses the frontend's own.
+            progress: Callback, see `audiozoo.progress`; the stage is "embed" and a step is a file.
+
+        Yields:
+            The vector or failure of each file, in order.
+
+        Raises:
+            OSError: With `strict`, a file cannot be opened.
+            ValueError: With `strict`, a file cannot be embedded; or the model has no layer named `embedding`, or an argument
+                is unknown or out of range.
+        """
+        vectors = self.vector_many(paths, statistic_named(statistic), jobs=jobs, strict=strict, hop=hop)
+        for _, answer in watched(vectors, paths, "embed", progress):
+            yield answer
+
+    @abstractmethod
+    def answer_many(
+        self, paths: Iterable[Path], *, jobs: int = -1, strict: bool = False, hop: float | None = None
+    ) -> Iterator[tuple[str, Answer | Failure]]:
+        """Yield the path of each file with its scores or failure; arguments and errors are those of `predict_many`."""
+
+    @abstractmethod
+    def vector_many(
+        self,
+        paths: Iterable[Path],
+        statistic: Statistic,
+        *,
+        jobs: int = -1,
+        strict: bool = False,
+        hop: float | None = None,
+    ) -> Iterator[tuple[str, np.ndarray | Failure]]:
+        """Yield the path of each file with its vector or failure; arguments and errors are those of `embed_many`."""
 
     @abstractmethod
     def answer(

@@ -18,8 +18,10 @@ from audiozoo.checks import require_choice, require_number, unknown_name
 from audiozoo.classifier.answering import Answer, Answering, ClipScores, Timeline, checked_labels
 from audiozoo.classifier.calibration import TEMPERATURES, tempered
 from audiozoo.classifier.card import card_with
+from audiozoo.classifier.embedding import Statistic
 from audiozoo.classifier.facts import TrainingFacts
-from audiozoo.classifier.prediction import checked_levels
+from audiozoo.classifier.many import Path, reduced_many
+from audiozoo.classifier.prediction import Failure, checked_levels
 from audiozoo.classifier.scorers import POOLINGS, KerasScorer, Pooling, Scorer, batch_size, batched
 from audiozoo.datasets import Clip
 from audiozoo.features import FeatureCache, Features, Frontend, Scaler, extract
@@ -181,6 +183,26 @@ class Classifier(Answering):
         pieces = self._pieces(source, sample_rate)
         vectors = [self.scorer.embed(windows) for _, windows in self._standardised(pieces, hop)]
         return np.concatenate(vectors).mean(axis=0)
+
+    def answer_many(
+        self, paths: Iterable[Path], *, jobs: int = -1, strict: bool = False, hop: float | None = None
+    ) -> Iterator[tuple[str, Answer | Failure]]:
+        """Compute the scores of many files, as `Answering.answer_many` says."""
+        parts = self.frontend, self.scaler, self.scorer.outputs, self.combine
+        return reduced_many(paths, *parts, jobs=jobs, strict=strict, hop=hop)
+
+    def vector_many(
+        self,
+        paths: Iterable[Path],
+        statistic: Statistic,
+        *,
+        jobs: int = -1,
+        strict: bool = False,
+        hop: float | None = None,
+    ) -> Iterator[tuple[str, np.ndarray | Failure]]:
+        """Embed many files, as `Answering.vector_many` says."""
+        parts = self.frontend, self.scaler, self.scorer.embed, statistic
+        return reduced_many(paths, *parts, jobs=jobs, strict=strict, hop=hop)
 
     def window_scores(
         self, features: np.ndarray, *, index: np.ndarray | None = None, rows: np.ndarray | None = None

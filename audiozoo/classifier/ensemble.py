@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -16,9 +17,11 @@ from audiozoo.checks import require_number, require_weights
 from audiozoo.classifier.answering import Answer, Answering, ClipScores, Timeline
 from audiozoo.classifier.calibration import TEMPERATURES, tempered
 from audiozoo.classifier.classifier import Classifier
+from audiozoo.classifier.embedding import Statistic
 from audiozoo.classifier.ensemblecard import MOST_MEMBERS, card_of, member_name
 from audiozoo.classifier.facts import TrainingFacts
-from audiozoo.classifier.prediction import checked_levels
+from audiozoo.classifier.many import Path
+from audiozoo.classifier.prediction import Failure, checked_levels
 from audiozoo.datasets import Clip
 from audiozoo.features import FeatureCache
 from audiozoo.files import replacing
@@ -164,6 +167,42 @@ class Ensemble(Answering):
         source = _rereadable(source)
         vectors = [member.embed(source, sample_rate=sample_rate, hop=self._hop(member, hop)) for member in self.members]
         return np.concatenate(vectors)
+
+    def answer_many(
+        self, paths: Iterable[Path], *, jobs: int = -1, strict: bool = False, hop: float | None = None
+    ) -> Iterator[tuple[str, Answer | Failure]]:
+        """Compute the scores of many files, as `Answering.answer_many` says. Each member reads the files itself."""
+        members = self._side_by_side(
+            paths, lambda member, some, hop: member.answer_many(some, jobs=jobs, strict=strict, hop=hop), hop
+        )
+        for path, answers in members:
+            yield path, answers if isinstance(answers, Failure) else self.combine(answers)
+
+    def vector_many(
+        self,
+        paths: Iterable[Path],
+        statistic: Statistic,
+        *,
+        jobs: int = -1,
+        strict: bool = False,
+        hop: float | None = None,
+    ) -> Iterator[tuple[str, np.ndarray | Failure]]:
+        """Embed many files, as `Answering.vector_many` says; the vectors of the members are joined."""
+        how: dict[str, Any] = {"jobs": jobs, "strict": strict}
+        members = self._side_by_side(paths, lambda member, some, hop: member.vector_many(some, statistic, hop=hop, **how), hop)
+        for path, vectors in members:
+            yield path, vectors if isinstance(vectors, Failure) else np.concatenate(vectors)
+
+    def _side_by_side(
+        self, paths: Iterable[Path], run: Callable[[Classifier, Iterable[Path], float | None], Any], hop: float | None
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield the path of each file with the members' results, or with the first failure."""
+        shared = itertools.tee(paths, len(self.members))
+        running = [run(member, some, self._hop(member, hop)) for member, some in zip(self.members, shared, strict=True)]
+        for found in zip(*running, strict=True):
+            results = [result for _, result in found]
+            failed = [result for result in results if isinstance(result, Failure)]
+            yield found[0][0], failed[0] if failed else results
 
     def score_clips(
         self, clips: Sequence[Clip], *, cache: FeatureCache | None = None, progress: Progress | None = None

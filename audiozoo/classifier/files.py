@@ -1,44 +1,24 @@
-"""Classification of many files, some of which may be unusable."""
+"""The former function for many files."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
-from audiozoo.audio import explain
 from audiozoo.classifier.answering import Answering
-from audiozoo.classifier.prediction import Prediction
-
-
-class Failure(NamedTuple):
-    """A file that could not be classified, and the reason."""
-
-    source: str
-    error: str
+from audiozoo.classifier.prediction import Failure, Prediction
 
 
 def predict_files(classifier: Answering, paths: Iterable[str], *, strict: bool = False) -> Iterator[Prediction | Failure]:
-    """Classify files one after the other.
+    """Classify files; deprecated, use `Classifier.predict_many`.
 
     Args:
         classifier: Classifier to use.
         paths: Paths of sound files.
-        strict: Whether to raise an error for the first file that cannot be used, instead of yielding a `Failure`.
+        strict: Whether to raise an error for the first file that cannot be used.
 
-    Yields:
-        The prediction or failure of each file, in order.
-
-    Raises:
-        OSError: With `strict`, a file cannot be opened.
-        ValueError: With `strict`, a file cannot be classified.
+    Returns:
+        Iterator over the prediction or failure of each file, in order.
     """
-    for path in paths:
-        try:
-            yield classifier.predict(path)
-        # Any other exception is a bug, which must not pass as a bad file.
-        except (OSError, ValueError) as error:
-            if strict and isinstance(error, ValueError):
-                raise ValueError(explain(path, error)) from error
-            if strict:
-                raise
-            yield Failure(path, explain(path, error))
+    warnings.warn("predict_files is deprecated, use Classifier.predict_many", DeprecationWarning, stacklevel=2)
+    return classifier.predict_many(paths, strict=strict)

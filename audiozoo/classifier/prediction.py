@@ -93,6 +93,13 @@ class Prediction:
         return {"file": self.source, "label": self.label, "score": self.score, **open_set, **several, "scores": scores}
 
 
+class Failure(NamedTuple):
+    """A file that could not be classified, and the reason."""
+
+    source: str
+    error: str
+
+
 class WindowScore(NamedTuple):
     """Prediction for one window of a clip, with times in seconds."""
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from audiozoo.cli import augment, benchmark, cache, ensemble, evaluate, extract, info, list_, plot, predict, train
+from audiozoo.cli import augment, benchmark, cache, embed, ensemble, evaluate, extract, info, list_, plot, predict, train
 from audiozoo.cli.console import EXAMPLE_STYLE
 from audiozoo.cli.errors import INTERRUPTED, TRACEBACK, Verbs, reported
 
@@ -42,6 +42,7 @@ for verb, module in (
     ("info", info),
     ("train", train),
     ("predict", predict),
+    ("embed", embed),
     ("evaluate", evaluate),
     ("ensemble", ensemble),
     ("benchmark", benchmark),

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 EXAMPLE_STYLE = "bold"
 
+JOBS_HELP = "Number of threads that read files; -1 is one for each core."
+HOP_HELP = "Time between window starts (seconds); by default the frontend's own, or half a window."
+RESUME_HELP = "Continue the file of -o: keep its complete answers, and try files again that could not be used."
+STRICT_HELP = "Stop at the first file that cannot be used."
+
 CACHE_HELP = "Cache computed features for the next run; see `audiozoo cache`."
 
 # In a file or a pipe, Rich would wrap lines at 80 columns and break paths.
@@ -36,9 +41,14 @@ err = Console(stderr=True, highlight=False, markup=False)
 
 
 @contextmanager
-def progress_bar(title: str = "") -> Iterator[Progress]:
-    """Context manager that shows a progress bar on standard error and yields the callback that updates it."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+def progress_bar(title: str = "", *, among_answers: bool = False) -> Iterator[Progress]:
+    """Context manager that shows a progress bar on standard error and yields the callback that updates it.
+
+    Args:
+        title: Text before the stage.
+        among_answers: Whether the block prints answers with `print_answer`. On a terminal, the bar stays below them.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     columns = (
@@ -46,11 +56,14 @@ def progress_bar(title: str = "") -> Iterator[Progress]:
         BarColumn(30),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
         TextColumn("{task.fields[figures]}", markup=False),
     )
     # Otherwise Rich would redirect standard output to the console of the bar, which is standard error.
     # A bar in a log file would be noise.
-    with Bar(*columns, console=err, transient=True, redirect_stdout=False, disable=not err.is_terminal) as bar:
+    console = out if among_answers and out.is_terminal else err  # two consoles on one terminal would overwrite each other
+    with Bar(*columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, figures="")
 
         def show(stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
@@ -58,6 +71,15 @@ def progress_bar(title: str = "") -> Iterator[Progress]:
             bar.update(task, description=f"{title} {stage}".strip(), completed=done, total=total, figures=text)
 
         yield show
+
+
+def print_answer(text: str) -> None:
+    """Print complete lines at once: above the bar on a terminal, unchanged into a file or a pipe."""
+    if out.is_terminal:
+        out.print(text, end="", soft_wrap=True, emoji=False)
+    else:
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
 def quiet_backend() -> None:
@@ -230,6 +252,20 @@ def open_dataset(name: str, root: Path | None, table: Path | None, options: Sequ
     for note in data.notes:
         err.print(f"note: {note}", soft_wrap=True)
     return data
+
+
+def sounds_of(paths: Sequence[Path]) -> list[str]:
+    """Return the names of sound files, with those in folders, each once.
+
+    Raises:
+        ValueError: There are none.
+    """
+    from audiozoo import audio
+
+    found = [file for path in paths for file in (audio.sounds_in(path) if path.is_dir() else [path])]
+    if not found:
+        raise ValueError(f"no sounds in {', '.join(map(str, paths))}")
+    return list(dict.fromkeys(map(str, found)))
 
 
 def report_failures(failures: Sequence[str], *, used: int) -> None:

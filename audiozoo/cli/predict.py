@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiozoo.cli.console import out, progress_bar, quiet_backend, report_failures
+from audiozoo.cli.answers import PREDICTION_COLUMNS, Columns, plain, prediction_rows
+from audiozoo.cli.console import (
+    HOP_HELP,
+    JOBS_HELP,
+    RESUME_HELP,
+    STRICT_HELP,
+    out,
+    print_answer,
+    progress_bar,
+    quiet_backend,
+    report_failures,
+    sounds_of,
+)
 from audiozoo.cli.errors import keeping
+from audiozoo.cli.recorded import AnswerFile, csv_text, record
 
 if TYPE_CHECKING:
-    from audiozoo.classifier import Failure, Prediction
+    from audiozoo.classifier import Answering, Failure, Prediction
 
 EXAMPLE = "audiozoo predict my.audiozoo door.wav street.ogg"
+
+_NONE_PRINTED = "no predictions were printed; --jsonl prints each one at once"
+
+_Answers = Iterator["Prediction | Failure"]
 
 
 def run(
@@ -26,78 +41,100 @@ def run(
     ],
     files: Annotated[list[Path], typer.Argument(help="Sound files or folders of them.")],
     top: Annotated[int, typer.Option(min=1, help="Number of classes to show for each file.")] = 3,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write, .csv or .jsonl; each answer is added at once.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help=RESUME_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of predictions with all scores.")] = False,
+    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print a JSON object for each file, on a line each.")] = False,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print CSV with the columns file, rank, label and score, file by file.")
     ] = False,
-    strict: Annotated[bool, typer.Option(help="Stop at the first file that cannot be used.")] = False,
+    hop: Annotated[float | None, typer.Option(help=HOP_HELP)] = None,
+    jobs: Annotated[int, typer.Option(help=JOBS_HELP)] = -1,
+    strict: Annotated[bool, typer.Option(help=STRICT_HELP)] = False,
 ) -> None:
-    """Classify sound files.
+    """Classify sound files. Each answer is printed or written at once, except with --json.
 
     Files that cannot be used are listed at the end, and the exit status is then 1.
     """
-    if as_json and as_csv:
-        raise ValueError("--json and --csv cannot be combined: choose one")
+    _check_choice({"--json": as_json, "--jsonl": as_jsonl, "--csv": as_csv, "-o": bool(output)}, resume=resume)
     quiet_backend()
-    from audiozoo.classifier import Failure, load_classifier, predict_files
+    from audiozoo.classifier import load_classifier
 
-    sounds = _sounds(files)
-    predictions = predict_files(load_classifier(classifier), sounds, strict=strict)
-    if as_csv:
-        with keeping("the predictions printed so far are complete"):
-            results = list(_print_csv(predictions, top))
+    sounds, loaded = sounds_of(files), load_classifier(classifier)
+    how: dict[str, Any] = {"hop": hop, "jobs": jobs, "strict": strict}
+    if output:
+        failures = _write(loaded, sounds, output, top=min(top, len(loaded.labels)), resume=resume, how=how)
     else:
-        with keeping("no predictions were printed; --csv prints each one at once"):
-            results = list(_watched(predictions, len(sounds)))
-    if as_json:
-        print(json.dumps([_plain(result) for result in results], indent=1))
-    elif not as_csv:
-        _print_table([result for result in results if not isinstance(result, Failure)], top)
-    failures = [result.error for result in results if isinstance(result, Failure)]
-    report_failures(failures, used=len(results) - len(failures))
+        printer = _all_json if as_json else _jsonl if as_jsonl else _csv(top) if as_csv else _table(loaded, sounds, top)
+        kept = (
+            "no predictions were printed; --jsonl prints each one at once"
+            if as_json
+            else "the predictions printed so far are complete"
+        )
+        with keeping(kept), progress_bar("", among_answers=True) as show:
+            failures = list(printer(loaded.predict_many(sounds, progress=show, **how)))
+    report_failures([failure.error for failure in failures], used=len(sounds) - len(failures))
 
 
-def _sounds(paths: Sequence[Path]) -> list[str]:
-    from audiozoo import audio
-
-    found: list[str] = []
-    for path in paths:
-        found += [str(file) for file in audio.sounds_in(path)] if path.is_dir() else [str(path)]
-    if not found:
-        raise ValueError(f"no sounds in {', '.join(map(str, paths))}")
-    return found
+def _check_choice(chosen: dict[str, bool], *, resume: bool) -> None:
+    if len(names := [name for name, given in chosen.items() if given]) > 1:
+        raise ValueError(f"{' and '.join(names)} cannot be combined: choose one")
+    if resume and not chosen["-o"]:
+        raise ValueError("--resume continues a file of answers: name it with -o, such as -o answers.csv")
 
 
-def _plain(result: Prediction | Failure) -> dict[str, object]:
-    return result._asdict() if isinstance(result, tuple) else result.to_dict()
+def _write(
+    classifier: Answering, sounds: Sequence[str], output: Path, *, top: int, resume: bool, how: dict[str, Any]
+) -> list[Failure]:
+    file = AnswerFile(output, PREDICTION_COLUMNS, rows_each=top, resume=resume)
+    with keeping(f"the answers so far are in {output}, and the same command with --resume continues"), progress_bar() as show:
+        failures = record(
+            file,
+            sounds,
+            lambda names: classifier.predict_many(names, progress=show, **how),
+            lambda _, answer: (prediction_rows(answer, top), plain(answer)),
+        )
+    out.print(f"saved {output} (answers for {len(sounds) - len(failures)} files)", soft_wrap=True)
+    return failures
 
 
-def _watched(predictions: Iterable[Prediction | Failure], total: int) -> Iterator[Prediction | Failure]:
-    with progress_bar("predict") as show:
-        for done, prediction in enumerate(predictions, 1):
-            show("", done, total, {})
-            yield prediction
+def _table(classifier: Answering, sounds: Sequence[str], top: int) -> Callable[[_Answers], Iterator[Failure]]:
+    from audiozoo.classifier.prediction import UNKNOWN
+
+    shown = min(top, len(classifier.labels))
+    columns = Columns(sounds, [*classifier.labels, UNKNOWN], top=shown, widest=out.width // 2)
+    return _below(columns.header() + "\n", lambda answer: columns.line(answer) + "\n")
 
 
-def _print_csv(predictions: Iterable[Prediction | Failure], top: int) -> Iterator[Prediction | Failure]:
-    """Print each prediction at once, so that a long run can be piped and Ctrl-C loses none, then yield it."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["file", "rank", "label", "score"])
-    for prediction in predictions:
-        if not isinstance(prediction, tuple):  # a Failure is listed at the end
-            rows = [
-                [prediction.source, rank, label, f"{score:.6f}"] for rank, (label, score) in enumerate(prediction.ranked(top), 1)
-            ]
-            writer.writerows(rows)
-            sys.stdout.flush()
-        yield prediction
+def _csv(top: int) -> Callable[[_Answers], Iterator[Failure]]:
+    return _below(csv_text([PREDICTION_COLUMNS]), lambda answer: csv_text(prediction_rows(answer, top)))
 
 
-def _print_table(results: Sequence[Prediction], top: int) -> None:
-    from rich.table import Column, Table
+def _below(header: str, text: Callable[[Any], str]) -> Callable[[_Answers], Iterator[Failure]]:
+    """Return a function that prints each prediction at once below a header, and yields the failures."""
 
-    ranks = [f"{rank}." for rank in range(1, top + 1)]
-    table = Table(Column("file", overflow="fold"), *ranks, box=None, header_style="bold", pad_edge=False)
-    for result in results:
-        table.add_row(result.source, *[f"{label} {100 * score:.1f} %" for label, score in result.ranked(top)])
-    out.print(table)
+    def printed(answers: _Answers) -> Iterator[Failure]:
+        for number, answer in enumerate(answers):
+            if not number:
+                print_answer(header)
+            if isinstance(answer, tuple):  # a Failure is listed at the end
+                yield answer
+            else:
+                print_answer(text(answer))
+
+    return printed
+
+
+def _jsonl(answers: _Answers) -> Iterator[Failure]:
+    for answer in answers:
+        print_answer(json.dumps(plain(answer)) + "\n")
+        if isinstance(answer, tuple):
+            yield answer
+
+
+def _all_json(answers: _Answers) -> Iterator[Failure]:
+    every = list(answers)
+    print(json.dumps([plain(answer) for answer in every], indent=1))
+    yield from (answer for answer in every if isinstance(answer, tuple))

@@ -1,0 +1,48 @@
+"""Statistics that turn the embeddings of a clip's windows into one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from audiozoo.checks import unknown_name
+
+
+def mean(vectors: np.ndarray) -> np.ndarray:
+    """Return the mean over windows ``(windows, width)``, as ``(width,)``."""
+    return vectors.mean(axis=0)
+
+
+def maximum(vectors: np.ndarray) -> np.ndarray:
+    """Return the maximum over windows ``(windows, width)``, as ``(width,)``."""
+    return vectors.max(axis=0)
+
+
+def deviation(vectors: np.ndarray) -> np.ndarray:
+    """Return the standard deviation over windows ``(windows, width)``, as ``(width,)``; zeros for one window."""
+    return vectors.std(axis=0)
+
+
+def every(vectors: np.ndarray) -> np.ndarray:
+    """Return the mean, the maximum and the deviation over windows ``(windows, width)``, joined to ``(3 * width,)``."""
+    return np.concatenate([mean(vectors), maximum(vectors), deviation(vectors)])
+
+
+Statistic = Callable[[np.ndarray], np.ndarray]
+
+STATISTICS: dict[str, Statistic] = {"mean": mean, "max": maximum, "deviation": deviation, "all": every}
+"""Statistics by name; each takes the embeddings of a clip's windows, ``(windows, width)``, and returns a vector."""
+
+
+def statistic_named(statistic: str | Statistic) -> Statistic:
+    """Return the function for a name from `STATISTICS`; a function is returned as it is.
+
+    Raises:
+        ValueError: The name is unknown; the message suggests the closest one.
+    """
+    if callable(statistic):
+        return statistic
+    if statistic not in STATISTICS:
+        raise unknown_name("statistic", statistic, STATISTICS)
+    return STATISTICS[statistic]
