@@ -25,10 +25,10 @@ from audiozoo.augment import (
     TimeShift,
     TimeStretch,
 )
-from audiozoo.datasets import Clip, load_dataset
+from audiozoo.datasets import Clip, hold_out, load_dataset
 from audiozoo.features import LogMel, Scaler, extract
 from audiozoo.registry import table
-from audiozoo.training import Examples, Recipe, frontend_for, target_indices, train
+from audiozoo.training import Examples, Recipe, fit, frontend_for, target_indices, train
 from audiozoo.training.examples import Batches, example_weights
 from audiozoo.training.optimization import optimizer as optimizer_of
 
@@ -152,7 +152,10 @@ def test_the_rejection_level_keeps_a_share_of_the_held_out_clips(clips, refit, m
 )
 def test_a_rejection_level_that_cannot_be_found_is_refused_before_the_training(clips, changes, reason, monkeypatch):
     monkeypatch.setattr(fit, "build", None)
-    named = [replace(clip, labels=tuple("unknown" if "labels" in changes and x == "noise" else x for x in clip.labels)) for clip in clips]
+    named = [
+        replace(clip, labels=tuple("unknown" if "labels" in changes and x == "noise" else x for x in clip.labels))
+        for clip in clips
+    ]
     with pytest.raises(ValueError, match=reason):
         train("feature_mlp", named, Recipe(epochs=1, validation=0.3), **changes)
 

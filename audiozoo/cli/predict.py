@@ -86,7 +86,8 @@ def _print_csv(predictions: Iterable[Prediction | Failure], top: int) -> Iterato
     for prediction in predictions:
         if not isinstance(prediction, tuple):  # a Failure is listed at the end
             rows = [
-                [prediction.source, rank, label, f"{score:.6f}"] for rank, (label, score) in enumerate(prediction.ranked(top), 1)
+                [prediction.source, rank, label, f"{score:.6f}"]
+                for rank, (label, score) in enumerate(prediction.ranked(top), 1)
             ]
             writer.writerows(rows)
             sys.stdout.flush()
