@@ -1,7 +1,7 @@
 """Ensembles on a dataset's official folds: a waveform model and a log-mel model, alone and together.
 
-``python benchmarks/ensemble.py ../shared/data/ESC-50 esc10 wave_cnn,mel_cnn`` trains each member on each fold once and saves it;
-a second run continues where the first stopped. The weights are equal, because a fold has no clips that no member has learnt from.
+``python benchmarks/ensemble.py FOLDER esc10 wave_cnn,mel_cnn`` trains each member on each fold once and saves it; a second run
+continues where the first stopped. The weights are equal, because a fold has no clips that no member has learnt from.
 """
 
 from __future__ import annotations

@@ -96,7 +96,8 @@ def _read(file: BinaryIO) -> Classifier:
             raise ValueError(f"scaler.npz must have mean and deviation, it has {', '.join(arrays) or 'nothing'}")
         scaler = Scaler(arrays["mean"], arrays["deviation"])
         scaler.check(card.frontend.shape)
-        scorer = kind.from_files({name: archive.read(name) for name in kind.files})
+        names = [name for name in kind.files if name in set(archive) or name not in kind.optional]
+        scorer = kind.from_files({name: archive.read(name) for name in names})
     if card.parameters not in (None, scorer.parameters):
         raise ValueError(f"the card states {card.parameters:,} parameters, but the model has {scorer.parameters:,}")
     return Classifier(
