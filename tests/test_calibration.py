@@ -1,5 +1,7 @@
 """Calibration of probabilities on held-out clips."""
 
+import io
+
 import numpy as np
 import pytest
 
@@ -123,3 +125,16 @@ def test_clips_without_variance_have_directions(rng):
 def test_directions_are_checked(changes, reason):
     with pytest.raises(ValueError, match=reason):
         ClassDirections(**{"centre": np.zeros(4), "whitening": np.eye(4), "directions": np.ones((2, 4)), **changes})
+
+
+def test_directions_are_saved_and_read(rng):
+    directions = ClassDirections.fit(*clouds(rng, np.eye(8)[:3], 20))
+    again = ClassDirections.from_bytes(directions.to_bytes(), most=2**20)
+    embeddings = rng.normal(size=(5, 8))
+    assert np.array_equal(again(embeddings), directions(embeddings))
+    with pytest.raises(ValueError, match="at most 10 are allowed"):
+        ClassDirections.from_bytes(directions.to_bytes(), most=10)
+    content = io.BytesIO()
+    np.savez(content, centre=directions.centre)
+    with pytest.raises(ValueError, match="have no whitening, directions"):
+        ClassDirections.from_bytes(content.getvalue(), most=2**20)

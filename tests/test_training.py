@@ -25,10 +25,10 @@ from audiozoo.augment import (
     TimeShift,
     TimeStretch,
 )
-from audiozoo.datasets import Clip, load_dataset
+from audiozoo.datasets import Clip, hold_out, load_dataset
 from audiozoo.features import LogMel, Scaler, extract
 from audiozoo.registry import table
-from audiozoo.training import Examples, Recipe, frontend_for, target_indices, train
+from audiozoo.training import Examples, Recipe, fit, frontend_for, target_indices, train
 from audiozoo.training.examples import Batches, example_weights
 from audiozoo.training.optimization import optimizer as optimizer_of
 

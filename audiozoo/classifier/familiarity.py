@@ -6,10 +6,15 @@ cosine below refuses about three times as many of them as the highest probabilit
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+
+from audiozoo.bounded import read_npz
+
+_ARRAYS = ("centre", "whitening", "directions")
 
 _SHRINKAGE = 0.01
 """Share of the mean variance in the variance of each direction. From 0.003 to 0.03 it hardly matters on ESC-50."""
@@ -36,7 +41,7 @@ class ClassDirections:
     directions: np.ndarray
 
     def __post_init__(self) -> None:
-        for name in ("centre", "whitening", "directions"):
+        for name in _ARRAYS:
             object.__setattr__(self, name, np.asarray(getattr(self, name), np.float32))
             if not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"{name} must be finite")
@@ -67,6 +72,31 @@ class ClassDirections:
         whitened = _unit(means @ whitening)
         # A common scale changes no cosine, and keeps the numbers within single precision.
         return cls(embeddings.mean(axis=0), whitening / np.abs(whitening).max(), whitened)
+
+    def to_bytes(self) -> bytes:
+        """Return the directions as a NumPy archive."""
+        content = io.BytesIO()
+        np.savez(content, centre=self.centre, whitening=self.whitening, directions=self.directions)
+        return content.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, *, most: int) -> Self:
+        """Read what `to_bytes` returned, from a file that is not trusted.
+
+        Args:
+            content: NumPy archive.
+            most: Largest size of each array (bytes).
+
+        Returns:
+            The directions.
+
+        Raises:
+            ValueError: The content is not such an archive, or declares more than it holds.
+        """
+        arrays = read_npz(content, dict.fromkeys(_ARRAYS, most))
+        if missing := [name for name in _ARRAYS if name not in arrays]:
+            raise ValueError(f"the directions of the classes have no {', '.join(missing)}")
+        return cls(**arrays)
 
     def __call__(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the familiarity of clips from their mean embeddings.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,14 +15,11 @@ from audiozoo.classifier.classifier import Classifier
 from audiozoo.classifier.ensemble import Ensemble
 from audiozoo.classifier.ensemblecard import MEMBER_NAMES, EnsembleCard, is_ensemble
 from audiozoo.classifier.facts import TrainingFacts
-from audiozoo.classifier.kerasfile import MOST_MODEL_BYTES
 from audiozoo.classifier.scorers import SCORERS
 from audiozoo.features import Scaler
 from audiozoo.registry import build, list_models, model_info, split_weights
 
 _MOST_SCALER_BYTES = 64 * MIB
-_MOST_MEMBER_BYTES = MOST_MODEL_BYTES + MOST_CARD_BYTES + _MOST_SCALER_BYTES
-_MEMBERS = dict.fromkeys(MEMBER_NAMES, _MOST_MEMBER_BYTES)
 
 
 def load_classifier(path: str | os.PathLike[str]) -> Classifier | Ensemble:
@@ -48,7 +46,7 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier | Ensemble:
             return pretrained_classifier(str(path))
         raise FileNotFoundError(f"{path}: no such file; a classifier is saved by `audiozoo train DIR -o FILE`")
     with open(path, "rb") as file, refusing(path, "not a classifier that this version reads"):
-        with BoundedZip(file, {**_limits(), **_MEMBERS}) as archive:
+        with BoundedZip(file, _limits() | _member_limits(MEMBER_NAMES)) as archive:
             card = archive.read("card.json")
         return _read_ensemble(file, card) if is_ensemble(card) else _read(file)
 
@@ -60,11 +58,15 @@ def _limits() -> dict[str, int]:
     return limits
 
 
+def _member_limits(names: Iterable[str]) -> dict[str, int]:
+    return dict.fromkeys(names, sum(_limits().values()))
+
+
 def _read_ensemble(file: BinaryIO, content: bytes) -> Ensemble:
     card = EnsembleCard.parse(content)
     names = MEMBER_NAMES[: card.members]
     # The limits without the parts of a classifier also keep an ensemble from having more members than its card states.
-    with BoundedZip(file, {"card.json": MOST_CARD_BYTES, **dict.fromkeys(names, _MOST_MEMBER_BYTES)}) as archive:
+    with BoundedZip(file, {"card.json": MOST_CARD_BYTES} | _member_limits(names)) as archive:
         members = tuple(_read_member(name, archive.read(name)) for name in names)
     return Ensemble(
         members,
@@ -94,7 +96,8 @@ def _read(file: BinaryIO) -> Classifier:
             raise ValueError(f"scaler.npz must have mean and deviation, it has {', '.join(arrays) or 'nothing'}")
         scaler = Scaler(arrays["mean"], arrays["deviation"])
         scaler.check(card.frontend.shape)
-        scorer = kind.from_files({name: archive.read(name) for name in kind.files})
+        names = [name for name in kind.files if name in set(archive) or name not in kind.optional]
+        scorer = kind.from_files({name: archive.read(name) for name in names})
     if card.parameters not in (None, scorer.parameters):
         raise ValueError(f"the card states {card.parameters:,} parameters, but the model has {scorer.parameters:,}")
     return Classifier(

@@ -41,6 +41,9 @@ class Scorer(Protocol):
     files: ClassVar[dict[str, int]]
     """Names of the files that `to_files` returns, with the maximum size (bytes) of each for reading."""
 
+    optional: ClassVar[frozenset[str]] = frozenset()
+    """Names of the files that a scorer may lack."""
+
     @property
     def activation(self) -> Activation:
         """Last step of the model; `None` if it is neither a softmax nor a sigmoid, or not known."""
