@@ -162,8 +162,7 @@ def test_each_answer_is_printed_at_once(audiozoo, classifier, sound_folder, monk
     for form, header in (("", 1), ("--csv", 1), ("--jsonl", 0)):
         status, out, err = audiozoo("predict", classifier, *sounds, "--top", 1, *form.split())
         assert (status, len(out.splitlines()), "printed so far are complete" in err) == (130, 4 + header, True), form
-    assert [line.split()[0] for line in whole[1:]] == list(map(str, sounds))
-    assert {line.index(line.split()[1]) for line in whole} == {whole[0].index("1.")}
+    assert [line[: whole[0].index("1.")].rstrip() for line in whole[1:]] == list(map(str, sounds))
 
 
 def test_jsonl_is_one_object_a_line_with_failures(audiozoo, classifier, sound_folder):
