@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
@@ -19,36 +19,41 @@ from audiozoo.cli.console import (
     quiet_backend,
     report_failures,
 )
+from audiozoo.cli.labels import print_labels
 from audiozoo.files import check_target
 
 if TYPE_CHECKING:
-    from audiozoo.crossval import Measures
+    from audiozoo.crossval import LabelMeasures, Measures
 
 EXAMPLE = "audiozoo evaluate my.audiozoo more-sounds/ --picture confusion.png"
 
 
 def run(
     classifier: Annotated[Path, typer.Argument(help="Classifier saved by `audiozoo train`.")],
-    folder: Annotated[Path, typer.Argument(help="Folder with one folder of sounds for each class.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with one folder of sounds for each class, or of the files in the table.")
+    ],
     table: Annotated[Path | None, typer.Option(help="CSV table with the columns file and label, instead of folders.")] = None,
     dataset: Annotated[str, typer.Option(help="Layout of the folder: folder, esc10, urbansound8k, ...")] = "folder",
     options: DatasetOptions = None,
-    picture: Annotated[Path | None, typer.Option(help="Picture of the confusion matrix to write.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Picture to write: the confusion matrix, or AP and F1 by class for several labels.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read; by default it is left out.")] = False,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
     """Measure a saved classifier on labelled sounds that it was not trained on.
 
-    For a dataset with an official test set, only that test set is used.
+    For a dataset with an official test set, only that test set is used. For clips with several labels, a class counts as found
+    where its score reaches the threshold that training chose.
     """
     if picture:
         # Before the evaluation, which may take minutes.
         check_target(picture)
     quiet_backend()
     from audiozoo.classifier import load_classifier
-    from audiozoo.crossval import evaluate
-    from audiozoo.report import confusion_picture
+    from audiozoo.crossval import Measures, evaluate
 
     loaded = load_classifier(classifier)
     data = open_dataset(dataset, folder, table, options)
@@ -57,20 +62,40 @@ def run(
     # After the evaluation, so that the message lists all bad files at once.
     if strict and failures:
         raise ValueError("\n".join(failures.values()))
-    matrix = np.array(measures.confusion)
+    used = len(data.test_clips) - len(failures)
     if as_json:
-        facts = {"clips": int(matrix.sum()), "labels": loaded.labels}
-        print(json.dumps({**facts, **measures.by_name(), "confusion": measures.confusion}, indent=1))
+        print(json.dumps({"clips": used, "labels": loaded.labels, **_figures(measures, loaded.labels)}, indent=1))
+    elif isinstance(measures, Measures):
+        _print(measures, loaded.labels)
     else:
-        _print(measures, matrix, loaded.labels)
+        print_labels(measures, loaded.labels, clips=used)
     if picture:
-        confusion_picture(matrix, loaded.labels, picture, title=f"{classifier.name} on {folder.name}")
-    report_failures(list(failures.values()), used=int(matrix.sum()))
+        _draw(measures, loaded.labels, picture, title=f"{classifier.name} on {folder.name}")
+    report_failures(list(failures.values()), used=used)
 
 
-def _print(measures: Measures, matrix: np.ndarray, labels: tuple[str, ...]) -> None:
+def _figures(measures: Measures | LabelMeasures, labels: tuple[str, ...]) -> dict[str, Any]:
+    from audiozoo.crossval import Measures
+
+    if isinstance(measures, Measures):
+        return {**measures.by_name(), "confusion": measures.confusion}
+    return {**measures.by_name(), "by_label": measures.by_label(labels)}
+
+
+def _draw(measures: Measures | LabelMeasures, labels: tuple[str, ...], path: Path, *, title: str) -> None:
+    from audiozoo.crossval import Measures
+    from audiozoo.report import confusion_picture, label_picture
+
+    if isinstance(measures, Measures):
+        confusion_picture(np.array(measures.confusion), labels, path, title=title)
+    else:
+        label_picture({"average precision": measures.average_precision, "F1": measures.f1}, labels, path, title=title)
+
+
+def _print(measures: Measures, labels: tuple[str, ...]) -> None:
     from rich.table import Table
 
+    matrix = np.array(measures.confusion)
     out.print(
         f"{matrix.sum()} clips: accuracy {100 * measures.accuracy:.1f} %, "
         f"macro accuracy {100 * measures.macro_accuracy:.1f} %, MAP@3 {measures.map_at_3:.3f}"

@@ -13,6 +13,7 @@ import typer
 
 from audiozoo.cli.console import out, progress_bar, quiet_backend, report_failures
 from audiozoo.cli.errors import keeping
+from audiozoo.cli.labels import listed
 
 if TYPE_CHECKING:
     from audiozoo.classifier import Failure, Prediction
@@ -33,6 +34,9 @@ def run(
     strict: Annotated[bool, typer.Option(help="Stop at the first file that cannot be used.")] = False,
 ) -> None:
     """Classify sound files.
+
+    A classifier of several labels lists each class whose score reaches its threshold, whatever their number; if none does, the
+    label is empty and the score is the highest.
 
     Files that cannot be used are listed at the end, and the exit status is then 1.
     """
@@ -86,7 +90,8 @@ def _print_csv(predictions: Iterable[Prediction | Failure], top: int) -> Iterato
     for prediction in predictions:
         if not isinstance(prediction, tuple):  # a Failure is listed at the end
             rows = [
-                [prediction.source, rank, label, f"{score:.6f}"] for rank, (label, score) in enumerate(prediction.top(top), 1)
+                [prediction.source, rank, label, f"{score:.6f}"]
+                for rank, (label, score) in enumerate(listed(prediction, top), 1)
             ]
             writer.writerows(rows)
             sys.stdout.flush()
@@ -96,8 +101,8 @@ def _print_csv(predictions: Iterable[Prediction | Failure], top: int) -> Iterato
 def _print_table(results: Sequence[Prediction], top: int) -> None:
     from rich.table import Column, Table
 
-    ranks = [f"{rank}." for rank in range(1, top + 1)]
+    ranks = [f"{rank}." for rank in range(1, max([len(listed(result, top)) for result in results], default=top) + 1)]
     table = Table(Column("file", overflow="fold"), *ranks, box=None, header_style="bold", pad_edge=False)
     for result in results:
-        table.add_row(result.source, *[f"{label} {100 * score:.1f} %" for label, score in result.top(top)])
+        table.add_row(result.source, *[f"{label or '(none)'} {100 * score:.1f} %" for label, score in listed(result, top)])
     out.print(table)

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from audiozoo.classifier import Classifier, versions
+from audiozoo.classifier.thresholds import fallback_thresholds
 from audiozoo.crossval.foldjob import FoldJob
+from audiozoo.crossval.label_measures import LabelMeasures
 from audiozoo.crossval.rows import Measures, Provenance, Row, code_digest, find_row, write_row
-from audiozoo.datasets import Clip, Dataset, check_disjoint
+from audiozoo.datasets import Clip, Dataset, check_disjoint, is_multilabel
 from audiozoo.features import FeatureCache, Features, Frontend, extract
 from audiozoo.features.reading import load_clip
 from audiozoo.registry import checked_options, model_info
@@ -25,6 +27,8 @@ from audiozoo.training import (
     adapted,
     pooled_scores,
     target_indices,
+    target_matrix,
+    targets_of,
     train_examples,
 )
 
@@ -72,7 +76,7 @@ class FeatureBank:
         """Return some of the clips as examples that share the features."""
         places = {clip: place for place, clip in enumerate(self.clips)}
         index = np.array([places[clip] for clip in clips], int)
-        return Examples(self.clips, self.features, target_indices(self.clips, labels), index)
+        return Examples(self.clips, self.features, targets_of(self.clips, labels), index)
 
 
 def run_fold(
@@ -104,7 +108,7 @@ def run_fold(
         request=job.request,
         metric=job.metric,
         labels=job.labels,
-        measures=Measures.of(pooled_scores(classifier, tested), tested.targets[tested.index]),
+        measures=_measured(classifier, tested),
         parameters=about.parameters,
         training_clips=about.training_clips,
         test_clips=len(job.test),
@@ -239,8 +243,11 @@ def _clips_ahead(jobs: Sequence[FoldJob], frontend: Frontend) -> list[Clip]:
 
 def evaluate(
     classifier: Classifier, clips: Sequence[Clip], *, cache: FeatureCache | None = None, progress: Progress | None = None
-) -> tuple[Measures, dict[int, str]]:
+) -> tuple[Measures | LabelMeasures, dict[int, str]]:
     """Measure a classifier on labelled clips.
+
+    If the classifier has thresholds or a clip has several labels, these are `LabelMeasures`; a classifier without thresholds
+    is then measured with 0.5 for each class.
 
     Args:
         classifier: Classifier to test.
@@ -252,12 +259,30 @@ def evaluate(
         The measures, and the error message of each clip that could not be read, by position. Such clips are left out.
 
     Raises:
-        ValueError: A label is not one of the classifier's, or no clip can be read.
+        ValueError: A label is not one of the classifier's, no clip can be read, or clips have several labels and the classifier
+            gives one.
     """
-    targets = target_indices(clips, classifier.labels)
+    targets = _targets(classifier, clips)
     features = extract(clips, classifier.frontend, cache=cache, progress=progress)
     index = features.readable
     if not len(index):
         features.raise_failures()
-    scores = pooled_scores(classifier, Examples(clips, features, targets, index))
-    return Measures.of(scores, targets[index]), features.failures
+    return _measured(classifier, Examples(clips, features, targets, index)), features.failures
+
+
+def _targets(classifier: Classifier, clips: Sequence[Clip]) -> np.ndarray:
+    if classifier.thresholds is None and not is_multilabel(clips):
+        return target_indices(clips, classifier.labels)
+    if classifier.activation == "softmax":
+        raise ValueError(
+            "some clips have several labels, and this classifier gives each clip one (its activation is a softmax): train one "
+            "on a table with several labels, or evaluate on clips with one label"
+        )
+    return target_matrix(clips, classifier.labels)
+
+
+def _measured(classifier: Classifier, tested: Examples) -> Measures | LabelMeasures:
+    scores, targets = pooled_scores(classifier, tested), tested.targets[tested.index]
+    if not tested.multilabel:
+        return Measures.of(scores, targets)
+    return LabelMeasures.of(scores, targets, classifier.thresholds or fallback_thresholds(len(classifier.labels)))
