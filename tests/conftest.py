@@ -3,6 +3,7 @@
 import inspect
 import os
 import re
+import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -109,3 +110,23 @@ def write_mixtures(root, rng, clips=24):
 @pytest.fixture
 def mixtures(tmp_path, rng):
     return write_mixtures(tmp_path / "mixtures", rng)
+
+
+@pytest.fixture
+def audiozoo(capsys, monkeypatch):
+    """Run the command line in this process: (exit status, what it printed, what it said on standard error)."""
+    from audiozoo import cli
+
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["audiozoo", *map(str, words)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = end.code or 0
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run

@@ -45,7 +45,8 @@ def average_precisions(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
     scores, targets = _check(scores, targets)
     pairs = zip(targets.T, scores.T, strict=True)
-    return np.array([average_precision_score(hits, ranked) if hits.any() else np.nan for hits, ranked in pairs])
+    values = [average_precision_score(hits, ranked) if hits.any() else np.nan for hits, ranked in pairs]
+    return np.minimum(values, 1.0)  # scikit-learn's sum may exceed 1 in the last digit
 
 
 def mean_average_precision(scores: np.ndarray, targets: np.ndarray) -> float:
