@@ -3,6 +3,7 @@
 import inspect
 import os
 import re
+import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -85,3 +86,47 @@ def documented(kind):
     if "Args" not in sections:
         return set()
     return set(re.findall(r"^ {4}(\w+): \S", sections[sections.index("Args") + 1], flags=re.MULTILINE))
+
+
+def write_mixtures(root, rng, clips=24):
+    """Write half-second mixtures of one or two of the classes low, high and noise, and return the table of their labels."""
+    makers = {
+        "low": lambda: tone(rng.uniform(150, 400), 0.5, 8_000, level=0.3),
+        "high": lambda: tone(rng.uniform(1_500, 3_000), 0.5, 8_000, level=0.3),
+        "noise": lambda: rng.uniform(-0.2, 0.2, 4_000).astype(np.float32),
+    }
+    sets = [("low",), ("high",), ("noise",), ("low", "high"), ("high", "noise"), ("low", "noise")]
+    root.mkdir(parents=True)
+    lines = ["file,label"]
+    for number in range(clips):
+        labels = sets[number % len(sets)]
+        soundfile.write(root / f"{number}.wav", sum(makers[label]() for label in labels), 8_000)
+        lines.append(f"{number}.wav,{';'.join(labels)}")
+    table = root / "labels.csv"
+    table.write_text("\n".join(lines) + "\n")
+    return table
+
+
+@pytest.fixture
+def mixtures(tmp_path, rng):
+    return write_mixtures(tmp_path / "mixtures", rng)
+
+
+@pytest.fixture
+def audiozoo(capsys, monkeypatch):
+    """Run the command line in this process: (exit status, what it printed, what it said on standard error)."""
+    from audiozoo import cli
+
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["audiozoo", *map(str, words)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = end.code or 0
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from conftest import tone, write_sound_folder
 
-from audiozoo import cli, load_classifier, load_dataset
+from audiozoo import load_classifier, load_dataset
 from audiozoo.classifier import Classifier
 from audiozoo.features import Frontend, LogMel
 from audiozoo.training import Recipe, train
@@ -35,24 +35,6 @@ VERBS = [
     "augment",
     "cache",
 ]
-
-
-@pytest.fixture
-def audiozoo(capsys, monkeypatch):
-    """Run the command line in this process: (exit status, what it printed, what it said on standard error)."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["audiozoo", *map(str, words)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            status = end.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -376,8 +376,8 @@ def test_invalid_training_data_raise(clips):
     with pytest.raises(ValueError, match="did you mean 'dropout'"):
         train("feature_mlp", clips, droput=0.1)
     several = [*clips, Clip(clips[0].path, ("low", "high"))]
-    with pytest.raises(ValueError, match="training and scoring need exactly one"):
-        train("feature_mlp", several)
+    with pytest.raises(ValueError, match="has the labels low, high, but exactly one is needed"):
+        target_indices(several, ["low", "high", "noise"])
 
 
 def test_a_class_with_one_clip_is_for_training_only(clips):

@@ -14,9 +14,22 @@ PREDICTION_COLUMNS = ("file", "rank", "label", "score")
 """Columns of `prediction_rows`."""
 
 
+def listed(prediction: Prediction, top: int) -> list[tuple[str, float]]:
+    """Return the classes to list for a sound, best first, with their scores.
+
+    Without thresholds, these are the `top` answers. With thresholds, these are all classes present; if there is none, the list
+    has one entry with an empty label and the highest score, so that each sound has a line.
+    """
+    if prediction.thresholds is None or not prediction.known:
+        return prediction.ranked(top)
+    present = set(prediction.present)
+    found = [(label, score) for label, score in prediction.top(len(prediction.labels)) if label in present]
+    return found or [("", prediction.score)]
+
+
 def prediction_rows(prediction: Prediction, top: int) -> list[list[str]]:
-    """Return the rows of a prediction in CSV, one for each of the `top` classes."""
-    best = enumerate(prediction.ranked(top), 1)
+    """Return the rows of a prediction in CSV, one for each class of `listed`."""
+    best = enumerate(listed(prediction, top), 1)
     return [[prediction.source, str(rank), label, f"{score:.6f}"] for rank, (label, score) in best]
 
 
@@ -36,7 +49,7 @@ class Columns:
     Args:
         files: Names of all files.
         labels: Names of all classes, and of other answers.
-        top: Number of classes to show for each file.
+        top: Number of classes to show for each file. With several labels, a line has all classes that are present.
         widest: Largest width of the column of files (characters); a longer name moves the rest of its line.
     """
 
@@ -52,10 +65,11 @@ class Columns:
 
     def line(self, prediction: Prediction) -> str:
         """Return the line of a prediction."""
-        return self._line(
-            [prediction.source, *[f"{label} {100 * score:.1f} %" for label, score in prediction.ranked(self.top)]]
-        )
+        best = [f"{label or '(none)'} {100 * score:.1f} %" for label, score in listed(prediction, self.top)]
+        return self._line([prediction.source, *best])
 
     def _line(self, cells: Sequence[str]) -> str:
-        padded = [cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, self.widths, strict=False)]
+        # A sound may have more classes than the header has ranks.
+        widths = [*self.widths, *[0] * len(cells)]
+        padded = [cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=False)]
         return " ".join(padded).rstrip()

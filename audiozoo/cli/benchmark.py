@@ -28,7 +28,7 @@ from audiozoo.cli.console import (
 from audiozoo.cli.errors import keeping
 
 if TYPE_CHECKING:
-    from audiozoo.crossval import FoldJob, LeaderboardEntry, Row
+    from audiozoo.crossval import FoldJob, LabelLeaderboardEntry, LeaderboardEntry, Row
     from audiozoo.datasets import Dataset
     from audiozoo.features import FeatureCache
     from audiozoo.recipe import Recipe
@@ -60,6 +60,8 @@ def run(
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
     """Train and test models on all official folds, then print a table and draw the confusion matrix of the best model.
+
+    For clips with several labels, the picture shows the average precision and the F1 of each class instead.
 
     The result of each finished fold is saved, and the same command continues an interrupted run. A sound that cannot be read
     stops the benchmark before training starts, because all models must be compared on the same clips.
@@ -153,11 +155,11 @@ def _note_origins(rows: Sequence[Row]) -> None:
         )
 
 
-def _finish(entries: Sequence[LeaderboardEntry], data: Dataset, output: Path) -> None:
+def _finish(entries: Sequence[LeaderboardEntry] | Sequence[LabelLeaderboardEntry], data: Dataset, output: Path) -> None:
     from rich.table import Table
 
     from audiozoo.files import replacing
-    from audiozoo.report import cells, columns, confusion_picture, markdown, measured
+    from audiozoo.report import cells, columns, markdown, measured
 
     best = entries[0]
     table = Table(title=f"{data.name}, folds tested: {best.folds}")
@@ -169,5 +171,19 @@ def _finish(entries: Sequence[LeaderboardEntry], data: Dataset, output: Path) ->
     with replacing(output / f"{data.name}.md") as temporary:
         temporary.write_text(markdown(entries), encoding="utf-8")
     title = f"{best.model} on {data.name}: {measured(best.metric, best.score[0])}"
-    picture = confusion_picture(best.confusion, best.labels, output / f"{data.name}-{best.model}.png", title=title)
-    out.print(f"confusion matrix of {best.model}: {picture}\nrows and table: {output}", soft_wrap=True)
+    path = output / f"{data.name}-{best.model}.png"
+    what = _draw(best, path, title)
+    out.print(f"{what} of {best.model}: {path}\nrows and table: {output}", soft_wrap=True)
+
+
+def _draw(best: LeaderboardEntry | LabelLeaderboardEntry, path: Path, title: str) -> str:
+    from audiozoo.crossval import LeaderboardEntry
+    from audiozoo.report import confusion_picture, label_picture
+
+    if isinstance(best, LeaderboardEntry):
+        confusion_picture(best.confusion, best.labels, path, title=title)
+        return "confusion matrix"
+    label_picture(
+        {"average precision": best.average_precision.tolist(), "F1": best.f1.tolist()}, best.labels, path, title=title
+    )
+    return "figures by class"

@@ -19,22 +19,27 @@ from audiozoo.cli.console import (
     quiet_backend,
     report_failures,
 )
+from audiozoo.cli.labels import print_labels
 from audiozoo.files import check_target
 
 if TYPE_CHECKING:
     from audiozoo.classifier.answering import Answering
-    from audiozoo.crossval import Evaluation
+    from audiozoo.crossval import Calibration, Evaluation, LabelMeasures, Measures
 
 EXAMPLE = "audiozoo evaluate my.audiozoo more-sounds/ --picture confusion.png"
 
 
 def run(
     classifier: Annotated[Path, typer.Argument(help="Classifier saved by `audiozoo train`.")],
-    folder: Annotated[Path, typer.Argument(help="Folder with one folder of sounds for each class.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with one folder of sounds for each class, or of the files in the table.")
+    ],
     table: Annotated[Path | None, typer.Option(help="CSV table with the columns file and label, instead of folders.")] = None,
     dataset: Annotated[str, typer.Option(help="Layout of the folder: folder, esc10, urbansound8k, ...")] = "folder",
     options: DatasetOptions = None,
-    picture: Annotated[Path | None, typer.Option(help="Picture of the confusion matrix to write.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Picture to write: the confusion matrix, or AP and F1 by class for several labels.")
+    ] = None,
     reliability: Annotated[
         Path | None, typer.Option(help="Picture of the reliability diagrams to write, before and after the temperature.")
     ] = None,
@@ -44,7 +49,8 @@ def run(
 ) -> None:
     """Measure a saved classifier on labelled sounds that it was not trained on.
 
-    For a dataset with an official test set, only that test set is used.
+    For a dataset with an official test set, only that test set is used. For clips with several labels, a class counts as found
+    where its score reaches the threshold that training chose.
     """
     for target in filter(None, (picture, reliability)):
         # Before the evaluation, which may take minutes.
@@ -52,7 +58,7 @@ def run(
     quiet_backend()
     from audiozoo.classifier import load_classifier
     from audiozoo.crossval import evaluate
-    from audiozoo.report import confusion_picture, reliability_picture
+    from audiozoo.report import reliability_picture
 
     loaded = load_classifier(classifier)
     data = open_dataset(dataset, folder, table, options)
@@ -61,44 +67,61 @@ def run(
     # After the evaluation, so that the message lists all bad files at once.
     if strict and result.failures:
         raise ValueError("\n".join(result.failures.values()))
-    matrix = np.array(result.measures.confusion)
+    clips = len(data.test_clips) - len(result.failures)
     if as_json:
-        print(json.dumps(_plain(result, loaded), indent=1))
+        print(json.dumps({"clips": clips, "labels": loaded.labels, **_figures(result, loaded)}, indent=1))
     else:
-        _print(result, matrix, loaded)
+        _print(result, loaded, clips)
     title = f"{classifier.name} on {folder.name}"
     if picture:
-        confusion_picture(matrix, loaded.labels, picture, title=title)
+        _draw(result.measures, loaded.labels, picture, title=title)
     if reliability:
         reliability_picture(result, reliability, title=title)
-    report_failures(list(result.failures.values()), used=int(matrix.sum()))
+    report_failures(list(result.failures.values()), used=clips)
 
 
-def _plain(result: Evaluation, classifier: Answering) -> dict[str, Any]:
-    clips = sum(map(sum, result.measures.confusion))
-    return {
-        "clips": clips,
-        "labels": classifier.labels,
-        **result.measures.by_name(),
-        "confusion": result.measures.confusion,
-        "temperature": classifier.temperature,
-        "calibration": {"before": result.before.to_dict(), "after": result.after.to_dict()},
-        "refused": result.refused,
-    }
+def _figures(result: Evaluation, classifier: Answering) -> dict[str, Any]:
+    from audiozoo.crossval import Measures
+
+    measures = result.measures
+    both = {"temperature": classifier.temperature, "refused": result.refused}
+    if not isinstance(measures, Measures):
+        return {**measures.by_name(), "by_label": measures.by_label(classifier.labels), **both}
+    calibration = {name: one and one.to_dict() for name, one in (("before", result.before), ("after", result.after))}
+    return {**measures.by_name(), "confusion": measures.confusion, "calibration": calibration, **both}
 
 
-def _print(result: Evaluation, matrix: np.ndarray, classifier: Answering) -> None:
+def _draw(measures: Measures | LabelMeasures, labels: tuple[str, ...], path: Path, *, title: str) -> None:
+    from audiozoo.crossval import Measures
+    from audiozoo.report import confusion_picture, label_picture
+
+    if isinstance(measures, Measures):
+        confusion_picture(np.array(measures.confusion), labels, path, title=title)
+    else:
+        label_picture({"average precision": measures.average_precision, "F1": measures.f1}, labels, path, title=title)
+
+
+def _print(result: Evaluation, classifier: Answering, clips: int) -> None:
+    from audiozoo.crossval import Measures
+
+    if isinstance(result.measures, Measures):
+        _print_classes(result.measures, classifier.labels)
+    else:
+        print_labels(result.measures, classifier.labels, clips=clips)
+    if result.before and result.after:
+        out.print(_calibration(result.before, result.after, classifier.temperature))
+    if result.refused is not None:
+        out.print(f"{result.refused} of {clips} clips ({100 * result.refused / clips:.1f} %) refused as unknown")
+
+
+def _print_classes(measures: Measures, labels: tuple[str, ...]) -> None:
     from rich.table import Table
 
-    measures, labels = result.measures, classifier.labels
-
+    matrix = np.array(measures.confusion)
     out.print(
         f"{matrix.sum()} clips: accuracy {100 * measures.accuracy:.1f} %, "
         f"macro accuracy {100 * measures.macro_accuracy:.1f} %, MAP@3 {measures.map_at_3:.3f}"
     )
-    out.print(_calibration(result, classifier.temperature))
-    if result.refused is not None:
-        out.print(f"{result.refused} of {matrix.sum()} clips ({100 * result.refused / matrix.sum():.1f} %) refused as unknown")
     table = Table("class", "clips", "correct", "most often confused with", box=None, header_style="bold", pad_edge=False)
     for index, label in enumerate(labels):
         # The errors of this class: its row of the confusion matrix without the diagonal.
@@ -109,8 +132,8 @@ def _print(result: Evaluation, matrix: np.ndarray, classifier: Answering) -> Non
     out.print(table)
 
 
-def _calibration(result: Evaluation, temperature: float) -> str:
-    before, after = (f"{100 * one.error:.1f} %" for one in (result.before, result.after))
+def _calibration(before: Calibration, after: Calibration, temperature: float) -> str:
+    first, second = (f"{100 * one.error:.1f} %" for one in (before, after))
     if temperature == 1:
-        return f"expected calibration error {after}; the temperature is 1"
-    return f"expected calibration error {before} before and {after} after the temperature of {temperature:.2f}"
+        return f"expected calibration error {second}; the temperature is 1"
+    return f"expected calibration error {first} before and {second} after the temperature of {temperature:.2f}"

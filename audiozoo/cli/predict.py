@@ -56,6 +56,9 @@ def run(
 ) -> None:
     """Classify sound files. Each answer is printed or written at once, except with --json.
 
+    A classifier of several labels lists each class whose score reaches its threshold, whatever their number; if none does, the
+    label is empty and the score is the highest.
+
     Files that cannot be used are listed at the end, and the exit status is then 1.
     """
     _check_choice({"--json": as_json, "--jsonl": as_jsonl, "--csv": as_csv, "-o": bool(output)}, resume=resume)
@@ -88,7 +91,8 @@ def _check_choice(chosen: dict[str, bool], *, resume: bool) -> None:
 def _write(
     classifier: Answering, sounds: Sequence[str], output: Path, *, top: int, resume: bool, how: dict[str, Any]
 ) -> list[Failure]:
-    file = AnswerFile(output, PREDICTION_COLUMNS, rows_each=top, resume=resume)
+    each = top if classifier.thresholds is None else None
+    file = AnswerFile(output, PREDICTION_COLUMNS, rows_each=each, resume=resume)
     with keeping(f"the answers so far are in {output}, and the same command with --resume continues"), progress_bar() as show:
         failures = record(
             file,

@@ -37,7 +37,7 @@ class AnswerFile:
     Args:
         path: File to write, ``.csv`` or ``.jsonl``.
         columns: Columns of CSV; the first is the name of the sound file.
-        rows_each: Number of CSV rows for each sound file.
+        rows_each: Number of CSV rows for each sound file; `None` if it differs, as with several labels.
         resume: Whether to keep the complete answers that the file has already. A part of an answer at the end is cut off, and
             failures are dropped, so that their files are tried again.
 
@@ -46,7 +46,7 @@ class AnswerFile:
         OSError: The file cannot be read or written.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str], *, rows_each: int = 1, resume: bool = False) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], *, rows_each: int | None = 1, resume: bool = False) -> None:
         if path.suffix.lower() not in SUFFIXES:
             raise ValueError(f"{path}: answers are written one by one as {' or '.join(SUFFIXES)}, choose one of these suffixes")
         check_target(path)
@@ -104,6 +104,10 @@ class AnswerFile:
                 "--resume needs the same command, or name another file"
             )
         groups = [(name, list(group)) for name, group in groupby(rows, key=lambda row: row[0])]
+        if self._rows_each is None:
+            # Nothing tells whether the last answer is complete, so its file is tried again.
+            yield from groups[:-1]
+            return
         for name, group in groups[:-1]:
             if len(group) != self._rows_each:
                 raise ValueError(

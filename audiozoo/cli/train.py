@@ -23,6 +23,7 @@ from audiozoo.cli.console import (
     report_failures,
 )
 from audiozoo.cli.errors import keeping
+from audiozoo.cli.labels import several_note, validation_text
 from audiozoo.files import check_target
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from audiozoo.features import FeatureCache
 
 Table = Annotated[
-    Path | None, typer.Option(help="CSV table with the columns file and label, instead of a folder for each class.")
+    Path | None,
+    typer.Option(
+        help="CSV table with the columns file and label (several separated by ';'), instead of a folder for each class."
+    ),
 ]
 WeightsName = Annotated[str | None, typer.Option(help="Name of published initial weights, see `audiozoo info`.")]
 WeightsFile = Annotated[Path | None, typer.Option(help="File with initial weights of the whole model.")]
@@ -97,6 +101,8 @@ def _described(data: Dataset) -> Sequence[Clip]:
     """Print what a dataset holds, and return its training clips."""
     clips = data.training_clips
     out.print(f"{len(clips)} clips of {len(data.labels)} classes: {', '.join(data.labels)}", soft_wrap=True)
+    if note := several_note(clips):
+        out.print(note, soft_wrap=True)
     if len(clips) < len(data):
         out.print(f"the {len(data) - len(clips)} clips of the official test set are not used for training")
     return clips
@@ -111,7 +117,7 @@ def _summary(classifier: Classifier, output: Path) -> str:
     about, validation = classifier.about, classifier.about.validation
     judged = "too few recordings for a validation set"
     if validation:
-        judged = f"{100 * validation['val_accuracy']:.1f} % on held-out recordings"
+        judged = f"{validation_text(validation)} on held-out recordings"
         if (about.recipe or {}).get("refit"):
             judged += ", before the final training on all recordings"
     return f"saved {output} ({about.model}, {about.parameters:,} parameters, {judged})"

@@ -7,7 +7,8 @@ from audiozoo.crossval.evaluation import Calibration, Evaluation, evaluate
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.identity import Request
 from audiozoo.crossval.jobs import FeatureBank, benchmark, fold_jobs, milliseconds_per_clip, run_fold
-from audiozoo.crossval.leaderboard import LeaderboardEntry, leaderboard
+from audiozoo.crossval.label_measures import LabelMeasures
+from audiozoo.crossval.leaderboard import LabelLeaderboardEntry, LeaderboardEntry, leaderboard
 from audiozoo.crossval.rows import Measures, Provenance, Row, find_row, read_row, read_rows, write_row
 from audiozoo.crossval.search import AugmentationSearch, search_augmentation
 
@@ -17,6 +18,8 @@ __all__ = [
     "Evaluation",
     "FeatureBank",
     "FoldJob",
+    "LabelLeaderboardEntry",
+    "LabelMeasures",
     "LeaderboardEntry",
     "Measures",
     "Provenance",

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from audiozoo.classifier import Classifier, versions
+from audiozoo.crossval.evaluation import measures_of
 from audiozoo.crossval.foldjob import FoldJob
-from audiozoo.crossval.rows import Measures, Provenance, Row, code_digest, find_row, write_row
+from audiozoo.crossval.rows import Provenance, Row, code_digest, find_row, write_row
 from audiozoo.datasets import Clip, Dataset, check_disjoint
 from audiozoo.features import FeatureCache, Features, Frontend, extract
 from audiozoo.features.reading import load_clip
@@ -23,8 +24,7 @@ from audiozoo.training import (
     Progress,
     Recipe,
     adapted,
-    pooled_scores,
-    target_indices,
+    targets_of,
     train_examples,
 )
 
@@ -72,7 +72,7 @@ class FeatureBank:
         """Return some of the clips as examples that share the features."""
         places = {clip: place for place, clip in enumerate(self.clips)}
         index = np.array([places[clip] for clip in clips], int)
-        return Examples(self.clips, self.features, target_indices(self.clips, labels), index)
+        return Examples(self.clips, self.features, targets_of(self.clips, labels), index)
 
 
 def run_fold(
@@ -104,7 +104,7 @@ def run_fold(
         request=job.request,
         metric=job.metric,
         labels=job.labels,
-        measures=Measures.of(pooled_scores(classifier, tested), tested.targets[tested.index]),
+        measures=measures_of(pooled_scores(classifier, tested), tested.targets[tested.index], classifier),
         parameters=about.parameters,
         training_clips=about.training_clips,
         test_clips=len(job.test),

@@ -11,15 +11,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from audiozoo import metrics
-from audiozoo.checks import require_number
+from audiozoo.checks import require_choice, require_number
 from audiozoo.config import Configured
 from audiozoo.crossval.first_schema import migrated
 from audiozoo.crossval.identity import Request
+from audiozoo.crossval.label_measures import LabelMeasures
 from audiozoo.files import replacing
 from audiozoo.registry import model_info
 
@@ -47,6 +48,9 @@ class Measures(Configured):
         ValueError: A metric is not within 0 to 1, or the confusion matrix is not square.
     """
 
+    METRICS: ClassVar[tuple[str, ...]] = tuple(metrics.METRICS)
+    """Names of the metrics that a row of such measures can be ranked by."""
+
     accuracy: float
     macro_accuracy: float
     map_at_3: float
@@ -65,6 +69,11 @@ class Measures(Configured):
         shares = {_FIELDS.get(name, name): measure(scores, targets) for name, measure in metrics.METRICS.items()}
         counts = metrics.confusion_matrix(scores, targets).tolist()
         return cls(**shares, log_loss=metrics.log_loss(scores, targets), confusion=tuple(map(tuple, counts)))
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.confusion)
 
     def measure(self, metric: str) -> float:
         """Return a metric by its name in `audiozoo.metrics.METRICS`, such as "map@3"."""
@@ -100,8 +109,8 @@ class Row(Configured):
 
     Args:
         request: Request of the job.
-        metric: Metric of the dataset, a name in `audiozoo.metrics.METRICS`.
-        labels: Classes in the order of the confusion matrix.
+        metric: Metric of the dataset, a name in `audiozoo.metrics.METRICS`, or in `LABEL_METRICS` for several labels.
+        labels: Classes in the order of the measures.
         measures: Metrics on the test clips.
         parameters: Number of weights of the model, trainable or not.
         training_clips: Number of clips that the weights were trained on; held-out clips count only after a refit.
@@ -115,13 +124,13 @@ class Row(Configured):
         notes: Further facts from a script, such as the kind of augmentation.
 
     Raises:
-        ValueError: A value is missing or of the wrong type, or the confusion matrix does not match the labels.
+        ValueError: A value is missing or of the wrong type, or the measures do not match the labels or the metric.
     """
 
     request: Request
     metric: str
     labels: tuple[str, ...]
-    measures: Measures
+    measures: Measures | LabelMeasures
     parameters: int
     training_clips: int
     test_clips: int
@@ -134,12 +143,11 @@ class Row(Configured):
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.request, Request) and isinstance(self.measures, Measures)):
+        if not (isinstance(self.request, Request) and isinstance(self.measures, Measures | LabelMeasures)):
             raise ValueError(f"a row needs a Request and Measures, got {self.request!r} and {self.measures!r}")
-        if len(self.measures.confusion) != len(self.labels):
-            raise ValueError(f"{len(self.measures.confusion)} classes in the confusion matrix and {len(self.labels)} labels")
-        if self.metric not in metrics.METRICS:
-            raise ValueError(f"metric must be one of {', '.join(metrics.METRICS)}, got {self.metric!r}")
+        if self.measures.classes != len(self.labels):
+            raise ValueError(f"{self.measures.classes} classes in the measures and {len(self.labels)} labels")
+        require_choice("metric", self.metric, self.measures.METRICS)
 
     @property
     def key(self) -> str:

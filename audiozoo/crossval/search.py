@@ -21,6 +21,7 @@ from audiozoo.training import (
     frontend_for,
     pooled_scores,
     recipe_for,
+    target_indices,
     train_examples,
 )
 from audiozoo.training.examples import Batches
@@ -94,6 +95,7 @@ def search_augmentation(
     require_choice("at", at, ("wave", "features"))
     recipe = recipe or recipe_for(name)
     classes = tuple(sorted({clip.label for clip in clips})) if labels is None else tuple(labels)
+    target_indices(clips, classes)  # raises before the features are computed, because `ByClass` needs one label for each clip
     bank = FeatureBank.of(clips, frontend or frontend_for(name, clips), cache=cache, progress=progress)
     examples = bank.examples(clips, classes)
     held_out = hold_out(clips, validation, seed=recipe.seed)

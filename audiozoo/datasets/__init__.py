@@ -8,22 +8,16 @@ from typing import Any
 
 from audiozoo.checks import refuse_unknown
 from audiozoo.config import import_all
-from audiozoo.datasets.table import (
-    Clip,
-    Dataset,
-    check_disjoint,
-    hold_out,
-    loader_named,
-    loader_names,
-    recordings_by_label,
-    register_dataset,
-)
+from audiozoo.datasets.splits import check_disjoint, check_taught, hold_out, is_multilabel, recordings_by_label
+from audiozoo.datasets.table import Clip, Dataset, loader_named, loader_names, register_dataset
 
 __all__ = [
     "Clip",
     "Dataset",
     "check_disjoint",
+    "check_taught",
     "hold_out",
+    "is_multilabel",
     "list_datasets",
     "load_dataset",
     "recordings_by_label",

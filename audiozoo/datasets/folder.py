@@ -96,9 +96,10 @@ def _clip(base: Path, row: dict[str, str], where: str) -> Clip:
     path = base / row["file"]
     if not path.is_file():
         raise FileNotFoundError(f"{where}: {path} does not exist; paths in the table start from {base}")
-    labels = tuple(label.strip() for label in (row["label"] or "").split(";") if label.strip())
+    # A dictionary keeps the order and drops a label that is given twice.
+    labels = tuple(dict.fromkeys(label.strip() for label in (row["label"] or "").split(";") if label.strip()))
     if not labels:
-        raise ValueError(f"{where}: {row['file']} has no label")
+        raise ValueError(f"{where}: {row['file']} has no label; give clips with none of the classes one such as 'background'")
     fold, start, end, weight = (_number(row, name, where) for name in ("fold", "start", "end", "weight"))
     if fold is not None and not fold.is_integer():
         raise ValueError(f"{where}: fold must be a whole number, got {fold}")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
-import numpy as np
-
-from audiozoo.checks import unknown_name
+from audiozoo.checks import require_choice, unknown_name
+from audiozoo.datasets.splits import check_disjoint, check_taught, deal, is_multilabel, recordings_by_label
+from audiozoo.metrics import LABEL_METRICS, METRICS
 from audiozoo.recipe import Recipe
 
 
@@ -82,20 +82,21 @@ class Dataset:
         name: Name of the dataset.
         clips: All clips.
         labels: Names of the classes in the order of a classifier's outputs.
-        metric: Name from `audiozoo.metrics.METRICS`.
+        metric: Name from `audiozoo.metrics.METRICS`, or from `LABEL_METRICS` if a clip has several labels; "" is "accuracy" or
+            "map".
         licence: Licence of the sounds, or "".
         notes: Messages of the loader, for example about files that it skipped.
         protocol: Function that turns a model's recipe into the one that the publishers prescribe, for example with
             `dataclasses.replace`. Benchmarks on the dataset use it.
 
     Raises:
-        ValueError: There are no clips, or a clip has a label that is not in `labels`.
+        ValueError: There are no clips, a clip has a label that is not in `labels`, or the metric is not one for such clips.
     """
 
     name: str
     clips: tuple[Clip, ...]
     labels: tuple[str, ...]
-    metric: str = "accuracy"
+    metric: str = ""
     licence: str = ""
     notes: tuple[str, ...] = ()
     protocol: TrainingProtocol = own_recipe
@@ -109,6 +110,9 @@ class Dataset:
         for clip in self.clips:
             if not set(clip.labels) <= known:
                 raise ValueError(f"{self.name}: a clip is labelled {clip.labels}; the labels are {', '.join(self.labels)}")
+        metrics = LABEL_METRICS if is_multilabel(self.clips) else tuple(METRICS)
+        object.__setattr__(self, "metric", self.metric or metrics[0])
+        require_choice(f"the metric of {self.name}", self.metric, metrics)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -137,7 +141,8 @@ class Dataset:
         """Yield ``(fold, training clips, test clips)`` for each official fold; clips without a fold are always for training.
 
         Raises:
-            ValueError: There are no folds, the only fold leaves no clips for training, or a recording is on both sides.
+            ValueError: There are no folds, the only fold leaves no clips for training, a recording is on both sides, or a label
+                occurs only in test clips.
         """
         if len(self.folds) < 2 and not self._has_test_set:
             raise ValueError(
@@ -148,10 +153,13 @@ class Dataset:
             test = [clip for clip in self.clips if clip.fold == fold]
             # Clips of a recording share room and device: a model that recognises the recording would get too high a score.
             check_disjoint(train, test, what=f"{self.name}, fold {fold}")
+            check_taught(train, test, what=f"{self.name}, fold {fold}")
             yield fold, train, test
 
     def with_folds(self, folds: int = 5, *, seed: int = 0) -> Self:
         """Divide the clips into stratified folds and keep the clips of a recording together.
+
+        If clips have several labels, iterative stratification gives each fold about the same share of each label.
 
         Args:
             folds: Number of folds, at least 2.
@@ -175,95 +183,6 @@ class Dataset:
         dealt = deal(self.clips, folds, seed=seed)
         clips = tuple(replace(clip, fold=int(fold) + 1) for clip, fold in zip(self.clips, dealt, strict=True))
         return replace(self, clips=clips)
-
-
-def recording_of(clip: Clip) -> str | bytes:
-    """Return the recording that a clip comes from: its group, or its file if it has none."""
-    return clip.path if clip.group is None else clip.group
-
-
-def recordings_by_label(clips: Sequence[Clip]) -> dict[str, list[str | bytes]]:
-    """Collect the distinct recordings of each first label, in the order of the clips."""
-    # The inner dictionary is an ordered set: the order of a set of strings changes from one process to the next.
-    found: dict[str, dict[str | bytes, None]] = {}
-    for clip in clips:
-        found.setdefault(clip.label, {})[recording_of(clip)] = None
-    return {label: list(recordings) for label, recordings in found.items()}
-
-
-def deal(clips: Sequence[Clip], parts: int, *, seed: int) -> np.ndarray:
-    """Divide clips into stratified parts and keep the clips of a recording together.
-
-    Args:
-        clips: Clips to divide.
-        parts: Number of parts.
-        seed: Random seed.
-
-    Returns:
-        The part of each clip, integers ``(clips,)`` from 0.
-    """
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    # scikit-learn sorts the groups, and a dataset in memory may mix paths and bytes, which have no order.
-    numbers: dict[str | bytes, int] = {}
-    groups = [numbers.setdefault(recording_of(clip), len(numbers)) for clip in clips]
-    labels = [clip.label for clip in clips]
-    dealt = np.empty(len(clips), int)
-    splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
-    for part, (_, held_out) in enumerate(splitter.split(labels, labels, groups)):
-        dealt[held_out] = part
-    return dealt
-
-
-def hold_out(clips: Sequence[Clip], share: float, *, seed: int) -> np.ndarray:
-    """Choose clips for validation: a share of the recordings of each class, with all of their clips.
-
-    Args:
-        clips: Clips to choose from.
-        share: Fraction of the recordings of each class, between 0 and 1. At least one recording of each class is chosen.
-        seed: Random seed.
-
-    Returns:
-        Booleans ``(clips,)``, true for validation. A class with a single recording stays in training.
-
-    Raises:
-        ValueError: `share` is not between 0 and 1.
-    """
-    if not 0 < share < 1:
-        raise ValueError(f"the share for validation must be between 0 and 1, got {share}")
-    rng = np.random.default_rng(seed)
-    by_label = {label: set(recordings) for label, recordings in recordings_by_label(clips).items()}
-    chosen: set[str | bytes] = set()
-    for recordings in recordings_by_label(clips).values():
-        wanted = max(1, round(share * len(recordings)))
-        for place in rng.permutation(len(recordings)):
-            if len(chosen & set(recordings)) >= wanted:
-                break
-            # A recording may contain several classes, and each of them needs another recording for training.
-            if all(recordings[place] not in left or len(left - chosen) > 1 for left in by_label.values()):
-                chosen.add(recordings[place])
-    return np.array([recording_of(clip) in chosen for clip in clips])
-
-
-def check_disjoint(train: Sequence[Clip], test: Sequence[Clip], *, what: str = "the split") -> None:
-    """Check that training and test clips share no recording and no file.
-
-    Args:
-        train: Training clips.
-        test: Test clips.
-        what: Name of the split, for the message.
-
-    Raises:
-        ValueError: A recording or a file is on both sides.
-    """
-    for kind, of in (("recording", lambda clip: clip.group), ("file", lambda clip: clip.path)):
-        both = {of(clip) for clip in train if of(clip) is not None} & {of(clip) for clip in test}
-        if both:
-            example = min(both, key=str)
-            raise ValueError(
-                f"{what}: {len(both)} {kind}(s) are on both sides, for example {str(example)[:80]!r}, "
-                "so test scores would be too high; put all clips of a recording into one fold"
-            )
 
 
 Loader = Callable[..., Dataset]

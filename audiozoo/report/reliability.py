@@ -22,7 +22,12 @@ def reliability_picture(evaluation: Evaluation, path: str | os.PathLike[str], *,
 
     Returns:
         The path of the picture.
+
+    Raises:
+        ValueError: The classifier gives several labels, which have no single probability of being correct.
     """
+    if not (evaluation.before and evaluation.after):
+        raise ValueError("a reliability diagram needs a classifier that gives each clip one label; this one gives several")
     # Not pyplot, which would need a display on some systems and keep every figure in global state.
     from matplotlib.figure import Figure
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from audiozoo.files import replacing
+from audiozoo.metrics import LABEL_METRICS
 
 if TYPE_CHECKING:
-    from audiozoo.crossval import LeaderboardEntry
+    from audiozoo.crossval import LabelLeaderboardEntry, LeaderboardEntry
 
 _NAMES = {"accuracy": "accuracy", "macro_accuracy": "macro accuracy", "map@3": "MAP@3"}
+_LABEL_NAMES = {"map": "mAP", "macro_f1": "macro F1", "micro_f1": "micro F1", "roc_auc": "ROC-AUC"}
 
 
 def measured(metric: str, value: float, deviation: float | None = None) -> str:
-    """Format a metric as papers do: accuracies in percent, MAP@3 as a fraction, with a standard deviation if given.
+    """Format a metric as papers do: accuracies in percent, the others as fractions, with a standard deviation if given.
 
     Args:
         metric: Name of the metric.
@@ -31,19 +33,19 @@ def measured(metric: str, value: float, deviation: float | None = None) -> str:
     >>> measured("macro_accuracy", 0.597, 0.007), measured("map@3", 0.9538)
     ('59.7 ± 0.7 %', '0.954')
     """
-    scale, digits, unit = (1, 3, "") if metric == "map@3" else (100, 1, " %")
+    scale, digits, unit = (100, 1, " %") if metric.endswith("accuracy") else (1, 3, "")
     spread = "" if deviation is None else f" ± {scale * deviation:.{digits}f}"
     return f"{scale * value:.{digits}f}{spread}{unit}"
 
 
 def columns(metric: str) -> tuple[str, ...]:
     """Return the column names of the leaderboard; the dataset's own metric comes before the other metrics."""
-    return ("model", "parameters", *(_NAMES[name] for name in _shown(metric)), "training", "per clip")
+    return ("model", "parameters", *((_NAMES | _LABEL_NAMES)[name] for name in _shown(metric)), "training", "per clip")
 
 
-def cells(entry: LeaderboardEntry) -> tuple[str, ...]:
+def cells(entry: LeaderboardEntry | LabelLeaderboardEntry) -> tuple[str, ...]:
     """Format an entry as cells for the columns of `columns`; the standard deviation is left out for a single fold."""
-    values = {"accuracy": entry.accuracy, "map@3": (entry.map_at_3, None), entry.metric: entry.score}
+    values = _values(entry)
     shown = [(name, *values[name]) for name in _shown(entry.metric)]
     return (
         entry.model,
@@ -54,11 +56,18 @@ def cells(entry: LeaderboardEntry) -> tuple[str, ...]:
     )
 
 
+def _values(entry: LeaderboardEntry | LabelLeaderboardEntry) -> Mapping[str, tuple[float, float | None]]:
+    if entry.metric in LABEL_METRICS:
+        return entry.figures  # type: ignore[union-attr]  # the metrics of the two kinds of entries are disjoint
+    return {"accuracy": entry.accuracy, "map@3": (entry.map_at_3, None), entry.metric: entry.score}  # type: ignore[union-attr]
+
+
 def _shown(metric: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((metric, "accuracy", "map@3")))
+    others = LABEL_METRICS if metric in LABEL_METRICS else ("accuracy", "map@3")
+    return tuple(dict.fromkeys((metric, *others)))
 
 
-def markdown(entries: Sequence[LeaderboardEntry]) -> str:
+def markdown(entries: Sequence[LeaderboardEntry] | Sequence[LabelLeaderboardEntry]) -> str:
     """Format the leaderboard as a Markdown table."""
     names = columns(entries[0].metric)
     lines = [names, ("---", *["---:"] * (len(names) - 1)), *map(cells, entries)]

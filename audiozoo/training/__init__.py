@@ -4,8 +4,9 @@ from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
 from audiozoo.registry import recipe_for
 from audiozoo.training.blending import fit_ensemble
-from audiozoo.training.examples import Examples, adapted, frontend_for, target_indices
-from audiozoo.training.fit import pooled_scores, train, train_examples, trained_options
+from audiozoo.training.examples import Examples, adapted, frontend_for, target_indices, target_matrix, targets_of
+from audiozoo.training.fit import train, train_examples, trained_options
+from audiozoo.training.held_out import pooled_scores
 
 __all__ = [
     "Examples",
@@ -17,6 +18,8 @@ __all__ = [
     "pooled_scores",
     "recipe_for",
     "target_indices",
+    "target_matrix",
+    "targets_of",
     "train",
     "train_examples",
     "trained_options",

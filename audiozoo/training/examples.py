@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from audiozoo import audio
-from audiozoo.datasets import Clip
+from audiozoo.datasets import Clip, is_multilabel
 from audiozoo.features import Features, Frontend, Scaler
 from audiozoo.features.reading import load_clip, measure_clip, warm_up
 from audiozoo.recipe import Recipe
@@ -53,7 +53,7 @@ class Examples:
     Args:
         clips: All clips in `features`, including those that are not used here.
         features: Features of all clips.
-        targets: Class index of each clip, ``(clips,)``.
+        targets: Class index of each clip, ``(clips,)``; for several labels 0 and 1, ``(clips, classes)``. See `targets_of`.
         index: Indices of the clips used here.
         numbers: Number of each used clip, which seeds its random draws; `None` counts from 0. The numbers do not depend on the
             unused clips, so a fold gives the same draws whichever other clips are in `features`.
@@ -75,6 +75,11 @@ class Examples:
         return replace(self, index=self.index[chosen], numbers=self.numbers[chosen])
 
     @property
+    def multilabel(self) -> bool:
+        """Whether the clips have several labels, see `targets_of`."""
+        return self.targets.ndim == 2
+
+    @property
     def window_index(self) -> np.ndarray:
         """Indices of the windows of the used clips in `features.values`."""
         return np.concatenate([np.r_[self.features.windows(i)] for i in self.index])
@@ -92,18 +97,42 @@ def target_indices(clips: Sequence[Clip], labels: Sequence[str]) -> np.ndarray:
     Raises:
         ValueError: A clip has another label, or several labels.
     """
-    numbers = {label: index for index, label in enumerate(labels)}
     for clip in clips:
-        if clip.label not in numbers:
+        if len(set(clip.labels)) > 1:
+            raise ValueError(f"{audio.describe(clip.path)}: has the labels {', '.join(clip.labels)}, but exactly one is needed")
+    return target_matrix(clips, labels).argmax(axis=1)
+
+
+def target_matrix(clips: Sequence[Clip], labels: Sequence[str]) -> np.ndarray:
+    """Return for each clip and class whether the clip has this label, 0 or 1, ``(clips, classes)``.
+
+    Raises:
+        ValueError: A clip has another label.
+    """
+    numbers = {label: index for index, label in enumerate(labels)}
+    matrix = np.zeros((len(clips), len(labels)), np.int8)
+    for row, clip in zip(matrix, clips, strict=True):
+        if unknown := [label for label in clip.labels if label not in numbers]:
             raise ValueError(
-                f"{audio.describe(clip.path)}: the label {clip.label!r} is not one of the classes: {', '.join(labels)}. "
+                f"{audio.describe(clip.path)}: the label {unknown[0]!r} is not one of the classes: {', '.join(labels)}. "
                 "Correct the label, leave the clip out, or train with this class"
             )
-        if len(clip.labels) > 1:
-            raise ValueError(
-                f"{audio.describe(clip.path)}: has the labels {', '.join(clip.labels)}; training and scoring need exactly one"
-            )
-    return np.array([numbers[clip.label] for clip in clips], int)
+        row[[numbers[label] for label in clip.labels]] = 1
+    return matrix
+
+
+def targets_of(clips: Sequence[Clip], labels: Sequence[str]) -> np.ndarray:
+    """Return the targets of clips: class indices ``(clips,)``, or a `target_matrix` if any of the clips has several labels.
+
+    Raises:
+        ValueError: A clip has another label.
+    """
+    return target_matrix(clips, labels) if is_multilabel(clips) else target_indices(clips, labels)
+
+
+def one_hot(targets: np.ndarray, classes: int) -> np.ndarray:
+    """Return targets of either form as label weights, float32 ``(clips, classes)``."""
+    return targets.astype(np.float32) if targets.ndim == 2 else np.eye(classes, dtype=np.float32)[targets]
 
 
 class Batches:
@@ -122,7 +151,7 @@ class Batches:
         self, examples: Examples, recipe: Recipe, scaler: Scaler, frontend: Frontend, classes: int, outputs: int
     ) -> None:
         self.examples, self.recipe, self.scaler, self.frontend, self.outputs = examples, recipe, scaler, frontend, outputs
-        self.hot = np.eye(classes, dtype=np.float32)[examples.targets]
+        self.hot = one_hot(examples.targets, classes)
         self.weights = example_weights(examples, recipe)
         self._kept: dict[int, np.ndarray] = {}
         self._room = _WAVES_KEPT
@@ -240,9 +269,14 @@ def _telling(batches: Iterator[tuple[Any, ...]], errors: list[Exception], ended:
 
 
 def example_weights(examples: Examples, recipe: Recipe) -> np.ndarray:
-    """Return the weight of each clip in the loss, ``(clips,)``: `Clip.weight`, times the weight of its class if balanced."""
+    """Return the weight of each clip in the loss, ``(clips,)``: `Clip.weight`, times the weight of its class if balanced.
+
+    A clip with several labels has the mean of the weights of its classes.
+    """
     weights = np.array([clip.weight for clip in examples.clips], np.float32)
     if recipe.class_weight == "balanced":
-        counts = np.bincount(examples.targets[examples.index])
-        weights *= (len(examples.index) / (len(counts) * np.maximum(counts, 1)))[examples.targets]
+        hot = one_hot(examples.targets, int(examples.targets.max()) + 1)
+        counts = hot[examples.index].sum(axis=0, dtype=float)
+        by_class = counts.sum() / (len(counts) * np.maximum(counts, 1))
+        weights *= hot @ by_class / hot.sum(axis=1)
     return weights.astype(np.float32)

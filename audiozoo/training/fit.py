@@ -11,19 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from audiozoo import metrics
 from audiozoo.augment import ByClass
 from audiozoo.checks import refuse_unknown
 from audiozoo.classifier import Classifier, KerasScorer, TrainingFacts
-from audiozoo.classifier.calibration import check_unknown, fitted_temperature, rejection_level
+from audiozoo.classifier.calibration import check_unknown
 from audiozoo.classifier.facts import fingerprints_of
+from audiozoo.classifier.thresholds import fallback_thresholds
 from audiozoo.datasets import Clip, hold_out, recordings_by_label
 from audiozoo.features import FeatureCache, Frontend, Scaler, extract
 from audiozoo.layers import keras
 from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
 from audiozoo.registry import ModelSpec, build, checked_options, model_info, recipe_for, split_weights
-from audiozoo.training.examples import Batches, Examples, frontend_for, target_indices
+from audiozoo.training.examples import Batches, Examples, frontend_for, targets_of
+from audiozoo.training.held_out import calibrate, validation_figures
 from audiozoo.training.optimization import LOSSES, optimizer, precision, seeded_dropout
 
 
@@ -47,7 +48,8 @@ def train(
 
     Args:
         name: Name of a model, see `audiozoo.list_models`.
-        clips: Labelled clips, for example from `audiozoo.load_dataset`.
+        clips: Labelled clips, for example from `audiozoo.load_dataset`. If any of them has several labels, the model has
+            independent outputs (a sigmoid), and the classifier a threshold for each class.
         recipe: Training settings; `None` uses the model's own, `recipe_for(name)`.
         labels: Names of the classes in the order of the outputs; `None` sorts all labels that occur.
         frontend: Frontend that computes the features; `None` uses the model's own, adapted to the clips (`frontend_for`).
@@ -75,8 +77,8 @@ def train(
     options = checked_options(model_info(name), options)
     weights, weights_file = split_weights(weights, weights_file, model_info(name).weights)
     frontend = frontend or frontend_for(name, clips)
-    classes = tuple(sorted({clip.label for clip in clips})) if labels is None else tuple(labels)
-    targets = target_indices(clips, classes)
+    classes = tuple(sorted({label for clip in clips for label in clip.labels})) if labels is None else tuple(labels)
+    targets = targets_of(clips, classes)
     _check_classes(classes, targets)
     features = extract(clips, frontend, cache=cache, progress=progress)
     if strict:
@@ -140,24 +142,42 @@ def train_examples(
         # A class often has no examples because its clips cannot be read, so the message adds the reasons.
         raise ValueError("\n".join([str(error), *examples.features.failures.values()])) from error
     spec = model_info(name)
-    if (options or {}).get("activation", "softmax") not in LOSSES:
-        raise ValueError(f"training needs activation='softmax' or 'sigmoid', got {(options or {})['activation']!r}")
+    options = {**_activation(examples), **(options or {})}
+    _check_activation(examples, options)
     if workers < 0:
         raise ValueError(f"workers must be at least 0, got {workers}")
     for change in filter(None, (recipe.augment_wave, recipe.augment_features)):
         for part in change.parts():
             refuse_unknown("class in ByClass", part.transforms if isinstance(part, ByClass) else (), classes)
+            if isinstance(part, ByClass) and examples.multilabel:
+                raise ValueError("ByClass needs one label for each clip, and some clips have several: use other transforms")
     # The options of the caller come last, so they can switch the auxiliary outputs off.
-    used = {**_auxiliary(spec), **checked_options(spec, options or {})}
+    used = {**_auxiliary(spec), **checked_options(spec, options)}
     return _Run(spec, recipe, frontend, tuple(classes), used, weights, weights_file, unknown, workers, progress).fit(examples)
 
 
 def _check_classes(classes: Sequence[str], targets: np.ndarray) -> None:
     if len(classes) < 2:
         raise ValueError(f"a classifier needs at least two classes, got {', '.join(classes) or 'none'}")
-    present = set(targets.tolist())
+    present = set((targets.max(axis=0).nonzero()[0] if targets.ndim == 2 else targets).tolist())
     if missing := [label for number, label in enumerate(classes) if number not in present]:
         raise ValueError(f"no clips of {', '.join(missing)}: add clips, or leave the class out of the labels")
+
+
+def _activation(examples: Examples) -> dict[str, Any]:
+    # For one label a clip, the model keeps its own activation.
+    return {"activation": "sigmoid"} if examples.multilabel else {}
+
+
+def _check_activation(examples: Examples, options: Mapping[str, Any]) -> None:
+    given = options.get("activation", "softmax")
+    if given not in LOSSES:
+        raise ValueError(f"training needs activation='softmax' or 'sigmoid', got {given!r}")
+    if examples.multilabel and given != "sigmoid":
+        raise ValueError(
+            f"clips with several labels need activation='sigmoid', got {given!r}, whose scores exclude each other: leave the "
+            "option out, or give each clip one label"
+        )
 
 
 def trained_options(spec: ModelSpec) -> dict[str, Any]:
@@ -195,7 +215,7 @@ class _Run:
         if not held_out.any():
             return self._fit_once(examples, None, epochs, "training")
         chosen = self._fit_once(learnt, validation, epochs, "training")
-        _calibrate(chosen, validation, self.unknown)
+        calibrate(chosen, validation, unknown=self.unknown)
         if not self.recipe.refit:
             return chosen
         # The refit has no validation clips, so its number of epochs comes from the first training.
@@ -203,7 +223,7 @@ class _Run:
         refitted.history = {**chosen.history, **{f"refit_{key}": value for key, value in refitted.history.items()}}
         refitted.about = replace(refitted.about, validation=chosen.about.validation)
         # No clip is left to calibrate the second model, which resembles the first.
-        refitted.temperature, refitted.rejection = chosen.temperature, chosen.rejection
+        refitted.temperature, refitted.thresholds, refitted.rejection = chosen.temperature, chosen.thresholds, chosen.rejection
         return refitted
 
     def _held_out(self, examples: Examples) -> np.ndarray:
@@ -221,7 +241,9 @@ class _Run:
         scaler = Scaler.fit(examples.features.values, index=examples.window_index, per=self.recipe.standardize)
         steps = self._steps(examples)
         model = self._compiled(steps, epochs)
-        classifier = Classifier(self.frontend, scaler, KerasScorer(model), self.classes)
+        # Without held-out clips, these thresholds remain.
+        thresholds = fallback_thresholds(len(self.classes)) if examples.multilabel else None
+        classifier = Classifier(self.frontend, scaler, KerasScorer(model), self.classes, thresholds=thresholds)
         watch = _Watch(model, classifier, validation, self.recipe.patience, epochs, stage, self.progress)
         batches = Batches(examples, self.recipe, scaler, self.frontend, len(self.classes), len(model.outputs))
         # Batches have a weight for each example and an order of their own, so Keras must not shuffle them again.
@@ -304,7 +326,7 @@ class _Watch:
                 f"training diverged in epoch {epoch + 1}: the loss is {figures['loss']}; use a smaller learning_rate"
             )
         if self.validation is not None:
-            figures |= _validation_figures(self.classifier, self.validation)
+            figures |= validation_figures(self.classifier, self.validation)
             self._judge(epoch + 1, figures)
         for key, value in figures.items():
             self.history.setdefault(key, []).append(value)
@@ -314,7 +336,7 @@ class _Watch:
     def _judge(self, epoch: int, figures: dict[str, float]) -> None:
         # The epoch is chosen by loss and not by accuracy, because many epochs have the same accuracy on a few clips.
         if self.best is None or figures["val_loss"] < self.best["val_loss"]:
-            self.best, self.best_epoch = {key: figures[key] for key in ("val_loss", "val_accuracy")}, epoch
+            self.best, self.best_epoch = {key: value for key, value in figures.items() if key.startswith("val_")}, epoch
             # In memory (at most 140 MB) and not in a file, so that no temporary file can be left behind.
             self._best_weights = self.model.get_weights()
         elif self.patience is not None and epoch - self.best_epoch >= self.patience:
@@ -324,25 +346,3 @@ class _Watch:
         """Load the weights of the best epoch into the model."""
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)
-
-
-def _validation_figures(classifier: Classifier, examples: Examples) -> dict[str, float]:
-    scores = pooled_scores(classifier, examples)
-    targets = examples.targets[examples.index]
-    return {"val_loss": metrics.log_loss(scores, targets), "val_accuracy": metrics.accuracy(scores, targets)}
-
-
-def _calibrate(classifier: Classifier, validation: Examples, unknown: float | None) -> None:
-    """Set the temperature, and the rejection level that keeps the share `unknown` of the held-out clips."""
-    if classifier.activation is not None:
-        targets = validation.targets[validation.index]
-        classifier.temperature = fitted_temperature(pooled_scores(classifier, validation), targets, classifier.activation)
-    if unknown is not None:
-        # After the temperature, which changes the highest probability.
-        scored = classifier.score_features(validation.features, validation.index)
-        classifier.rejection = rejection_level(scored.familiarity, unknown)
-
-
-def pooled_scores(classifier: Classifier, examples: Examples) -> np.ndarray:
-    """Return the probabilities of each example, pooled over its windows, ``(examples, classes)``."""
-    return classifier.score_features(examples.features, examples.index).scores

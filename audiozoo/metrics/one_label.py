@@ -1,4 +1,4 @@
-"""Metrics of single-label classification on NumPy arrays."""
+"""Metrics of classifiers that give one label to each clip."""
 
 from __future__ import annotations
 

@@ -1,0 +1,45 @@
+"""Metrics on NumPy arrays, for one label a clip (class indices) and for several (a matrix of 0 and 1)."""
+
+from audiozoo.metrics.one_label import (
+    METRICS,
+    ReliabilityBin,
+    accuracy,
+    confusion_matrix,
+    expected_calibration_error,
+    log_loss,
+    macro_accuracy,
+    map_at_k,
+    mean_and_deviation,
+    reliability,
+)
+from audiozoo.metrics.several_labels import (
+    LABEL_METRICS,
+    average_precisions,
+    binary_log_loss,
+    macro_f1,
+    mean_average_precision,
+    micro_f1,
+    precision_recall_f1,
+    roc_auc,
+)
+
+__all__ = [
+    "LABEL_METRICS",
+    "METRICS",
+    "ReliabilityBin",
+    "accuracy",
+    "average_precisions",
+    "binary_log_loss",
+    "confusion_matrix",
+    "expected_calibration_error",
+    "log_loss",
+    "macro_accuracy",
+    "macro_f1",
+    "map_at_k",
+    "mean_and_deviation",
+    "mean_average_precision",
+    "micro_f1",
+    "precision_recall_f1",
+    "reliability",
+    "roc_auc",
+]

@@ -1,0 +1,45 @@
+"""Scores on held-out clips, and the settings of a classifier that are fitted on them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from audiozoo import metrics
+from audiozoo.classifier import Classifier
+from audiozoo.classifier.calibration import fitted_temperature, rejection_level
+from audiozoo.classifier.thresholds import fitted_thresholds
+from audiozoo.training.examples import Examples
+
+
+def validation_figures(classifier: Classifier, examples: Examples) -> dict[str, float]:
+    """Return the metrics of an epoch on held-out clips: the loss, and the accuracy or, for several labels, the mAP."""
+    scores = pooled_scores(classifier, examples)
+    targets = examples.targets[examples.index]
+    if examples.multilabel:
+        mean = metrics.mean_average_precision(scores, targets)
+        return {"val_loss": metrics.binary_log_loss(scores, targets), "val_map": mean}
+    return {"val_loss": metrics.log_loss(scores, targets), "val_accuracy": metrics.accuracy(scores, targets)}
+
+
+def calibrate(classifier: Classifier, validation: Examples, *, unknown: float | None = None) -> None:
+    """Set what is fitted on held-out clips: the temperature, the thresholds of several labels, and the rejection level.
+
+    Args:
+        classifier: Classifier at temperature 1, which has not learnt from these clips. It is changed.
+        validation: Held-out clips.
+        unknown: Share of the held-out clips that the rejection level keeps; `None` sets no level.
+    """
+    targets = validation.targets[validation.index]
+    if classifier.activation is not None:
+        classifier.temperature = fitted_temperature(pooled_scores(classifier, validation), targets, classifier.activation)
+    # After the temperature, which changes the probabilities that the levels are compared with.
+    scored = classifier.score_features(validation.features, validation.index)
+    if validation.multilabel:
+        classifier.thresholds = fitted_thresholds(scored.scores, targets)
+    if unknown is not None:
+        classifier.rejection = rejection_level(scored.familiarity, unknown)
+
+
+def pooled_scores(classifier: Classifier, examples: Examples) -> np.ndarray:
+    """Return the probabilities of each example, pooled over its windows, ``(examples, classes)``."""
+    return classifier.score_features(examples.features, examples.index).scores
