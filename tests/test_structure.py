@@ -46,6 +46,7 @@ RANKS = {
 }
 
 PUBLIC = [
+    "Budget",
     "Classifier",
     "Prediction",
     "Recipe",

@@ -22,6 +22,8 @@ class TrainingFacts:
         training_clips: Number of clips that the weights were trained on.
         best_epoch: Epoch whose weights were kept, counted from 1.
         validation: Metrics of that epoch on the held-out recordings, by name.
+        budget: Budget of the training (minutes), and if its speed was measured, the number of epochs that the budget allowed.
+        stopped: Reason why training ended before its last epoch, "budget" or "request"; `None` if it did not.
         failures: Error messages of clips that could not be read.
         notes: Further facts of your own.
     """
@@ -35,6 +37,8 @@ class TrainingFacts:
     training_clips: int | None = None
     best_epoch: int | None = None
     validation: Mapping[str, float] | None = None
+    budget: Mapping[str, Any] | None = None
+    stopped: str | None = None
     failures: tuple[str, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -70,6 +74,6 @@ class TrainingFacts:
 
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("parameters", "training_clips", "best_epoch"), int),
-    **dict.fromkeys(("options", "recipe", "validation", "notes"), Mapping),
+    **dict.fromkeys(("options", "recipe", "validation", "budget", "notes"), Mapping),
     "failures": (list, tuple),
 }

@@ -3,10 +3,14 @@
 from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
 from audiozoo.registry import recipe_for
+from audiozoo.training.budget import Budget, Clock
 from audiozoo.training.examples import Examples, adapted, frontend_for, target_indices
-from audiozoo.training.fit import pooled_scores, train, train_examples, trained_options
+from audiozoo.training.fit import train, train_examples, trained_options
+from audiozoo.training.validation import pooled_scores
 
 __all__ = [
+    "Budget",
+    "Clock",
     "Examples",
     "Progress",
     "Recipe",

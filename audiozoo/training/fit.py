@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from audiozoo import metrics
 from audiozoo.augment import ByClass
 from audiozoo.checks import refuse_unknown
 from audiozoo.classifier import Classifier, KerasScorer, TrainingFacts
-from audiozoo.classifier.calibration import fitted_temperature
 from audiozoo.datasets import Clip, hold_out, recordings_by_label
 from audiozoo.features import FeatureCache, Frontend, Scaler, extract
 from audiozoo.layers import keras
 from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
 from audiozoo.registry import ModelSpec, build, checked_options, model_info, recipe_for, split_weights
+from audiozoo.training.budget import Budget, Clock, Meter
 from audiozoo.training.examples import Batches, Examples, frontend_for, target_indices
 from audiozoo.training.optimization import LOSSES, optimizer, precision, seeded_dropout
+from audiozoo.training.validation import held_out_temperature, validation_figures, validation_seconds
+from audiozoo.training.watch import Watch
 
 
 def train(
@@ -31,6 +33,7 @@ def train(
     clips: Sequence[Clip],
     recipe: Recipe | None = None,
     *,
+    budget: Budget | None = None,
     labels: Sequence[str] | None = None,
     frontend: Frontend | None = None,
     weights: str | None = None,
@@ -39,6 +42,7 @@ def train(
     workers: int = 2,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
+    stop: Callable[[], bool] | None = None,
     **options: Any,
 ) -> Classifier:
     """Train a model of the zoo on clips.
@@ -47,6 +51,8 @@ def train(
         name: Name of a model, see `audiozoo.list_models`.
         clips: Labelled clips, for example from `audiozoo.load_dataset`.
         recipe: Training settings; `None` uses the model's own, `recipe_for(name)`.
+        budget: Time that the training may take, ``Budget(minutes=5)``, with the computation of features; `None` trains the
+            recipe in full. ``classifier.about.recipe`` is the recipe that fitted, which gives the same training again.
         labels: Names of the classes in the order of the outputs; `None` sorts all labels that occur.
         frontend: Frontend that computes the features; `None` uses the model's own, adapted to the clips (`frontend_for`).
         weights: Name of published initial weights, see ``model_info(name).weights``. With another number of classes than the
@@ -58,16 +64,20 @@ def train(
             changes only the time of the training, not its result.
         cache: Cache that keeps computed features between runs; `None` for no cache.
         progress: Callback, see `audiozoo.progress`.
+        stop: Function that training calls after each step; when it returns true, training ends and keeps the best epoch so
+            far, or the weights of that step in the first epoch. `None` never ends training.
         **options: Options of the builder. Models with auxiliary outputs train with them.
 
     Returns:
         The classifier with the history of its training. Its weights are those of the epoch with the lowest validation loss.
-        With ``refit=True``, the model trains once more on all clips, for as many epochs.
+        With ``refit=True``, the model trains once more on all clips, for as many epochs. If the refit is cut short by `stop` or
+        the budget, the classifier is the one before it, and ``classifier.about.stopped`` tells.
 
     Raises:
         ValueError: There are fewer than two classes, a class has no clips, a clip cannot be read, or the name or an option is
             unknown.
     """
+    clock = Clock(budget, stop)
     options = checked_options(model_info(name), options)
     weights, weights_file = split_weights(weights, weights_file, model_info(name).weights)
     frontend = frontend or frontend_for(name, clips)
@@ -88,6 +98,7 @@ def train(
         workers=workers,
         options=options,
         progress=progress,
+        clock=clock,
     )
     classifier.about = replace(classifier.about, failures=tuple(features.failures.values()))
     return classifier
@@ -105,6 +116,7 @@ def train_examples(
     workers: int = 2,
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    clock: Clock | None = None,
 ) -> Classifier:
     """Train on examples with features; `train` computes these first.
 
@@ -118,6 +130,7 @@ def train_examples(
         workers: Number of threads that prepare augmented batches ahead.
         options: Options of the builder.
         progress: Callback, see `audiozoo.progress`.
+        clock: Clock that may end the training, see `train`; `None` never ends it.
 
     Returns:
         The trained classifier.
@@ -141,7 +154,8 @@ def train_examples(
             refuse_unknown("class in ByClass", part.transforms if isinstance(part, ByClass) else (), classes)
     # The options of the caller come last, so they can switch the auxiliary outputs off.
     used = {**_auxiliary(spec), **checked_options(spec, options or {})}
-    return _Run(spec, recipe, frontend, tuple(classes), used, weights, weights_file, workers, progress).fit(examples)
+    clock = clock or Clock()
+    return _Run(spec, recipe, frontend, tuple(classes), used, weights, weights_file, workers, progress, clock).fit(examples)
 
 
 def _check_classes(classes: Sequence[str], targets: np.ndarray) -> None:
@@ -174,26 +188,64 @@ class _Run:
     weights_file: str | os.PathLike[str] | None
     workers: int
     progress: Progress | None
+    clock: Clock
 
     def fit(self, examples: Examples) -> Classifier:
         """Train, and choose the best epoch on held-out recordings if the recipe asks for validation."""
         held_out = self._held_out(examples)
-        learnt, validation = examples.subset(~held_out), examples.subset(held_out)
+        if held_out.any():
+            learnt, validation = examples.subset(~held_out), examples.subset(held_out)
+        else:
+            learnt, validation = examples, None
         # With few clips an epoch has few steps, too few for the optimiser; `min_steps` then adds epochs.
         epochs = max(self.recipe.epochs, math.ceil(self.recipe.min_steps / self._steps(learnt)))
-        if not held_out.any():
-            return self._fit_once(examples, None, epochs, "training")
-        chosen = self._fit_once(learnt, validation, epochs, "training")
-        temperature = _held_out_temperature(chosen, validation)
-        if not self.recipe.refit:
-            chosen.temperature = temperature
+        run, chosen = self._within_budget(learnt, validation, epochs, refitted=examples)
+        if validation is None:
+            return chosen
+        chosen.temperature = held_out_temperature(chosen, validation)
+        return run._refit(examples, chosen) if run.recipe.refit else chosen
+
+    def _within_budget(
+        self, learnt: Examples, validation: Examples | None, epochs: int, refitted: Examples
+    ) -> tuple[_Run, Classifier]:
+        """Train once; return the run with the recipe that fits the budget, and the classifier."""
+        if not self.clock.limited:
+            return self, self._fit_once(learnt, validation, epochs, "training")
+        refits = self.recipe.refit and validation is not None
+        meter = Meter(
+            self.clock,
+            self.recipe,
+            epochs=epochs,
+            steps=self._steps(learnt),
+            refit_steps=self._steps(refitted) if refits else None,
+            ahead=2 * self.workers if self.recipe.augments else 0,
+        )
+        chosen = self._fit_once(learnt, validation, epochs, "training", meter)
+        run = replace(self, recipe=meter.chosen_recipe())
+        if meter.restarts:
+            # A schedule cannot change while it runs. From scratch, the weights are also those that the recipe gives again.
+            if self.progress:
+                self.progress("training", 0, meter.epochs, {})
+            chosen = run._fit_once(learnt, validation, meter.epochs, "training")
+        chosen.about = replace(chosen.about, recipe=run.recipe.to_config(), budget=meter.facts())
+        return run, chosen
+
+    def _refit(self, examples: Examples, chosen: Classifier) -> Classifier:
+        """Train on all clips for the best number of epochs; if that is cut short, return the first classifier."""
+        without = {**(chosen.about.recipe or {}), "refit": False}
+        if chosen.about.stopped:
+            chosen.about = replace(chosen.about, recipe=without)
             return chosen
         # The refit has no validation clips, so its number of epochs comes from the first training.
-        refitted = self._fit_once(examples, None, chosen.about.best_epoch or epochs, "refitting")
+        assert chosen.about.best_epoch is not None
+        refitted = self._fit_once(examples, None, chosen.about.best_epoch, "refitting")
+        if refitted.about.stopped:
+            chosen.about = replace(chosen.about, recipe=without, stopped=refitted.about.stopped)
+            return chosen
         refitted.history = {**chosen.history, **{f"refit_{key}": value for key, value in refitted.history.items()}}
-        refitted.about = replace(refitted.about, validation=chosen.about.validation)
+        refitted.about = replace(refitted.about, validation=chosen.about.validation, budget=chosen.about.budget)
         # No clip is left to calibrate the second model, which resembles the first.
-        refitted.temperature = temperature
+        refitted.temperature = chosen.temperature
         return refitted
 
     def _held_out(self, examples: Examples) -> np.ndarray:
@@ -207,12 +259,26 @@ class _Run:
     def _steps(self, examples: Examples) -> int:
         return math.ceil(len(examples.index) / self.recipe.batch_size)
 
-    def _fit_once(self, examples: Examples, validation: Examples | None, epochs: int, stage: str) -> Classifier:
+    def _fit_once(
+        self, examples: Examples, validation: Examples | None, epochs: int, stage: str, meter: Meter | None = None
+    ) -> Classifier:
         scaler = Scaler.fit(examples.features.values, index=examples.window_index, per=self.recipe.standardize)
         steps = self._steps(examples)
         model = self._compiled(steps, epochs)
         classifier = Classifier(self.frontend, scaler, KerasScorer(model), self.classes)
-        watch = _Watch(model, classifier, validation, self.recipe.patience, epochs, stage, self.progress)
+        if meter and validation:
+            meter.validation = validation_seconds(classifier, validation)
+        watch = Watch(
+            model,
+            partial(validation_figures, classifier, validation) if validation else None,
+            patience=self.recipe.patience,
+            epochs=epochs,
+            steps=steps,
+            stage=stage,
+            progress=self.progress,
+            clock=self.clock,
+            meter=meter,
+        )
         batches = Batches(examples, self.recipe, scaler, self.frontend, len(self.classes), len(model.outputs))
         # Batches have a weight for each example and an order of their own, so Keras must not shuffle them again.
         with seeded_dropout(self.recipe.seed), batches.stream(self.workers) as stream:
@@ -220,7 +286,7 @@ class _Run:
                 stream,
                 steps_per_epoch=steps,
                 epochs=epochs,
-                callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=watch.epoch_end)],
+                callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=watch.batch_end, on_epoch_end=watch.epoch_end)],
                 shuffle=False,
                 verbose=0,
             )
@@ -251,7 +317,7 @@ class _Run:
         )
         return model
 
-    def _about(self, clips: int, watch: _Watch) -> TrainingFacts:
+    def _about(self, clips: int, watch: Watch) -> TrainingFacts:
         return TrainingFacts(
             model=self.spec.name,
             weights=self.weights if self.weights_file is None else Path(self.weights_file).name,
@@ -261,79 +327,5 @@ class _Run:
             training_clips=clips,
             best_epoch=watch.best_epoch,
             validation=watch.best,
+            stopped=watch.stopped,
         )
-
-
-class _Watch:
-    """Callback at the end of each epoch: records metrics, keeps the best weights, and stops early."""
-
-    def __init__(
-        self,
-        model: Any,
-        classifier: Classifier,
-        validation: Examples | None,
-        patience: int | None,
-        epochs: int,
-        stage: str,
-        progress: Progress | None,
-    ) -> None:
-        self.classifier, self.validation, self.patience = classifier, validation, patience
-        self.epochs, self.stage, self.progress = epochs, stage, progress
-        self.model = model
-        self.history: dict[str, list[float]] = {}
-        self.best: dict[str, float] | None = None
-        self.best_epoch = epochs
-        self._best_weights: list[np.ndarray] | None = None
-
-    def epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Record the metrics of an epoch, with those of the validation clips pooled over windows as in `predict`."""
-        figures = {"loss": float((logs or {})["loss"])}
-        # A loss that is not finite never recovers.
-        if not math.isfinite(figures["loss"]):
-            raise ValueError(
-                f"training diverged in epoch {epoch + 1}: the loss is {figures['loss']}; use a smaller learning_rate"
-            )
-        if self.validation is not None:
-            figures |= _validation_figures(self.classifier, self.validation)
-            self._judge(epoch + 1, figures)
-        for key, value in figures.items():
-            self.history.setdefault(key, []).append(value)
-        if self.progress:
-            self.progress(self.stage, epoch + 1, self.epochs, figures)
-
-    def _judge(self, epoch: int, figures: dict[str, float]) -> None:
-        # The epoch is chosen by loss and not by accuracy, because many epochs have the same accuracy on a few clips.
-        if self.best is None or figures["val_loss"] < self.best["val_loss"]:
-            self.best, self.best_epoch = {key: figures[key] for key in ("val_loss", "val_accuracy")}, epoch
-            # In memory (at most 140 MB) and not in a file, so that no temporary file can be left behind.
-            self._best_weights = self.model.get_weights()
-        elif self.patience is not None and epoch - self.best_epoch >= self.patience:
-            self.model.stop_training = True
-
-    def restore_best(self) -> None:
-        """Load the weights of the best epoch into the model."""
-        if self._best_weights is not None:
-            self.model.set_weights(self._best_weights)
-
-
-def _validation_figures(classifier: Classifier, examples: Examples) -> dict[str, float]:
-    scores = pooled_scores(classifier, examples)
-    targets = examples.targets[examples.index]
-    return {"val_loss": metrics.log_loss(scores, targets), "val_accuracy": metrics.accuracy(scores, targets)}
-
-
-def _held_out_temperature(classifier: Classifier, validation: Examples) -> float:
-    if classifier.activation is None:
-        return 1.0
-    return fitted_temperature(
-        pooled_scores(classifier, validation), validation.targets[validation.index], classifier.activation
-    )
-
-
-def pooled_scores(classifier: Classifier, examples: Examples) -> np.ndarray:
-    """Return the probabilities of each example, pooled over its windows, ``(examples, classes)``."""
-    features = examples.features
-    outputs = classifier.window_outputs(features.values, index=examples.window_index)
-    # The windows of an example are consecutive; split at the ends, they give one group for each example.
-    ends = np.cumsum(features.counts[examples.index])
-    return np.stack([classifier.pool(part) for part in np.split(outputs, ends[:-1])])
