@@ -19,6 +19,8 @@ from audiozoo.checks import unknown_name
 from audiozoo.config import revive
 
 if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
+
     from audiozoo.datasets import Dataset
     from audiozoo.features import FeatureCache, Frontend
     from audiozoo.progress import Progress
@@ -36,8 +38,16 @@ err = Console(stderr=True, highlight=False, markup=False)
 
 
 @contextmanager
-def progress_bar(title: str = "") -> Iterator[Progress]:
-    """Context manager that shows a progress bar on standard error and yields the callback that updates it."""
+def progress_bar(title: str = "", *, further: Sequence[ProgressColumn] = ()) -> Iterator[Progress]:
+    """Context manager that shows a progress bar on standard error and yields the callback that updates it.
+
+    Args:
+        title: Text before the stage.
+        further: Columns before the figures.
+
+    Yields:
+        The callback, see `audiozoo.progress`.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
@@ -46,6 +56,7 @@ def progress_bar(title: str = "") -> Iterator[Progress]:
         BarColumn(30),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        *further,
         TextColumn("{task.fields[figures]}", markup=False),
     )
     # Otherwise Rich would redirect standard output to the console of the bar, which is standard error.
