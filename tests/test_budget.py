@@ -49,8 +49,9 @@ def assert_same(classifier, other):
 @pytest.mark.parametrize(
     ("seconds", "refit_epoch", "chosen"),
     [
-        (220, 1.2, (100, True)),  # 100 and 120 s
-        (219, None, (100, False)),
+        (222.5, 1.2, (100, True)),  # 100, 2 and 120 s
+        (221, 1.2, (88, True)),  # 0.9 * 221 - 2 * 2 = 194.9 s are 88 epochs of both
+        (221, None, (100, False)),
         (130, 1.2, (51, True)),  # 0.9 * 130 - 2 * 2 = 113 s are 51 epochs of both
         (120, 1.2, (100, False)),  # 47 epochs with the refit are fewer than half
         (100, 1.2, (100, False)),
@@ -62,8 +63,7 @@ def assert_same(classifier, other):
     ],
 )
 def test_the_plan(seconds, refit_epoch, chosen):
-    start = 0 if seconds == 220 else 2
-    assert plan(seconds, epochs=100, start=start, epoch=1.0, refit_epoch=refit_epoch) == chosen
+    assert plan(seconds, epochs=100, start=2.0, epoch=1.0, refit_epoch=refit_epoch) == chosen
 
 
 def test_a_plan_ends_in_time():
