@@ -21,4 +21,5 @@ from .registry import model_info as model_info
 from .registry import recipe_for as recipe_for
 from .registry import register as register
 from .registry import register_variant as register_variant
+from .training import Budget as Budget
 from .training import train as train

@@ -13,4 +13,6 @@ from typing import Any
 
 Progress = Callable[[str, int, int, Mapping[str, float]], Any]
 """A callback that receives the stage (such as "features" or "training"), the steps done, the steps in all, and the latest
-figures by name (such as the loss), which may be empty. Its return value is ignored; an exception from it stops the work."""
+figures by name (such as the loss), which may be empty. With a `Budget`, training also calls it at the stages "measuring" and
+"planned": the latter has the number of epochs chosen, that of the recipe, and the figures "minutes", "step_seconds", "seconds"
+(expected duration) and "refit" (1 or 0). Its return value is ignored; an exception from it stops the work."""

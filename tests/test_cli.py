@@ -16,10 +16,12 @@ import pytest
 import soundfile
 from conftest import tone, write_sound_folder
 
-from audiozoo import load_classifier, load_dataset
+from audiozoo import Budget, load_classifier, load_dataset
 from audiozoo.classifier import Classifier
+from audiozoo.cli.budget import Stages, planned_line
 from audiozoo.features import Frontend, LogMel
 from audiozoo.training import Recipe, train
+from audiozoo.training.watch import Watch
 
 VERBS = [
     "list",
@@ -699,14 +701,142 @@ def features_kept(tmp_path, monkeypatch):
 _ENDLESS = ("--model", "feature_mlp", "--epochs", 100_000)
 
 
-def test_control_c_ends_training_in_one_line(sound_folder, tmp_path, features_kept):
+TRAINED = ("--model", "feature_mlp", "--epochs", 3, "--refit")
+"""Three epochs, and a refit if the first or a later one is the best."""
+
+
+@pytest.fixture
+def control_c(monkeypatch):
+    """Return a function that makes training send Ctrl-C to itself after an epoch of a stage, once or several times."""
+
+    def after(stage, epoch, times=1):
+        original = Watch.epoch_end
+
+        def epoch_end(self, number, logs=None):
+            original(self, number, logs)
+            if (self.stage, number + 1) == (stage, epoch):
+                for _ in range(times):
+                    signal.raise_signal(signal.SIGINT)
+
+        monkeypatch.setattr(Watch, "epoch_end", epoch_end)
+
+    return after
+
+
+def test_control_c_while_features_are_computed_saves_nothing(sound_folder, tmp_path, monkeypatch, audiozoo):
+    monkeypatch.setattr("audiozoo.training.fit.extract", lambda *_, **__: signal.raise_signal(signal.SIGINT))
     saved = tmp_path / "a.audiozoo"
-    status, err = interrupted(["train", sound_folder, "-o", saved, *_ENDLESS], until=features_kept)
-    assert (status, err.splitlines()) == (
-        130,
-        [f"interrupted: {saved} was not written; the features computed so far are kept for the next run"],
-    )
+    status, _, err = audiozoo("train", sound_folder, "-o", saved, *TRAINED)
+    text = f"interrupted: {saved} was not written; the features computed so far are kept for the next run"
+    assert (status, err.splitlines(), saved.exists()) == (130, [text], False)
+
+
+def test_control_c_in_the_first_epoch_saves_nothing(sound_folder, tmp_path, monkeypatch, audiozoo):
+    monkeypatch.setattr(Watch, "batch_end", lambda *_: signal.raise_signal(signal.SIGINT))
+    saved = tmp_path / "a.audiozoo"
+    assert audiozoo("train", sound_folder, "-o", saved, *TRAINED)[0] == 130
     assert not saved.exists()
+
+
+def test_the_first_control_c_ends_training_and_saves_the_best_epoch(sound_folder, tmp_path, control_c, audiozoo):
+    control_c("training", 2)
+    saved = tmp_path / "a.audiozoo"
+    handler = signal.getsignal(signal.SIGINT)
+    status, out, err = audiozoo("train", sound_folder, "-o", saved, *TRAINED)
+    assert (status, f"saved {saved}" in out, "Ctrl-C again stops at once" in err) == (0, True, True), err
+    about, history = load_classifier(saved).about, load_classifier(saved).history
+    assert (about.stopped, about.recipe["refit"], len(history["loss"])) == ("request", False, 2)
+    assert f"the weights are those of epoch {about.best_epoch}" in err
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_control_c_while_refitting_saves_the_first_classifier(sound_folder, tmp_path, control_c, monkeypatch, audiozoo):
+    monkeypatch.setattr(Watch, "best_epoch", 3)
+    control_c("refitting", 1)
+    saved = tmp_path / "a.audiozoo"
+    assert audiozoo("train", sound_folder, "-o", saved, *TRAINED)[0] == 0
+    kept = load_classifier(saved)
+    assert (kept.about.stopped, kept.about.recipe["refit"], kept.about.training_clips) == ("request", False, 15)
+    assert len(kept.history["val_loss"]) == 3
+
+
+@pytest.mark.parametrize("stage", ["training", "refitting"])
+def test_the_second_control_c_stops_at_once(sound_folder, tmp_path, control_c, audiozoo, stage):
+    control_c(stage, 1, times=2)
+    saved = tmp_path / "a.audiozoo"
+    status, _, err = audiozoo("train", sound_folder, "-o", saved, *TRAINED)
+    assert (status, "was not written" in err.splitlines()[-1], saved.exists()) == (130, True, False)
+
+
+def test_a_training_process_ends_on_control_c(sound_folder, tmp_path, features_kept):
+    status, _ = interrupted(["train", sound_folder, "-o", tmp_path / "a.audiozoo", *_ENDLESS], until=features_kept)
+    # Depending on whether an epoch had ended, the best one was saved.
+    assert status == (0 if (tmp_path / "a.audiozoo").exists() else 130)
+
+
+def test_training_has_a_budget_by_default_and_none_with_epochs(sound_folder, tmp_path, monkeypatch, audiozoo):
+    given = []
+
+    def fake(*_, budget, **__):
+        given.append(budget)
+        raise ValueError("enough")
+
+    monkeypatch.setattr("audiozoo.training.train", fake)
+    words = ["train", sound_folder, "-o", tmp_path / "a.audiozoo"]
+    for further in ([], ["--minutes", 2], ["--minutes", 0], ["--epochs", 3], ["--epochs", 3, "--minutes", 0]):
+        audiozoo(*words, *further)
+    assert given == [Budget(minutes=5.0), Budget(minutes=2.0), None, None, None]
+    status, _, err = audiozoo(*words, "--epochs", 3, "--minutes", 2)
+    assert (status, "give only one of them, got --epochs 3 and --minutes 2" in err) == (2, True)
+    status, _, err = audiozoo(*words, "--minutes", -1)
+    assert (status, "minutes must be a number from 0" in err) == (2, True)
+    assert len(given) == 5
+
+
+def test_training_says_what_the_budget_allows(sound_folder, tmp_path, monkeypatch, audiozoo):
+    monkeypatch.setattr("audiozoo.training.budget.plan", lambda *_, **__: (2, False))
+    saved = tmp_path / "a.audiozoo"
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text('{"epochs": 5000, "refit": true}')
+    words = ["train", sound_folder, "-o", saved, "--model", "feature_mlp", "--recipe", recipe, "--minutes", 0.5]
+    status, _, err = audiozoo(*words)
+    assert (status, "0.5 minutes allow 2 of 5000 epochs (" in err) == (0, True), err
+    assert ", without refitting; --minutes 0 trains in full" in err
+    about = load_classifier(saved).about
+    assert (about.recipe["epochs"], about.recipe["refit"]) == (2, False)
+    assert (about.budget["minutes"], about.budget["epochs"], about.budget["full_epochs"]) == (0.5, 2, 5000)
+
+
+def test_the_line_about_the_budget():
+    figures = {"minutes": 1.0, "step_seconds": 0.1834, "seconds": 50.0, "refit": 1.0}
+    assert planned_line(figures, 100, 100, refits=True) == "1 minute allows 100 of 100 epochs (0.18 s a step), with refitting"
+    assert planned_line(figures, 100, 100, refits=False) == "1 minute allows 100 of 100 epochs (0.18 s a step)"
+    assert planned_line({**figures, "refit": 0.0}, 100, 100, refits=True).endswith(
+        "without refitting; --minutes 0 trains in full"
+    )
+
+
+def test_the_bar_counts_down_to_the_end_of_the_refit(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("audiozoo.cli.budget.monotonic", lambda: now[0])
+    stages = Stages(Recipe(refit=True))
+    stages.note("features", 3, 3, {})
+    assert (str(stages.left.render(None)), stages.learnt) == ("", False)
+    stages.note("planned", 10, 20, {"minutes": 5.0, "step_seconds": 0.1, "seconds": 125.0, "refit": 1.0})
+    assert str(stages.left.render(None)) == "2:05 left"
+    stages.note("training", 0, 10, {})
+    assert not stages.learnt
+    shown = []
+    for done, loss in ((1, 0.5), (2, 0.9)):
+        now[0] += 3
+        shown = stages.note("training", done, 10, {"loss": 0.1, "val_loss": loss, "val_accuracy": loss})
+    assert stages.learnt
+    assert shown == {"loss": 0.1, "best val_accuracy": 0.5}
+    assert stages.left.end == now[0] + 3 * (8 + 10)
+    stages.note("refitting", 1, 2, {"loss": 0.1})
+    now[0] += 4
+    assert stages.note("refitting", 2, 2, {"loss": 0.1})["best val_accuracy"] == 0.5
+    assert str(stages.left.render(None)) == "0:00 left"
 
 
 def test_control_c_ends_a_benchmark_and_an_augmentation_in_one_line(sound_folder, tmp_path, features_kept):

@@ -47,6 +47,7 @@ RANKS = {
 }
 
 PUBLIC = [
+    "Budget",
     "Classifier",
     "Ensemble",
     "Prediction",

@@ -27,6 +27,8 @@ class TrainingFacts:
         training_clips: Number of clips that the weights were trained on.
         best_epoch: Epoch whose weights were kept, counted from 1.
         validation: Metrics of that epoch on the held-out recordings, by name.
+        budget: Budget of the training (minutes), and if its speed was measured, the number of epochs that the budget allowed.
+        stopped: Reason why training ended before its last epoch, "budget" or "request"; `None` if it did not.
         failures: Error messages of clips that could not be read.
         fingerprints: Joined hashes of the files that the model has learnt from or was chosen on, see `fingerprints_of`.
         notes: Further facts of your own.
@@ -41,6 +43,8 @@ class TrainingFacts:
     training_clips: int | None = None
     best_epoch: int | None = None
     validation: Mapping[str, float] | None = None
+    budget: Mapping[str, Any] | None = None
+    stopped: str | None = None
     failures: tuple[str, ...] = ()
     fingerprints: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
@@ -82,7 +86,7 @@ class TrainingFacts:
 
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("parameters", "training_clips", "best_epoch"), int),
-    **dict.fromkeys(("options", "recipe", "validation", "notes"), Mapping),
+    **dict.fromkeys(("options", "recipe", "validation", "budget", "notes"), Mapping),
     "failures": (list, tuple),
 }
 

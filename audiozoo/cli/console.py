@@ -19,6 +19,8 @@ from audiozoo.checks import unknown_name
 from audiozoo.config import revive
 
 if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
+
     from audiozoo.datasets import Dataset
     from audiozoo.features import FeatureCache, Frontend
     from audiozoo.progress import Progress
@@ -41,12 +43,18 @@ err = Console(stderr=True, highlight=False, markup=False)
 
 
 @contextmanager
-def progress_bar(title: str = "", *, among_answers: bool = False) -> Iterator[Progress]:
+def progress_bar(
+    title: str = "", *, further: Sequence[ProgressColumn] | None = None, among_answers: bool = False
+) -> Iterator[Progress]:
     """Context manager that shows a progress bar on standard error and yields the callback that updates it.
 
     Args:
         title: Text before the stage.
+        further: Columns before the figures; `None` shows the time that remains of the stage.
         among_answers: Whether the block prints answers with `print_answer`. On a terminal, the bar stays below them.
+
+    Yields:
+        The callback, see `audiozoo.progress`.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -56,8 +64,7 @@ def progress_bar(title: str = "", *, among_answers: bool = False) -> Iterator[Pr
         BarColumn(30),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        *((TextColumn("left"), TimeRemainingColumn()) if further is None else further),
         TextColumn("{task.fields[figures]}", markup=False),
     )
     # Otherwise Rich would redirect standard output to the console of the bar, which is standard error.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from audiozoo.cli.budget import Minutes, Refit, chosen_budget, early_end, first_interrupt_ends, training_bar
 from audiozoo.cli.console import (
     CACHE_HELP,
     DatasetOptions,
@@ -15,10 +17,10 @@ from audiozoo.cli.console import (
     FrontendSettings,
     changed_recipe,
     chosen_frontend,
+    err,
     feature_cache,
     open_dataset,
     out,
-    progress_bar,
     quiet_backend,
     report_failures,
 )
@@ -51,7 +53,9 @@ def run(
     table: Table = None,
     dataset: Annotated[str, typer.Option(help="Layout of the folder: folder, esc10, urbansound8k, ...")] = "folder",
     options: DatasetOptions = None,
-    epochs: Annotated[int | None, typer.Option(help="Number of epochs; by default the model's own.")] = None,
+    minutes: Minutes = None,
+    epochs: Annotated[int | None, typer.Option(help="Exact number of epochs, without a limit of time.")] = None,
+    refit: Refit = None,
     weights: WeightsName = None,
     weights_file: WeightsFile = None,
     backbone_weights: BackboneWeights = None,
@@ -66,22 +70,33 @@ def run(
     strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read; by default it is left out.")] = False,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
-    """Train a classifier on your own sounds and save it in one file."""
+    """Train a classifier on your own sounds and save it in one file.
+
+    The first Ctrl-C after an epoch ends the training and saves the best epoch so far, with exit status 0. Before that, and the
+    second time, it stops at once and saves nothing, with exit status 130.
+    """
     from audiozoo.training import adapted, recipe_for, train
 
     other = chosen_frontend(frontend, settings or ()) if frontend else None
     check_target(output)
     chosen = changed_recipe(recipe_for(model), recipe, epochs=epochs, seed=seed)
+    chosen = chosen if refit is None else replace(chosen, refit=refit)
+    budget = chosen_budget(minutes, epochs)
     data = open_dataset(dataset, folder, table, options)
     clips = _described(data)
     further: dict[str, Any] = {"backbone_weights": backbone_weights} if backbone_weights else {}
     kept = feature_cache(cache)
-    with keeping(_kept(kept, output)), progress_bar(model) as show:
+    with (
+        keeping(_kept(kept, output)),
+        training_bar(model, chosen) as (show, stages),
+        first_interrupt_ends(stages) as stop,
+    ):
         quiet_backend()
         classifier = train(
             model,
             clips,
             chosen,
+            budget=budget,
             labels=data.labels,
             frontend=adapted(other, clips) if other else None,
             weights=weights,
@@ -90,9 +105,12 @@ def run(
             strict=strict,
             cache=kept,
             progress=show,
+            stop=stop,
             **further,
         )
     classifier.save(output)
+    if ending := early_end(classifier.about, len(classifier.history["loss"])):
+        err.print(ending, soft_wrap=True)
     out.print(_summary(classifier, output), soft_wrap=True)
     report_failures(classifier.about.failures, used=classifier.about.training_clips or 0)
 

@@ -24,6 +24,7 @@ from audiozoo.training import (
     Progress,
     Recipe,
     adapted,
+    pooled_scores,
     targets_of,
     train_examples,
 )

@@ -4,11 +4,14 @@ from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
 from audiozoo.registry import recipe_for
 from audiozoo.training.blending import fit_ensemble
+from audiozoo.training.budget import Budget, Clock
 from audiozoo.training.examples import Examples, adapted, frontend_for, target_indices, target_matrix, targets_of
 from audiozoo.training.fit import train, train_examples, trained_options
 from audiozoo.training.held_out import pooled_scores
 
 __all__ = [
+    "Budget",
+    "Clock",
     "Examples",
     "Progress",
     "Recipe",

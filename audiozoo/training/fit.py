@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from audiozoo.augment import ByClass
 from audiozoo.checks import refuse_unknown
-from audiozoo.classifier import Classifier, KerasScorer, TrainingFacts
-from audiozoo.classifier.calibration import check_unknown
+from audiozoo.classifier import Classifier
 from audiozoo.classifier.facts import fingerprints_of
-from audiozoo.classifier.thresholds import fallback_thresholds
-from audiozoo.datasets import Clip, hold_out, recordings_by_label
-from audiozoo.features import FeatureCache, Frontend, Scaler, extract
-from audiozoo.layers import keras
+from audiozoo.datasets import Clip
+from audiozoo.features import FeatureCache, Frontend, extract
 from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
-from audiozoo.registry import ModelSpec, build, checked_options, model_info, recipe_for, split_weights
-from audiozoo.training.examples import Batches, Examples, frontend_for, targets_of
-from audiozoo.training.held_out import calibrate, validation_figures
-from audiozoo.training.optimization import LOSSES, optimizer, precision, seeded_dropout
+from audiozoo.registry import ModelSpec, checked_options, model_info, recipe_for, split_weights
+from audiozoo.training.budget import Budget, Clock
+from audiozoo.training.examples import Examples, frontend_for, targets_of
+from audiozoo.training.optimization import LOSSES
+from audiozoo.training.run import Registered, Run
 
 
 def train(
@@ -33,6 +29,7 @@ def train(
     clips: Sequence[Clip],
     recipe: Recipe | None = None,
     *,
+    budget: Budget | None = None,
     labels: Sequence[str] | None = None,
     frontend: Frontend | None = None,
     weights: str | None = None,
@@ -42,6 +39,7 @@ def train(
     workers: int = 2,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
+    stop: Callable[[], bool] | None = None,
     **options: Any,
 ) -> Classifier:
     """Train a model of the zoo on clips.
@@ -51,6 +49,8 @@ def train(
         clips: Labelled clips, for example from `audiozoo.load_dataset`. If any of them has several labels, the model has
             independent outputs (a sigmoid), and the classifier a threshold for each class.
         recipe: Training settings; `None` uses the model's own, `recipe_for(name)`.
+        budget: Time that the training may take, ``Budget(minutes=5)``, with the computation of features; `None` trains the
+            recipe in full. ``classifier.about.recipe`` is the recipe that fitted, which gives the same training again.
         labels: Names of the classes in the order of the outputs; `None` sorts all labels that occur.
         frontend: Frontend that computes the features; `None` uses the model's own, adapted to the clips (`frontend_for`).
         weights: Name of published initial weights, see ``model_info(name).weights``. With another number of classes than the
@@ -64,16 +64,20 @@ def train(
             changes only the time of the training, not its result.
         cache: Cache that keeps computed features between runs; `None` for no cache.
         progress: Callback, see `audiozoo.progress`.
+        stop: Function that training calls after each step; when it returns true, training ends and keeps the best epoch so
+            far, or the weights of that step in the first epoch. `None` never ends training.
         **options: Options of the builder. Models with auxiliary outputs train with them.
 
     Returns:
         The classifier with the history of its training. Its weights are those of the epoch with the lowest validation loss.
-        With ``refit=True``, the model trains once more on all clips, for as many epochs.
+        With ``refit=True``, the model trains once more on all clips, for as many epochs. If the refit is cut short by `stop` or
+        the budget, the classifier is the one before it, and ``classifier.about.stopped`` tells.
 
     Raises:
         ValueError: There are fewer than two classes, a class has no clips, a clip cannot be read, or the name or an option is
             unknown. With `unknown`, there are too few held-out clips, or a class has this name.
     """
+    clock = Clock(budget, stop)
     options = checked_options(model_info(name), options)
     weights, weights_file = split_weights(weights, weights_file, model_info(name).weights)
     frontend = frontend or frontend_for(name, clips)
@@ -95,6 +99,7 @@ def train(
         workers=workers,
         options=options,
         progress=progress,
+        clock=clock,
     )
     learnt = fingerprints_of(clip.path for clip in clips)
     classifier.about = replace(classifier.about, failures=tuple(features.failures.values()), fingerprints=learnt)
@@ -114,6 +119,7 @@ def train_examples(
     workers: int = 2,
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    clock: Clock | None = None,
 ) -> Classifier:
     """Train on examples with features; `train` computes these first.
 
@@ -128,6 +134,7 @@ def train_examples(
         workers: Number of threads that prepare augmented batches ahead.
         options: Options of the builder.
         progress: Callback, see `audiozoo.progress`.
+        clock: Clock that may end the training, see `train`; `None` never ends it.
 
     Returns:
         The trained classifier.
@@ -153,7 +160,11 @@ def train_examples(
                 raise ValueError("ByClass needs one label for each clip, and some clips have several: use other transforms")
     # The options of the caller come last, so they can switch the auxiliary outputs off.
     used = {**_auxiliary(spec), **checked_options(spec, options)}
-    return _Run(spec, recipe, frontend, tuple(classes), used, weights, weights_file, unknown, workers, progress).fit(examples)
+    start = Registered(spec, used, len(classes), frontend.shape, recipe.seed, weights, weights_file)
+    run = Run(
+        start, recipe, frontend, tuple(classes), workers=workers, unknown=unknown, progress=progress, clock=clock or Clock()
+    )
+    return run.fit(examples)
 
 
 def _check_classes(classes: Sequence[str], targets: np.ndarray) -> None:
@@ -187,162 +198,3 @@ def trained_options(spec: ModelSpec) -> dict[str, Any]:
 
 def _auxiliary(spec: ModelSpec) -> dict[str, Any]:
     return {"auxiliary": True} if "auxiliary" in spec.options else {}
-
-
-@dataclass(eq=False)
-class _Run:
-    """One training with all of its settings."""
-
-    spec: ModelSpec
-    recipe: Recipe
-    frontend: Frontend
-    classes: tuple[str, ...]
-    options: dict[str, Any]
-    weights: str | None
-    weights_file: str | os.PathLike[str] | None
-    unknown: float | None
-    workers: int
-    progress: Progress | None
-
-    def fit(self, examples: Examples) -> Classifier:
-        """Train, and choose the best epoch on held-out recordings if the recipe asks for validation."""
-        held_out = self._held_out(examples)
-        if self.unknown is not None:
-            check_unknown(self.unknown, self.classes, int(held_out.sum()))
-        learnt, validation = examples.subset(~held_out), examples.subset(held_out)
-        # With few clips an epoch has few steps, too few for the optimiser; `min_steps` then adds epochs.
-        epochs = max(self.recipe.epochs, math.ceil(self.recipe.min_steps / self._steps(learnt)))
-        if not held_out.any():
-            return self._fit_once(examples, None, epochs, "training")
-        chosen = self._fit_once(learnt, validation, epochs, "training")
-        calibrate(chosen, validation, unknown=self.unknown)
-        if not self.recipe.refit:
-            return chosen
-        # The refit has no validation clips, so its number of epochs comes from the first training.
-        refitted = self._fit_once(examples, None, chosen.about.best_epoch or epochs, "refitting")
-        refitted.history = {**chosen.history, **{f"refit_{key}": value for key, value in refitted.history.items()}}
-        refitted.about = replace(refitted.about, validation=chosen.about.validation)
-        # No clip is left to calibrate the second model, which resembles the first.
-        refitted.temperature, refitted.thresholds, refitted.rejection = chosen.temperature, chosen.thresholds, chosen.rejection
-        return refitted
-
-    def _held_out(self, examples: Examples) -> np.ndarray:
-        clips = [examples.clips[i] for i in examples.index]
-        # A class with a single recording cannot be held out, so at least one class needs two.
-        enough = any(len(recordings) > 1 for recordings in recordings_by_label(clips).values())
-        if not self.recipe.validation or not enough:
-            return np.zeros(len(clips), bool)
-        return hold_out(clips, self.recipe.validation, seed=self.recipe.seed)
-
-    def _steps(self, examples: Examples) -> int:
-        return math.ceil(len(examples.index) / self.recipe.batch_size)
-
-    def _fit_once(self, examples: Examples, validation: Examples | None, epochs: int, stage: str) -> Classifier:
-        scaler = Scaler.fit(examples.features.values, index=examples.window_index, per=self.recipe.standardize)
-        steps = self._steps(examples)
-        model = self._compiled(steps, epochs)
-        # Without held-out clips, these thresholds remain.
-        thresholds = fallback_thresholds(len(self.classes)) if examples.multilabel else None
-        classifier = Classifier(self.frontend, scaler, KerasScorer(model), self.classes, thresholds=thresholds)
-        watch = _Watch(model, classifier, validation, self.recipe.patience, epochs, stage, self.progress)
-        batches = Batches(examples, self.recipe, scaler, self.frontend, len(self.classes), len(model.outputs))
-        # Batches have a weight for each example and an order of their own, so Keras must not shuffle them again.
-        with seeded_dropout(self.recipe.seed), batches.stream(self.workers) as stream:
-            model.fit(
-                stream,
-                steps_per_epoch=steps,
-                epochs=epochs,
-                callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=watch.epoch_end)],
-                shuffle=False,
-                verbose=0,
-            )
-        watch.restore_best()
-        classifier.history = watch.history
-        classifier.about = self._about(len(examples.index), watch)
-        return classifier
-
-    def _compiled(self, steps: int, epochs: int) -> Any:
-        with precision(self.recipe.mixed_precision):
-            model = build(
-                self.spec.name,
-                len(self.classes),
-                input_shape=self.frontend.shape,
-                weights=self.weights,
-                weights_file=self.weights_file,
-                seed=self.recipe.seed,
-                **self.options,
-            )
-        # The first output is the classifier; auxiliary outputs follow it and have the same targets.
-        auxiliaries = len(model.outputs) - 1
-        options = {"activation": "softmax", **self.spec.options, **self.options}
-        loss = LOSSES[options["activation"]](self.recipe.label_smoothing)
-        model.compile(
-            optimizer=optimizer(self.recipe, steps, epochs),
-            loss=[loss] * (auxiliaries + 1) if auxiliaries else loss,
-            loss_weights=[1.0] + [self.recipe.auxiliary_weight] * auxiliaries if auxiliaries else None,
-        )
-        return model
-
-    def _about(self, clips: int, watch: _Watch) -> TrainingFacts:
-        return TrainingFacts(
-            model=self.spec.name,
-            weights=self.weights if self.weights_file is None else Path(self.weights_file).name,
-            options=self.options,
-            parameters=watch.model.count_params(),
-            recipe=self.recipe.to_config(),
-            training_clips=clips,
-            best_epoch=watch.best_epoch,
-            validation=watch.best,
-        )
-
-
-class _Watch:
-    """Callback at the end of each epoch: records metrics, keeps the best weights, and stops early."""
-
-    def __init__(
-        self,
-        model: Any,
-        classifier: Classifier,
-        validation: Examples | None,
-        patience: int | None,
-        epochs: int,
-        stage: str,
-        progress: Progress | None,
-    ) -> None:
-        self.classifier, self.validation, self.patience = classifier, validation, patience
-        self.epochs, self.stage, self.progress = epochs, stage, progress
-        self.model = model
-        self.history: dict[str, list[float]] = {}
-        self.best: dict[str, float] | None = None
-        self.best_epoch = epochs
-        self._best_weights: list[np.ndarray] | None = None
-
-    def epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Record the metrics of an epoch, with those of the validation clips pooled over windows as in `predict`."""
-        figures = {"loss": float((logs or {})["loss"])}
-        # A loss that is not finite never recovers.
-        if not math.isfinite(figures["loss"]):
-            raise ValueError(
-                f"training diverged in epoch {epoch + 1}: the loss is {figures['loss']}; use a smaller learning_rate"
-            )
-        if self.validation is not None:
-            figures |= validation_figures(self.classifier, self.validation)
-            self._judge(epoch + 1, figures)
-        for key, value in figures.items():
-            self.history.setdefault(key, []).append(value)
-        if self.progress:
-            self.progress(self.stage, epoch + 1, self.epochs, figures)
-
-    def _judge(self, epoch: int, figures: dict[str, float]) -> None:
-        # The epoch is chosen by loss and not by accuracy, because many epochs have the same accuracy on a few clips.
-        if self.best is None or figures["val_loss"] < self.best["val_loss"]:
-            self.best, self.best_epoch = {key: value for key, value in figures.items() if key.startswith("val_")}, epoch
-            # In memory (at most 140 MB) and not in a file, so that no temporary file can be left behind.
-            self._best_weights = self.model.get_weights()
-        elif self.patience is not None and epoch - self.best_epoch >= self.patience:
-            self.model.stop_training = True
-
-    def restore_best(self) -> None:
-        """Load the weights of the best epoch into the model."""
-        if self._best_weights is not None:
-            self.model.set_weights(self._best_weights)

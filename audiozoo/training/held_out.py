@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 import numpy as np
 
 from audiozoo import metrics
 from audiozoo.classifier import Classifier
 from audiozoo.classifier.calibration import fitted_temperature, rejection_level
+from audiozoo.classifier.scorers import batch_size
 from audiozoo.classifier.thresholds import fitted_thresholds
 from audiozoo.training.examples import Examples
 
@@ -19,6 +22,16 @@ def validation_figures(classifier: Classifier, examples: Examples) -> dict[str, 
         mean = metrics.mean_average_precision(scores, targets)
         return {"val_loss": metrics.binary_log_loss(scores, targets), "val_map": mean}
     return {"val_loss": metrics.log_loss(scores, targets), "val_accuracy": metrics.accuracy(scores, targets)}
+
+
+def validation_seconds(classifier: Classifier, examples: Examples) -> float:
+    """Measure a batch of the validation, and return the estimated duration of all batches."""
+    index = examples.window_index
+    batch = index[: batch_size(examples.features.values.shape[1:])]
+    classifier.window_outputs(examples.features.values, index=batch)  # the first batch compiles
+    begin = monotonic()
+    classifier.window_outputs(examples.features.values, index=batch)
+    return (monotonic() - begin) * len(index) / len(batch)
 
 
 def calibrate(classifier: Classifier, validation: Examples, *, unknown: float | None = None) -> None:

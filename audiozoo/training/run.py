@@ -1,0 +1,258 @@
+"""One training: what it starts from, its epochs within a budget, the refit, and the calibration on held-out clips."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from audiozoo.classifier import Classifier, KerasScorer, TrainingFacts
+from audiozoo.classifier.calibration import check_unknown
+from audiozoo.classifier.thresholds import fallback_thresholds
+from audiozoo.datasets import hold_out, recordings_by_label
+from audiozoo.features import Frontend, Scaler
+from audiozoo.layers import keras
+from audiozoo.progress import Progress
+from audiozoo.recipe import Recipe
+from audiozoo.registry import ModelSpec, build
+from audiozoo.training.budget import Clock, Meter
+from audiozoo.training.examples import Batches, Examples
+from audiozoo.training.held_out import calibrate, validation_figures, validation_seconds
+from audiozoo.training.optimization import LOSSES, optimizer, precision, seeded_dropout
+from audiozoo.training.watch import Watch
+
+
+class Start(Protocol):
+    """What a training starts from: a model of the registry, or a trained network."""
+
+    @property
+    def activation(self) -> str:
+        """Last step of the model, a key of `LOSSES`."""
+
+    @property
+    def facts(self) -> TrainingFacts:
+        """Facts about the model that hold before the training."""
+
+    def scaler(self, examples: Examples, per: Literal["band", "all"] | None) -> Scaler:
+        """Return the scaler of the features.
+
+        Args:
+            examples: Clips to train on.
+            per: How the recipe standardises, see `Scaler.fit`.
+        """
+
+    def model(self, examples: Examples) -> Any:
+        """Return a new Keras model for a training on examples, its layers marked as trainable or not."""
+
+
+@dataclass(frozen=True, eq=False)
+class Registered:
+    """Start from a model of the registry, with random or published weights.
+
+    Args:
+        spec: Registry entry of the model.
+        options: Options of its builder.
+        classes: Number of classes.
+        shape: Shape of the features.
+        seed: Random seed of the initial weights.
+        weights: Name of published weights.
+        weights_file: File of initial weights.
+    """
+
+    spec: ModelSpec
+    options: Mapping[str, Any]
+    classes: int
+    shape: tuple[int, ...]
+    seed: int
+    weights: str | None = None
+    weights_file: str | os.PathLike[str] | None = None
+
+    @property
+    def activation(self) -> str:
+        """Last step of the model."""
+        return str({"activation": "softmax", **self.spec.options, **self.options}["activation"])
+
+    @property
+    def facts(self) -> TrainingFacts:
+        """Name, options and initial weights of the model."""
+        weights = self.weights if self.weights_file is None else Path(self.weights_file).name
+        return TrainingFacts(model=self.spec.name, weights=weights, options=dict(self.options))
+
+    def scaler(self, examples: Examples, per: Literal["band", "all"] | None) -> Scaler:
+        """Fit a scaler to the windows of the examples."""
+        return Scaler.fit(examples.features.values, index=examples.window_index, per=per)
+
+    def model(self, examples: Examples) -> Any:
+        """Build the model; the examples do not matter."""
+        return build(
+            self.spec.name,
+            self.classes,
+            input_shape=self.shape,
+            weights=self.weights,
+            weights_file=self.weights_file,
+            seed=self.seed,
+            **self.options,
+        )
+
+
+@dataclass(eq=False)
+class Run:
+    """One training with all of its settings.
+
+    Args:
+        start: What the training starts from.
+        recipe: Training settings.
+        frontend: Frontend that computed the features.
+        classes: Names of the classes in the order of the outputs.
+        workers: Number of threads that prepare augmented batches ahead.
+        unknown: Share of the held-out clips that the rejection level keeps; `None` sets no level.
+        progress: Callback, see `audiozoo.progress`.
+        clock: Clock that may end the training.
+    """
+
+    start: Start
+    recipe: Recipe
+    frontend: Frontend
+    classes: tuple[str, ...]
+    workers: int = 2
+    unknown: float | None = None
+    progress: Progress | None = None
+    clock: Clock = field(default_factory=Clock)
+
+    def fit(self, examples: Examples) -> Classifier:
+        """Train, and choose the best epoch on held-out recordings if the recipe asks for validation."""
+        held_out = self._held_out(examples)
+        if self.unknown is not None:
+            check_unknown(self.unknown, self.classes, int(held_out.sum()))
+        if held_out.any():
+            learnt, validation = examples.subset(~held_out), examples.subset(held_out)
+        else:
+            learnt, validation = examples, None
+        # With few clips an epoch has few steps, too few for the optimiser; `min_steps` then adds epochs.
+        epochs = max(self.recipe.epochs, math.ceil(self.recipe.min_steps / self._steps(learnt)))
+        run, chosen = self._within_budget(learnt, validation, epochs, refitted=examples)
+        if validation is None:
+            return chosen
+        calibrate(chosen, validation, unknown=self.unknown)
+        return run._refit(examples, chosen) if run.recipe.refit else chosen
+
+    def _within_budget(
+        self, learnt: Examples, validation: Examples | None, epochs: int, refitted: Examples
+    ) -> tuple[Run, Classifier]:
+        """Train once; return the run with the recipe that fits the budget, and the classifier."""
+        if not self.clock.limited:
+            return self, self._fit_once(learnt, validation, epochs, "training")
+        refits = self.recipe.refit and validation is not None
+        meter = Meter(
+            self.clock,
+            self.recipe,
+            epochs=epochs,
+            steps=self._steps(learnt),
+            refit_steps=self._steps(refitted) if refits else None,
+            ahead=2 * self.workers if self.recipe.augments else 0,
+        )
+        chosen = self._fit_once(learnt, validation, epochs, "training", meter)
+        run = replace(self, recipe=meter.chosen_recipe())
+        if meter.restarts:
+            # A schedule cannot change while it runs. From scratch, the weights are also those that the recipe gives again.
+            if self.progress:
+                self.progress("training", 0, meter.epochs, {})
+            chosen = run._fit_once(learnt, validation, meter.epochs, "training")
+        chosen.about = replace(chosen.about, recipe=run.recipe.to_config(), budget=meter.facts())
+        return run, chosen
+
+    def _refit(self, examples: Examples, chosen: Classifier) -> Classifier:
+        """Train on all clips for the best number of epochs; if that is cut short, return the first classifier."""
+        without = {**(chosen.about.recipe or {}), "refit": False}
+        if chosen.about.stopped:
+            chosen.about = replace(chosen.about, recipe=without)
+            return chosen
+        # The refit has no validation clips, so its number of epochs comes from the first training.
+        assert chosen.about.best_epoch is not None
+        refitted = self._fit_once(examples, None, chosen.about.best_epoch, "refitting")
+        if refitted.about.stopped:
+            chosen.about = replace(chosen.about, recipe=without, stopped=refitted.about.stopped)
+            return chosen
+        refitted.history = {**chosen.history, **{f"refit_{key}": value for key, value in refitted.history.items()}}
+        refitted.about = replace(refitted.about, validation=chosen.about.validation, budget=chosen.about.budget)
+        # No clip is left to calibrate the second model, which resembles the first.
+        refitted.temperature, refitted.thresholds, refitted.rejection = chosen.temperature, chosen.thresholds, chosen.rejection
+        return refitted
+
+    def _held_out(self, examples: Examples) -> np.ndarray:
+        clips = [examples.clips[i] for i in examples.index]
+        # A class with a single recording cannot be held out, so at least one class needs two.
+        enough = any(len(recordings) > 1 for recordings in recordings_by_label(clips).values())
+        if not self.recipe.validation or not enough:
+            return np.zeros(len(clips), bool)
+        return hold_out(clips, self.recipe.validation, seed=self.recipe.seed)
+
+    def _steps(self, examples: Examples) -> int:
+        return math.ceil(len(examples.index) / self.recipe.batch_size)
+
+    def _fit_once(
+        self, examples: Examples, validation: Examples | None, epochs: int, stage: str, meter: Meter | None = None
+    ) -> Classifier:
+        scaler, steps = self.start.scaler(examples, self.recipe.standardize), self._steps(examples)
+        model = self._compiled(self.start, examples, epochs)
+        # Without held-out clips, these thresholds remain.
+        thresholds = fallback_thresholds(len(self.classes)) if examples.multilabel else None
+        classifier = Classifier(self.frontend, scaler, KerasScorer(model), self.classes, thresholds=thresholds)
+        if meter and validation:
+            meter.validation = validation_seconds(classifier, validation)
+        watch = Watch(
+            model,
+            partial(validation_figures, classifier, validation) if validation else None,
+            patience=self.recipe.patience,
+            epochs=epochs,
+            steps=steps,
+            stage=stage,
+            progress=self.progress,
+            clock=self.clock,
+            meter=meter,
+        )
+        batches = Batches(examples, self.recipe, scaler, self.frontend, len(self.classes), len(model.outputs))
+        # Batches have a weight for each example and an order of their own, so Keras must not shuffle them again.
+        with seeded_dropout(self.recipe.seed), batches.stream(self.workers) as stream:
+            model.fit(
+                stream,
+                steps_per_epoch=steps,
+                epochs=epochs,
+                callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=watch.batch_end, on_epoch_end=watch.epoch_end)],
+                shuffle=False,
+                verbose=0,
+            )
+        watch.restore_best()
+        classifier.history = watch.history
+        classifier.about = self._about(len(examples.index), watch)
+        return classifier
+
+    def _compiled(self, start: Start, examples: Examples, epochs: int) -> Any:
+        with precision(self.recipe.mixed_precision):
+            model = start.model(examples)
+        # The first output is the classifier; auxiliary outputs follow it and have the same targets.
+        auxiliaries = len(model.outputs) - 1
+        loss = LOSSES[start.activation](self.recipe.label_smoothing)
+        model.compile(
+            optimizer=optimizer(self.recipe, self._steps(examples), epochs),
+            loss=[loss] * (auxiliaries + 1) if auxiliaries else loss,
+            loss_weights=[1.0] + [self.recipe.auxiliary_weight] * auxiliaries if auxiliaries else None,
+        )
+        return model
+
+    def _about(self, clips: int, watch: Watch) -> TrainingFacts:
+        return replace(
+            self.start.facts,
+            parameters=watch.model.count_params(),
+            recipe=self.recipe.to_config(),
+            training_clips=clips,
+            best_epoch=watch.best_epoch,
+            validation=watch.best,
+            stopped=watch.stopped,
+        )

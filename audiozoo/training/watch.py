@@ -1,0 +1,122 @@
+"""The watch over a training: metrics of each epoch, the best weights, and the reasons to stop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from audiozoo.progress import Progress
+from audiozoo.training.budget import Clock, Meter
+
+
+class Watch:
+    """Callbacks at the end of each step and epoch: records metrics, keeps the best weights, and stops early.
+
+    Args:
+        model: Keras model in training.
+        judge: Function that returns the metrics of the validation clips, "val_loss" among them; `None` without validation.
+        patience: Number of epochs without a better validation loss after which training stops; `None` never stops early.
+        epochs: Number of epochs.
+        steps: Number of steps in an epoch.
+        stage: Name of the stage for `progress`.
+        progress: Callback, see `audiozoo.progress`.
+        clock: Clock that may end the training after any step.
+        meter: Meter of the first steps; `None` measures nothing.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        judge: Callable[[], dict[str, float]] | None,
+        *,
+        patience: int | None,
+        epochs: int,
+        steps: int,
+        stage: str,
+        progress: Progress | None,
+        clock: Clock,
+        meter: Meter | None,
+    ) -> None:
+        self.model, self.judge, self.patience = model, judge, patience
+        self.epochs, self.steps, self.stage = epochs, steps, stage
+        self.progress, self.clock, self.meter = progress, clock, meter
+        self.history: dict[str, list[float]] = {}
+        self.best: dict[str, float] | None = None
+        self.stopped: str | None = None
+        self._best_epoch: int | None = None
+        self._best_weights: list[np.ndarray] | None = None
+        self._partial = self._abandoned = False
+
+    @property
+    def best_epoch(self) -> int:
+        """Epoch whose weights are kept, counted from 1: the last one without validation."""
+        return self._best_epoch or self._ended
+
+    @property
+    def _ended(self) -> int:
+        return len(self.history.get("loss", ()))
+
+    def _tell(self, stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
+        if self.progress:
+            self.progress(stage, done, total, figures)
+
+    def batch_end(self, step: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Measure a step, or stop because time is up or the user asks for it."""
+        self._partial = step + 1 < self.steps
+        if self.meter and not self.meter.measured:
+            self._measure(self.meter, step, logs or {})
+        # Nothing is left to stop after the last step.
+        last = not self._partial and self._ended + 1 == self.epochs
+        if not (last or self._abandoned) and (reason := self.clock.ended):
+            self.stopped = reason
+            self.model.stop_training = True
+
+    def _measure(self, meter: Meter, step: int, logs: Mapping[str, Any]) -> None:
+        float(logs["loss"])  # JAX and GPUs compute steps asynchronously; reading a result waits for it
+        self._tell("measuring", step + 1, self.steps, {})
+        if not meter.step():
+            return
+        if meter.planned:
+            self._tell("planned", meter.epochs, meter.full, meter.figures())
+        if meter.restarts:
+            self._abandoned = self.model.stop_training = True
+
+    def epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Record the metrics of an epoch; one that was cut short counts only if it is the first, because nothing else is there.
+
+        Raises:
+            ValueError: The loss is not finite.
+        """
+        if self._abandoned or (self._partial and self.history):
+            return
+        figures = {"loss": float((logs or {})["loss"])}
+        # A loss that is not finite never recovers.
+        if not math.isfinite(figures["loss"]):
+            raise ValueError(
+                f"training diverged in epoch {epoch + 1}: the loss is {figures['loss']}; use a smaller learning_rate"
+            )
+        if self.judge:
+            figures |= self.judge()
+            self._compare(epoch + 1, figures)
+        for key, value in figures.items():
+            self.history.setdefault(key, []).append(value)
+        self._tell(self.stage, epoch + 1, self.epochs, figures)
+        if self.meter:
+            self.meter.pause()
+
+    def _compare(self, epoch: int, figures: dict[str, float]) -> None:
+        # The epoch is chosen by loss and not by accuracy, because many epochs have the same accuracy on a few clips.
+        if self.best is None or figures["val_loss"] < self.best["val_loss"]:
+            self.best, self._best_epoch = {key: value for key, value in figures.items() if key.startswith("val_")}, epoch
+            # In memory (at most 140 MB) and not in a file, so that no temporary file can be left behind.
+            self._best_weights = self.model.get_weights()
+        elif self.patience is not None and epoch - self.best_epoch >= self.patience:
+            self.model.stop_training = True
+
+    def restore_best(self) -> None:
+        """Load the weights of the best epoch into the model."""
+        if self._best_weights is not None:
+            self.model.set_weights(self._best_weights)
