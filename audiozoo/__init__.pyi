@@ -13,6 +13,7 @@ from .classifier import Prediction as Prediction
 from .classifier import load_classifier as load_classifier
 from .classifier import pretrained_classifier as pretrained_classifier
 from .datasets import load_dataset as load_dataset
+from .inspection import inspect_clips as inspect_clips
 from .recipe import Recipe as Recipe
 from .registry import build as build
 from .registry import list_models as list_models

@@ -23,6 +23,7 @@ from audiozoo.cli.console import (
     report_failures,
 )
 from audiozoo.cli.errors import keeping
+from audiozoo.cli.inspect_ import checked_recipe
 from audiozoo.files import check_target
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def run(
     chosen = changed_recipe(recipe_for(model), recipe, epochs=epochs, seed=seed)
     data = open_dataset(dataset, folder, table, options)
     clips = _described(data)
+    chosen = checked_recipe(clips, chosen, recipe)
     further: dict[str, Any] = {"backbone_weights": backbone_weights} if backbone_weights else {}
     kept = feature_cache(cache)
     with keeping(_kept(kept, output)), progress_bar(model) as show:

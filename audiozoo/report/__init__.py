@@ -1,6 +1,7 @@
-"""Plots of sounds and features, and tables and plots of results."""
+"""Plots of sounds and features, of a folder's shape, and tables and plots of results."""
 
 from audiozoo.report.augmented import augmentation_preview
+from audiozoo.report.inspected import inspection_picture
 from audiozoo.report.results import cells, columns, confusion_picture, markdown, measured
 from audiozoo.report.sounds import reconstruction_picture, sound_picture
 
@@ -9,6 +10,7 @@ __all__ = [
     "cells",
     "columns",
     "confusion_picture",
+    "inspection_picture",
     "markdown",
     "measured",
     "reconstruction_picture",
