@@ -6,6 +6,7 @@ from . import export as export
 from . import features as features
 from . import metrics as metrics
 from . import report as report
+from . import sklearn as sklearn
 from . import training as training
 from ._version import __version__ as __version__
 from .classifier import Classifier as Classifier

@@ -42,6 +42,7 @@ RANKS = {
     "export": 6,
     "crossval": 7,
     "report": 8,
+    "sklearn": 8,
     "cli": 9,
     "__main__": 10,
 }
@@ -69,6 +70,7 @@ PUBLIC = [
     "register",
     "register_variant",
     "report",
+    "sklearn",
     "train",
     "training",
 ]
