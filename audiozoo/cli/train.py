@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from audiozoo.classifier import Classifier
     from audiozoo.datasets import Clip, Dataset
     from audiozoo.features import FeatureCache
+    from audiozoo.recipe import Recipe
 
 Table = Annotated[
     Path | None, typer.Option(help="CSV table with the columns file and label, instead of a folder for each class.")
@@ -66,8 +67,7 @@ def run(
     check_target(output)
     chosen = changed_recipe(recipe_for(model), recipe, epochs=epochs, seed=seed)
     data = open_dataset(dataset, folder, table, options)
-    clips = _described(data)
-    chosen = checked_recipe(clips, chosen, recipe)
+    clips, chosen = _described(data, chosen, recipe)
     further: dict[str, Any] = {"backbone_weights": backbone_weights} if backbone_weights else {}
     kept = feature_cache(cache)
     with keeping(_kept(kept, output)), progress_bar(model) as show:
@@ -90,13 +90,13 @@ def run(
     report_failures(classifier.about.failures, used=classifier.about.training_clips or 0)
 
 
-def _described(data: Dataset) -> Sequence[Clip]:
-    """Print what a dataset holds, and return its training clips."""
+def _described(data: Dataset, recipe: Recipe, file: Path | None) -> tuple[Sequence[Clip], Recipe]:
+    """Print the contents of a dataset and the problems in them; return the training clips and the recipe for them."""
     clips = data.training_clips
     out.print(f"{len(clips)} clips of {len(data.labels)} classes: {', '.join(data.labels)}", soft_wrap=True)
     if len(clips) < len(data):
         out.print(f"the {len(data) - len(clips)} clips of the official test set are not used for training")
-    return clips
+    return clips, checked_recipe(clips, recipe, file)
 
 
 def _kept(cache: FeatureCache | None, output: Path) -> str:

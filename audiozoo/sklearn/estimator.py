@@ -109,6 +109,8 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(labels)
         classes, targets = np.unique(labels, return_inverse=True)
         names = [str(label) for label in classes.tolist()]
+        if len(names) < 2:
+            raise ValueError(f"SoundClassifier needs sounds of at least two classes, got 1 class: {names[0]}")
         recordings = _recordings(groups, contents)
         clips = [
             Clip(content, (names[target],), group=recording)
@@ -162,7 +164,7 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
         if files is None:
             numbers, labels = validate_data(self, X, y, dtype=np.float32, allow_nd=True)
             return encoded(numbers, self.sample_rate), labels
-        # What an earlier fit on an array has set does not hold for sounds of any length.
+        # An earlier fit on an array may have set this; files and lists have sounds of any length.
         self.__dict__.pop("n_features_in_", None)
         if y is None:
             raise ValueError("SoundClassifier requires y to be passed, but the target y is None")
