@@ -6,6 +6,7 @@ from . import export as export
 from . import features as features
 from . import metrics as metrics
 from . import report as report
+from . import sklearn as sklearn
 from . import training as training
 from ._version import __version__ as __version__
 from .classifier import Classifier as Classifier
@@ -14,6 +15,7 @@ from .classifier import Prediction as Prediction
 from .classifier import load_classifier as load_classifier
 from .classifier import pretrained_classifier as pretrained_classifier
 from .datasets import load_dataset as load_dataset
+from .inspection import inspect_clips as inspect_clips
 from .recipe import Recipe as Recipe
 from .registry import build as build
 from .registry import list_models as list_models

@@ -26,6 +26,7 @@ from audiozoo.training.watch import Watch
 VERBS = [
     "list",
     "info",
+    "inspect",
     "train",
     "predict",
     "embed",
@@ -887,3 +888,95 @@ def test_help_and_list_load_nothing_heavy():
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stderr.strip() == "[]", words
+
+
+_NO_EPOCHS = ("--model", "feature_mlp", "--epochs", 1)
+
+
+def saved_recipe(path):
+    return load_classifier(path).about.recipe
+
+
+@pytest.fixture
+def odd_folder(sound_folder):
+    """The sound folder with a class of one clip, a clipped file, and one sound in two classes."""
+    (sound_folder / "rare").mkdir()
+    shutil.copy(sound_folder / "low" / "0.wav", sound_folder / "rare" / "0.wav")
+    soundfile.write(sound_folder / "low" / "clipped.wav", np.clip(tone(300, 0.5, 8_000, level=9.0), -1, 1), 8_000)
+    return sound_folder
+
+
+def test_inspect(audiozoo, odd_folder, tmp_path):
+    picture = tmp_path / "shape.png"
+    status, out, err = audiozoo("inspect", odd_folder, "--picture", picture)
+    assert status == 0, err
+    assert "20 clips of 4 classes" in out
+    assert "sample rates: 8,000 Hz (20)" in out
+    assert picture.stat().st_size > 1_000
+    for warning in ("are clipped", "are in several classes", "have a single recording: rare", "are imbalanced"):
+        assert warning.split(":")[0] in out
+    data = json.loads(audiozoo("inspect", odd_folder, "--json")[1])
+    assert len(data["warnings"]) == out.count("warning: ") == 4
+    shutil.rmtree(odd_folder / "rare")
+    (odd_folder / "low" / "clipped.wav").unlink()
+    assert "no problems found" in audiozoo("inspect", odd_folder)[1]
+
+
+def test_inspect_lists_bad_files(audiozoo, sound_folder, tmp_path):
+    (sound_folder / "low" / "bad.wav").write_bytes(b"no sound")
+    soundfile.write(sound_folder / "low" / "long.wav", tone(300, 2.0, 8_000), 8_000)
+    status, out, err = audiozoo("inspect", sound_folder)
+    assert status == 1
+    assert "bad.wav: not a sound file" in err
+    assert "unreadable" in out
+    assert "2 s      1 #" in out  # the histogram of the durations
+    assert audiozoo("inspect", sound_folder, "--picture", tmp_path)[0] == 2
+
+
+def test_inspect_reads_a_table(audiozoo, sound_folder, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("file,label,start,end\nlow/0.wav,a,0,0.1\nlow/0.wav,b,0.1,0.5\n")
+    data = json.loads(audiozoo("inspect", sound_folder, "--table", table, "--json")[1])
+    assert [(one["label"], one["seconds"]) for one in data["classes"]] == [("a", 0.1), ("b", 0.4)]
+
+
+def test_train_warns_and_weights_imbalanced_classes(audiozoo, odd_folder, tmp_path):
+    path = tmp_path / "my.audiozoo"
+    status, out, err = audiozoo("train", odd_folder, "-o", path, *_NO_EPOCHS)
+    assert status == 0, err
+    assert err.count("warning: ") == 4
+    assert 'class_weight "balanced"' in out
+    assert saved_recipe(path)["class_weight"] == "balanced"
+
+
+def test_the_class_weight_of_a_recipe_file_is_kept(audiozoo, odd_folder, tmp_path):
+    path, recipe = tmp_path / "my.audiozoo", tmp_path / "recipe.json"
+    recipe.write_text('{"class_weight": null}')
+    _, out, err = audiozoo("train", odd_folder, "-o", path, *_NO_EPOCHS, "--recipe", recipe)
+    assert "are imbalanced" in err
+    assert "balanced" not in out
+    assert saved_recipe(path)["class_weight"] is None
+
+
+def test_balanced_folders_train_without_warnings(audiozoo, sound_folder, tmp_path):
+    path = tmp_path / "my.audiozoo"
+    status, out, err = audiozoo("train", sound_folder, "-o", path, *_NO_EPOCHS)
+    assert (status, err) == (0, "")
+    assert "weighted" not in out
+    assert saved_recipe(path)["class_weight"] is None
+
+
+def test_train_refuses_sounds_that_teach_nothing(audiozoo, sound_folder, tmp_path):
+    for path in (sound_folder / "low").iterdir():
+        path.write_bytes(b"no sound")
+    words = ("train", sound_folder, "-o", tmp_path / "my.audiozoo", *_NO_EPOCHS)
+    status, _, err = audiozoo(*words)
+    assert status == 2
+    assert "no clip of 'low' can be read" in err
+    assert err.count("not a sound file") == 6
+    for path in sound_folder.rglob("*.wav"):
+        soundfile.write(path, np.zeros(4_000), 8_000)
+    status, _, err = audiozoo(*words)
+    assert status == 2
+    assert "all 18 readable clips are silent" in err
+    assert not (tmp_path / "my.audiozoo").exists()

@@ -33,6 +33,7 @@ RANKS = {
     "recipe": 2,
     "datasets": 3,
     "registry": 3,
+    "inspection": 3,
     "keras_layers": 3,
     "weights": 2,
     "layers": 3,
@@ -42,6 +43,7 @@ RANKS = {
     "export": 6,
     "crossval": 7,
     "report": 8,
+    "sklearn": 8,
     "cli": 9,
     "__main__": 10,
 }
@@ -60,6 +62,7 @@ PUBLIC = [
     "datasets",
     "export",
     "features",
+    "inspect_clips",
     "list_models",
     "load_classifier",
     "load_dataset",
@@ -70,6 +73,7 @@ PUBLIC = [
     "register",
     "register_variant",
     "report",
+    "sklearn",
     "train",
     "training",
 ]

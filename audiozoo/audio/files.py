@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 from audiozoo.audio.bounds import check_channels, check_rate, check_upsampling
-from audiozoo.audio.waves import LOUDEST, RESAMPLING, conform, is_sound
+from audiozoo.audio.waves import LOUDEST, RESAMPLING, check_wave, conform, is_sound
 
 Source = str | os.PathLike[str] | bytes | IO[bytes]
 
@@ -287,3 +287,29 @@ def load(source: Source, *, sample_rate: int, channels: int = 1, start: float = 
     """
     blocks = list(stream(source, sample_rate=sample_rate, channels=channels, start=start, end=end))
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+
+def encode(wave: np.ndarray, sample_rate: float) -> bytes:
+    """Encode a waveform as the content of a WAV file of 32-bit floats, from which `read` returns the same samples.
+
+    Equal waveforms give equal bytes.
+
+    Args:
+        wave: Waveform ``(samples,)`` or ``(samples, channels)``, converted to float32.
+        sample_rate: Sample rate (whole Hz).
+
+    Returns:
+        The content of the file.
+
+    Raises:
+        ValueError: The waveform cannot be used, or the rate is not a whole number.
+    """
+    # Not soundfile, which stores the time of writing in files of floats, so that equal sounds would have different hashes.
+    from scipy.io import wavfile
+
+    checked, rate = check_wave(wave, sample_rate)
+    if rate != int(rate):
+        raise ValueError(f"a sound file needs a whole number of hertz as its sample rate, got {rate}; resample first")
+    file = io.BytesIO()
+    wavfile.write(file, int(rate), checked)
+    return file.getvalue()

@@ -10,7 +10,21 @@ from typing import Annotated
 
 import typer
 
-from audiozoo.cli import augment, benchmark, cache, embed, ensemble, evaluate, extract, info, list_, plot, predict, train
+from audiozoo.cli import (
+    augment,
+    benchmark,
+    cache,
+    embed,
+    ensemble,
+    evaluate,
+    extract,
+    info,
+    inspect_,
+    list_,
+    plot,
+    predict,
+    train,
+)
 from audiozoo.cli.console import EXAMPLE_STYLE
 from audiozoo.cli.errors import INTERRUPTED, TRACEBACK, Verbs, reported
 
@@ -40,6 +54,7 @@ def options(
 for verb, module in (
     ("list", list_),
     ("info", info),
+    ("inspect", inspect_),
     ("train", train),
     ("predict", predict),
     ("embed", embed),

@@ -152,6 +152,11 @@ def changed_recipe(recipe: Recipe, file: Path | None, *, epochs: int | None, see
     return recipe.from_config({**recipe.to_config(), **changes})
 
 
+def recipe_sets(file: Path | None, field: str) -> bool:
+    """Return whether a recipe's JSON file has a field."""
+    return file is not None and field in _read_object(file, "recipe", '{"epochs": 40}')
+
+
 def chosen_frontend(name: str, settings: Sequence[str] = ()) -> Frontend:
     """Return the frontend that the user chose, with some settings changed.
 

@@ -25,6 +25,7 @@ from audiozoo.cli.console import (
     report_failures,
 )
 from audiozoo.cli.errors import keeping
+from audiozoo.cli.inspect_ import checked_recipe
 from audiozoo.cli.labels import several_note, validation_text
 from audiozoo.files import check_target
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from audiozoo.classifier import Classifier
     from audiozoo.datasets import Clip, Dataset
     from audiozoo.features import FeatureCache
+    from audiozoo.recipe import Recipe
 
 Table = Annotated[
     Path | None,
@@ -83,7 +85,7 @@ def run(
     chosen = chosen if refit is None else replace(chosen, refit=refit)
     budget = chosen_budget(minutes, epochs)
     data = open_dataset(dataset, folder, table, options)
-    clips = _described(data)
+    clips, chosen = _described(data, chosen, recipe)
     further: dict[str, Any] = {"backbone_weights": backbone_weights} if backbone_weights else {}
     kept = feature_cache(cache)
     with (
@@ -115,15 +117,15 @@ def run(
     report_failures(classifier.about.failures, used=classifier.about.training_clips or 0)
 
 
-def _described(data: Dataset) -> Sequence[Clip]:
-    """Print what a dataset holds, and return its training clips."""
+def _described(data: Dataset, recipe: Recipe, file: Path | None) -> tuple[Sequence[Clip], Recipe]:
+    """Print the contents of a dataset and the problems in them; return the training clips and the recipe for them."""
     clips = data.training_clips
     out.print(f"{len(clips)} clips of {len(data.labels)} classes: {', '.join(data.labels)}", soft_wrap=True)
     if note := several_note(clips):
         out.print(note, soft_wrap=True)
     if len(clips) < len(data):
         out.print(f"the {len(data) - len(clips)} clips of the official test set are not used for training")
-    return clips
+    return clips, checked_recipe(clips, recipe, file)
 
 
 def _kept(cache: FeatureCache | None, output: Path) -> str:

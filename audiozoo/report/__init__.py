@@ -1,6 +1,7 @@
-"""Plots of sounds and features, and tables and plots of results."""
+"""Plots of sounds and features, of a folder's shape, and tables and plots of results."""
 
 from audiozoo.report.augmented import augmentation_preview
+from audiozoo.report.inspected import inspection_picture
 from audiozoo.report.labels import label_picture
 from audiozoo.report.reliability import reliability_picture
 from audiozoo.report.results import cells, columns, confusion_picture, markdown, measured
@@ -11,6 +12,7 @@ __all__ = [
     "cells",
     "columns",
     "confusion_picture",
+    "inspection_picture",
     "label_picture",
     "markdown",
     "measured",
