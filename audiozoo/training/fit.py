@@ -149,7 +149,7 @@ def train_examples(
             refuse_unknown("class in ByClass", part.transforms if isinstance(part, ByClass) else (), classes)
     # The options of the caller come last, so they can switch the auxiliary outputs off.
     used = {**_auxiliary(spec), **checked_options(spec, options or {})}
-    return _Run(spec, recipe, frontend, tuple(classes), used, weights, weights_file, unknown, workers, progress).fit(examples)
+    return _Run(spec, recipe, frontend, tuple(classes), used, weights, weights_file, workers, progress, unknown).fit(examples)
 
 
 def _check_classes(classes: Sequence[str], targets: np.ndarray) -> None:
@@ -180,9 +180,9 @@ class _Run:
     options: dict[str, Any]
     weights: str | None
     weights_file: str | os.PathLike[str] | None
-    unknown: float | None
     workers: int
     progress: Progress | None
+    unknown: float | None = None
 
     def fit(self, examples: Examples) -> Classifier:
         """Train, and choose the best epoch on held-out recordings if the recipe asks for validation."""
