@@ -149,7 +149,9 @@ def train_examples(
             refuse_unknown("class in ByClass", part.transforms if isinstance(part, ByClass) else (), classes)
     # The options of the caller come last, so they can switch the auxiliary outputs off.
     used = {**_auxiliary(spec), **checked_options(spec, options or {})}
-    return _Run(spec, recipe, frontend, tuple(classes), used, weights, weights_file, workers, progress, unknown).fit(examples)
+    return _Run(spec, recipe, frontend, tuple(classes), used, weights, weights_file, workers, progress, unknown=unknown).fit(
+        examples
+    )
 
 
 def _check_classes(classes: Sequence[str], targets: np.ndarray) -> None:
