@@ -26,7 +26,8 @@ def one_blas_thread() -> Iterator[None]:
     """Context manager in which NumPy's matrix products use one thread, in the whole process.
 
     OpenBLAS uses a thread per core for each product. Beside threads that read files there are then more threads than cores,
-    which wait for each other: on a busy machine the log-mel bands of a clip take ten times as long.
+    which wait for each other: on a busy machine the log-mel bands of a clip take ten times as long. The number of threads
+    changes the last bits of a product, so functions that must repeat their values bit by bit do not use this.
     """
     from threadpoolctl import ThreadpoolController
 
