@@ -52,8 +52,9 @@ def one_blas_thread() -> Iterator[None]:
     """Context manager in which NumPy's matrix products use one thread, in the whole process.
 
     OpenBLAS uses a thread per core for each product. Beside threads that read files there are then more threads than cores,
-    which wait for each other: on a busy machine the log-mel bands of a clip take ten times as long. Two blocks may overlap
-    without one being inside the other, as those of generators do.
+    which wait for each other: on a busy machine the log-mel bands of a clip take ten times as long. The number of threads
+    changes the last bits of a product, so functions that must repeat their values bit by bit do not use this. Two blocks may
+    overlap without one being inside the other, as those of generators do.
     """
     _BLAS.enter()
     try:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController
 
+import audiozoo
+from audiozoo.classifier import Classifier
 from audiozoo.features import LogMel
-from audiozoo.features.extract import extract
 from audiozoo.threads import one_blas_thread, thread_count
 
 
@@ -20,17 +21,18 @@ def test_products_use_one_thread_inside_and_as_many_as_before_afterwards():
         assert set(blas_threads()) == {2}
 
 
-def test_extraction_uses_one_thread_for_products(monkeypatch, write_sound):
-    from audiozoo.datasets import Clip
-
+def test_classification_of_many_files_uses_one_thread_for_products(monkeypatch, write_sound):
     seen = []
     compute = LogMel._compute
     monkeypatch.setattr(LogMel, "_compute", lambda self, columns: seen.append(blas_threads()) or compute(self, columns))
-    frontend = LogMel(sample_rate=8_000, duration=0.5, n_fft=256, hop_length=128, n_mels=16, fmin=7.0)
+    frontend = LogMel(sample_rate=8_000, duration=0.5, n_fft=256, hop_length=128, n_mels=16)
+    model = audiozoo.build("house_cnn", 2, input_shape=frontend.shape, filters=(4, 8))
+    classifier = Classifier.from_keras(model, frontend, ["a", "b"])
     path = str(write_sound(np.zeros(4_000, np.float32)))
     with ThreadpoolController().limit(limits=2):
-        extract([Clip(path, ("a",))], frontend)
-    assert set(seen[-1]) == {1}
+        list(classifier.predict_many([path]))
+        assert set(seen[-1]) == {1}
+        assert set(blas_threads()) == {2}
 
 
 def test_the_number_of_threads():

@@ -16,7 +16,6 @@ from audiozoo.features.frontends import Frontend
 from audiozoo.features.packs import Features, Key, Span
 from audiozoo.features.reading import Excerpt, warm_up, windows_of
 from audiozoo.progress import Progress
-from audiozoo.threads import one_blas_thread
 
 # A killed run loses at most one chunk. Smaller chunks would give more packs, each of which keeps a file open until the end.
 _CHUNK_CLIPS = 1_024
@@ -60,7 +59,7 @@ def extract(
         progress("features", len(keys) - len(missing), len(keys), {})
     limits = (min(_CHUNK_CLIPS, len(missing)), _CHUNK_BYTES) if store.folder else (len(missing), math.inf)
     failures: dict[int, str] = {}
-    with one_blas_thread(), closing(_computed(clips, missing, frontend, hop, jobs, progress)) as computed:
+    with closing(_computed(clips, missing, frontend, hop, jobs, progress)) as computed:
         while (chunk := _gathered(computed, failures, frontend.shape, *limits)).keys:
             positions = [int(position) for position in chunk.keys]
             for position, key in zip(positions, store.keys([clips[position] for position in positions]), strict=True):
