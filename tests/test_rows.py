@@ -261,7 +261,7 @@ def test_a_row_of_another_job_is_not_overwritten(tmp_path):
         ({"schema": 3}, "schema is 3.*update audiozoo"),
         ({"schema": "two"}, "schema is 'two'"),
         ({"labels": ["a", "b"]}, "10 classes.*2 labels"),
-        ({"metric": "bleu"}, "metric must be one of accuracy"),
+        ({"metric": "bleu"}, "metric must be one of 'accuracy'"),
         ({"request": None}, "needs a Request"),
         ({"surprise": 1}, "unknown option of Row 'surprise'"),
     ],
