@@ -123,7 +123,7 @@ def test_evaluate_chooses_the_measures(data, sound_folder):
     measures, _ = evaluate(several, one)
     assert (sum(measures.positives), measures.thresholds) == (18, several.thresholds)
     several.thresholds = None
-    assert evaluate(several, data.clips)[0].thresholds == (0.5,) * 3
+    assert evaluate(several, data.clips).measures.thresholds == (0.5,) * 3
     with pytest.raises(ValueError, match="this classifier gives each clip one"):
         evaluate(train("feature_mlp", one, quick), data.clips)
 

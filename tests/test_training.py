@@ -28,7 +28,7 @@ from audiozoo.augment import (
 from audiozoo.datasets import Clip, hold_out, load_dataset
 from audiozoo.features import LogMel, Scaler, extract
 from audiozoo.registry import table
-from audiozoo.training import Examples, Recipe, fit, frontend_for, target_indices, train
+from audiozoo.training import Examples, Recipe, frontend_for, held_out, run, target_indices, train
 from audiozoo.training.examples import Batches, example_weights
 from audiozoo.training.optimization import optimizer as optimizer_of
 
@@ -130,15 +130,15 @@ def test_refitting_uses_all_clips_for_the_best_number_of_epochs(clips):
 @pytest.mark.parametrize("refit", [False, True])
 def test_the_rejection_level_keeps_a_share_of_the_held_out_clips(clips, refit, monkeypatch):
     judged = []
-    monkeypatch.setattr(fit, "rejection_level", lambda familiarity, share: judged.append((familiarity, share)) or 0.25)
+    monkeypatch.setattr(held_out, "rejection_level", lambda familiarity, share: judged.append((familiarity, share)) or 0.25)
     recipe = Recipe(epochs=2, batch_size=8, validation=0.3, refit=refit)
     classifier = train("feature_mlp", clips, recipe, unknown=0.6)
     # One level for both trainings, from the clips that the first has not learnt from, after the temperature.
     ((familiarity, share),) = judged
     assert (classifier.rejection, share, len(familiarity)) == (0.25, 0.6, 6)
     if not refit:
-        held_out = hold_out(clips, 0.3, seed=recipe.seed)
-        scored = classifier.score_clips([clip for clip, out in zip(clips, held_out, strict=True) if out])
+        chosen = hold_out(clips, 0.3, seed=recipe.seed)
+        scored = classifier.score_clips([clip for clip, out in zip(clips, chosen, strict=True) if out])
         assert familiarity == pytest.approx(scored.scores.max(axis=1))
 
 
@@ -151,7 +151,7 @@ def test_the_rejection_level_keeps_a_share_of_the_held_out_clips(clips, refit, m
     ],
 )
 def test_a_rejection_level_that_cannot_be_found_is_refused_before_the_training(clips, changes, reason, monkeypatch):
-    monkeypatch.setattr(fit, "build", None)
+    monkeypatch.setattr(run, "build", None)
     named = [
         replace(clip, labels=tuple("unknown" if "labels" in changes and x == "noise" else x for x in clip.labels))
         for clip in clips

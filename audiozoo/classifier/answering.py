@@ -236,7 +236,17 @@ class Answering(ABC):
     def answer_many(
         self, paths: Iterable[Path], *, jobs: int = -1, strict: bool = False, hop: float | None = None
     ) -> Iterator[tuple[str, Answer | Failure]]:
-        """Yield the path of each file with its scores or failure; arguments and errors are those of `predict_many`."""
+        """Compute the scores of many files.
+
+        Args:
+            paths: Paths of sound files.
+            jobs: Number of threads that read files; -1 uses one per core.
+            strict: Whether to raise an error for the first file that cannot be used.
+            hop: Time between window starts (seconds); `None` uses the frontend's own.
+
+        Returns:
+            Iterator over the path of each file, with its scores or its failure, in order.
+        """
 
     @abstractmethod
     def vector_many(
@@ -248,25 +258,63 @@ class Answering(ABC):
         strict: bool = False,
         hop: float | None = None,
     ) -> Iterator[tuple[str, np.ndarray | Failure]]:
-        """Yield the path of each file with its vector or failure; arguments and errors are those of `embed_many`."""
+        """Embed many files.
+
+        Args:
+            paths: Paths of sound files.
+            statistic: Function from the embeddings of a file's windows ``(windows, width)`` to a vector.
+            jobs: Number of threads that read files; -1 uses one per core.
+            strict: Whether to raise an error for the first file that cannot be used.
+            hop: Time between window starts (seconds); `None` uses the frontend's own.
+
+        Returns:
+            Iterator over the path of each file, with its vector or its failure, in order.
+        """
 
     @abstractmethod
     def answer(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
     ) -> Answer:
-        """Compute the scores of a sound; arguments and errors are those of `predict`."""
+        """Compute the scores of a sound.
+
+        Args:
+            source: Path, bytes, open file or array, as for `predict`.
+            sample_rate: Sample rate of an array (Hz), as for `predict`.
+            hop: Time between window starts (seconds), as for `predict`.
+
+        Returns:
+            The scores, pooled over the windows.
+        """
 
     @abstractmethod
     def timeline(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
     ) -> Timeline:
-        """Compute the scores of each window of a sound; arguments and errors are those of `predict`."""
+        """Compute the scores of each window of a sound.
+
+        Args:
+            source: Path, bytes, open file or array, as for `predict`.
+            sample_rate: Sample rate of an array (Hz), as for `predict`.
+            hop: Time between window starts (seconds), as for `predict`.
+
+        Returns:
+            The times and scores of the windows.
+        """
 
     @abstractmethod
     def embed(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
     ) -> np.ndarray:
-        """Embed a sound as a vector ``(width,)``; arguments and errors are those of `predict`."""
+        """Embed a sound as a vector.
+
+        Args:
+            source: Path, bytes, open file or array, as for `predict`.
+            sample_rate: Sample rate of an array (Hz), as for `predict`.
+            hop: Time between window starts (seconds), as for `predict`.
+
+        Returns:
+            The vector, ``(width,)``.
+        """
 
     @abstractmethod
     def score_clips(

@@ -187,7 +187,17 @@ class Classifier(Answering):
     def answer_many(
         self, paths: Iterable[Path], *, jobs: int = -1, strict: bool = False, hop: float | None = None
     ) -> Iterator[tuple[str, Answer | Failure]]:
-        """Compute the scores of many files, as `Answering.answer_many` says."""
+        """Compute the scores of many files.
+
+        Args:
+            paths: Paths of sound files.
+            jobs: Number of threads that read files; -1 uses one per core.
+            strict: Whether to raise an error for the first file that cannot be used.
+            hop: Time between window starts (seconds); `None` uses the frontend's own.
+
+        Returns:
+            Iterator over the path of each file, with its scores or its failure, in order.
+        """
         parts = self.frontend, self.scaler, self.scorer.outputs, self.combine
         return reduced_many(paths, *parts, jobs=jobs, strict=strict, hop=hop)
 
@@ -200,7 +210,18 @@ class Classifier(Answering):
         strict: bool = False,
         hop: float | None = None,
     ) -> Iterator[tuple[str, np.ndarray | Failure]]:
-        """Embed many files, as `Answering.vector_many` says."""
+        """Embed many files.
+
+        Args:
+            paths: Paths of sound files.
+            statistic: Function from the embeddings of a file's windows ``(windows, width)`` to a vector.
+            jobs: Number of threads that read files; -1 uses one per core.
+            strict: Whether to raise an error for the first file that cannot be used.
+            hop: Time between window starts (seconds); `None` uses the frontend's own.
+
+        Returns:
+            Iterator over the path of each file, with its vector or its failure, in order.
+        """
         parts = self.frontend, self.scaler, self.scorer.embed, statistic
         return reduced_many(paths, *parts, jobs=jobs, strict=strict, hop=hop)
 
@@ -250,7 +271,19 @@ class Classifier(Answering):
     def score_clips(
         self, clips: Sequence[Clip], *, cache: FeatureCache | None = None, progress: Progress | None = None
     ) -> ClipScores:
-        """Score many clips, as `Answering.score_clips` says."""
+        """Score many clips.
+
+        Args:
+            clips: Clips to score; their labels are ignored.
+            cache: Cache of features; `None` for no cache.
+            progress: Callback, see `audiozoo.progress`.
+
+        Returns:
+            The scores of the clips that could be read.
+
+        Raises:
+            ValueError: No clip can be read.
+        """
         return self.score_features(extract(clips, self.frontend, cache=cache, progress=progress))
 
     def score_features(self, features: Features, index: np.ndarray | None = None) -> ClipScores:

@@ -36,7 +36,7 @@ STATISTICS: dict[str, Statistic] = {"mean": mean, "max": maximum, "deviation": d
 
 
 def statistic_named(statistic: str | Statistic) -> Statistic:
-    """Return the function for a name from `STATISTICS`; a function is returned as it is.
+    """Return the function for a name from `STATISTICS`; a function is returned unchanged.
 
     Raises:
         ValueError: The name is unknown; the message suggests the closest one.

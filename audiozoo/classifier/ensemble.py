@@ -171,7 +171,17 @@ class Ensemble(Answering):
     def answer_many(
         self, paths: Iterable[Path], *, jobs: int = -1, strict: bool = False, hop: float | None = None
     ) -> Iterator[tuple[str, Answer | Failure]]:
-        """Compute the scores of many files, as `Answering.answer_many` says. Each member reads the files itself."""
+        """Compute the scores of many files. Each member reads the files itself.
+
+        Args:
+            paths: Paths of sound files.
+            jobs: Number of threads that read files; -1 uses one per core.
+            strict: Whether to raise an error for the first file that cannot be used.
+            hop: Time between window starts (seconds); `None` uses the frontend's own.
+
+        Returns:
+            Iterator over the path of each file, with its scores or its failure, in order.
+        """
         members = self._side_by_side(
             paths, lambda member, some, hop: member.answer_many(some, jobs=jobs, strict=strict, hop=hop), hop
         )
@@ -187,7 +197,18 @@ class Ensemble(Answering):
         strict: bool = False,
         hop: float | None = None,
     ) -> Iterator[tuple[str, np.ndarray | Failure]]:
-        """Embed many files, as `Answering.vector_many` says; the vectors of the members are joined."""
+        """Embed many files; the vectors of the members are joined.
+
+        Args:
+            paths: Paths of sound files.
+            statistic: Function from the embeddings of a file's windows ``(windows, width)`` to a vector.
+            jobs: Number of threads that read files; -1 uses one per core.
+            strict: Whether to raise an error for the first file that cannot be used.
+            hop: Time between window starts (seconds); `None` uses the frontend's own.
+
+        Returns:
+            Iterator over the path of each file, with its vector or its failure, in order.
+        """
         how: dict[str, Any] = {"jobs": jobs, "strict": strict}
         members = self._side_by_side(paths, lambda member, some, hop: member.vector_many(some, statistic, hop=hop, **how), hop)
         for path, vectors in members:
@@ -207,7 +228,19 @@ class Ensemble(Answering):
     def score_clips(
         self, clips: Sequence[Clip], *, cache: FeatureCache | None = None, progress: Progress | None = None
     ) -> ClipScores:
-        """Score many clips, as `Answering.score_clips` says. A clip counts if every member can read it."""
+        """Score many clips. A clip counts if every member can read it.
+
+        Args:
+            clips: Clips to score; their labels are ignored.
+            cache: Cache of features; `None` for no cache.
+            progress: Callback, see `audiozoo.progress`.
+
+        Returns:
+            The scores of the clips that could be read.
+
+        Raises:
+            ValueError: No clip can be read.
+        """
         return self.combine_clips([member.score_clips(clips, cache=cache, progress=progress) for member in self.members])
 
     def combine_clips(self, scored: Sequence[ClipScores]) -> ClipScores:

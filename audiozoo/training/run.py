@@ -1,4 +1,4 @@
-"""One training: what it starts from, its epochs within a budget, the refit, and the calibration on held-out clips."""
+"""One training: its starting point, its epochs within a budget, the refit, and the calibration on held-out clips."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from audiozoo.training.watch import Watch
 
 
 class Start(Protocol):
-    """What a training starts from: a model of the registry, or a trained network."""
+    """Starting point of a training: a model of the registry, or a trained network."""
 
     @property
     def activation(self) -> str:
@@ -44,7 +44,7 @@ class Start(Protocol):
 
         Args:
             examples: Clips to train on.
-            per: How the recipe standardises, see `Scaler.fit`.
+            per: Standardisation of the recipe, see `Scaler.fit`.
         """
 
     def model(self, examples: Examples) -> Any:
@@ -106,7 +106,7 @@ class Run:
     """One training with all of its settings.
 
     Args:
-        start: What the training starts from.
+        start: Starting point of the training.
         recipe: Training settings.
         frontend: Frontend that computed the features.
         classes: Names of the classes in the order of the outputs.
