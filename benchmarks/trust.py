@@ -1,7 +1,7 @@
 """Calibration and unknown sounds: a probe of YAMNet on ESC-50, with the network's weights in a file.
 
-``python benchmarks/trust.py FOLDER-OF-ESC-50 yamnet.npz`` writes results/trust.md. Each fold and each draw of classes is saved in
-results/trust/ when it ends, and a second run continues from there.
+``python benchmarks/trust.py FOLDER-OF-ESC-50 yamnet.npz`` writes results/trust.md. Each fold and each draw of classes is saved
+in results/trust/ when it ends, and a second run continues from there.
 
 - Calibration: the five official folds. The error is that of all 2,000 test clips together, because a fold has too few clips for
   15 intervals.

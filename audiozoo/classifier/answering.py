@@ -166,19 +166,37 @@ class Answering(ABC):
     def answer(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
     ) -> Answer:
-        """Compute the scores of a sound; arguments and errors are those of `predict`."""
+        """Compute the scores of a sound. The errors are those of `predict`.
+
+        Args:
+            source: Path, bytes, open file or array, as for `predict`.
+            sample_rate: Sample rate of an array (Hz), as for `predict`.
+            hop: Time between window starts (seconds), as for `predict`.
+        """
 
     @abstractmethod
     def timeline(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
     ) -> Timeline:
-        """Compute the scores of each window of a sound; arguments and errors are those of `predict`."""
+        """Compute the scores of each window of a sound. The errors are those of `predict`.
+
+        Args:
+            source: Path, bytes, open file or array, as for `predict`.
+            sample_rate: Sample rate of an array (Hz), as for `predict`.
+            hop: Time between window starts (seconds), as for `predict`.
+        """
 
     @abstractmethod
     def embed(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
     ) -> np.ndarray:
-        """Embed a sound as a vector ``(width,)``; arguments and errors are those of `predict`."""
+        """Embed a sound as a vector ``(width,)``. The errors are those of `predict`.
+
+        Args:
+            source: Path, bytes, open file or array, as for `predict`.
+            sample_rate: Sample rate of an array (Hz), as for `predict`.
+            hop: Time between window starts (seconds), as for `predict`.
+        """
 
     @abstractmethod
     def score_clips(

@@ -228,7 +228,19 @@ class Classifier(Answering):
     def score_clips(
         self, clips: Sequence[Clip], *, cache: FeatureCache | None = None, progress: Progress | None = None
     ) -> ClipScores:
-        """Score many clips, as `Answering.score_clips` says."""
+        """Score many clips.
+
+        Args:
+            clips: Clips to score; their labels are ignored.
+            cache: Cache of features; `None` for no cache.
+            progress: Callback, see `audiozoo.progress`.
+
+        Returns:
+            The scores of the clips that could be read.
+
+        Raises:
+            ValueError: No clip can be read.
+        """
         return self.score_features(extract(clips, self.frontend, cache=cache, progress=progress))
 
     def score_features(self, features: Features, index: np.ndarray | None = None) -> ClipScores:

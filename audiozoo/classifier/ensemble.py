@@ -168,7 +168,19 @@ class Ensemble(Answering):
     def score_clips(
         self, clips: Sequence[Clip], *, cache: FeatureCache | None = None, progress: Progress | None = None
     ) -> ClipScores:
-        """Score many clips, as `Answering.score_clips` says. A clip counts if every member can read it."""
+        """Score many clips. A clip counts if every member can read it.
+
+        Args:
+            clips: Clips to score; their labels are ignored.
+            cache: Cache of features; `None` for no cache.
+            progress: Callback, see `audiozoo.progress`.
+
+        Returns:
+            The scores of the clips that every member could read.
+
+        Raises:
+            ValueError: No clip can be read by every member.
+        """
         return self.combine_clips([member.score_clips(clips, cache=cache, progress=progress) for member in self.members])
 
     def combine_clips(self, scored: Sequence[ClipScores]) -> ClipScores:

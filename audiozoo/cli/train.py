@@ -36,6 +36,10 @@ Table = Annotated[
 WeightsName = Annotated[str | None, typer.Option(help="Name of published initial weights, see `audiozoo info`.")]
 WeightsFile = Annotated[Path | None, typer.Option(help="File with initial weights of the whole model.")]
 BackboneWeights = Annotated[str | None, typer.Option(help="Initial weights of the backbone: imagenet.")]
+Unknown = Annotated[
+    float | None,
+    typer.Option(help='Answer "unknown" for unfamiliar sounds, and keep this share of the known ones, such as 0.95.'),
+]
 
 EXAMPLE = "audiozoo train sounds/ -o my.audiozoo"
 
@@ -55,10 +59,7 @@ def run(
     recipe: Annotated[Path | None, typer.Option(help="JSON file with training options.")] = None,
     frontend: FrontendName = None,
     settings: FrontendSettings = None,
-    unknown: Annotated[
-        float | None,
-        typer.Option(help='Answer "unknown" for unfamiliar sounds, and keep this share of the known ones, such as 0.95.'),
-    ] = None,
+    unknown: Unknown = None,
     strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read; by default it is left out.")] = False,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
@@ -70,7 +71,9 @@ def run(
     chosen = changed_recipe(recipe_for(model), recipe, epochs=epochs, seed=seed)
     data = open_dataset(dataset, folder, table, options)
     clips = _described(data)
-    further: dict[str, Any] = {"backbone_weights": backbone_weights} if backbone_weights else {}
+    further: dict[str, Any] = {"weights": weights, "weights_file": weights_file, "unknown": unknown}
+    if backbone_weights:
+        further["backbone_weights"] = backbone_weights
     kept = feature_cache(cache)
     with keeping(_kept(kept, output)), progress_bar(model) as show:
         quiet_backend()
@@ -80,17 +83,13 @@ def run(
             chosen,
             labels=data.labels,
             frontend=adapted(other, clips) if other else None,
-            weights=weights,
-            weights_file=weights_file,
-            unknown=unknown,
             strict=strict,
             cache=kept,
             progress=show,
             **further,
         )
     classifier.save(output)
-    out.print(_summary(classifier, output), soft_wrap=True)
-    report_failures(classifier.about.failures, used=classifier.about.training_clips or 0)
+    _report(classifier, output)
 
 
 def _described(data: Dataset) -> Sequence[Clip]:
@@ -105,6 +104,11 @@ def _described(data: Dataset) -> Sequence[Clip]:
 def _kept(cache: FeatureCache | None, output: Path) -> str:
     features = "; the features computed so far are kept for the next run" if cache else ""
     return f"{output} was not written{features}"
+
+
+def _report(classifier: Classifier, output: Path) -> None:
+    out.print(_summary(classifier, output), soft_wrap=True)
+    report_failures(classifier.about.failures, used=classifier.about.training_clips or 0)
 
 
 def _summary(classifier: Classifier, output: Path) -> str:
