@@ -236,10 +236,10 @@ class Ensemble(Answering):
             progress: Callback, see `audiozoo.progress`.
 
         Returns:
-            The scores of the clips that could be read.
+            The scores of the clips that every member could read.
 
         Raises:
-            ValueError: No clip can be read.
+            ValueError: No clip can be read by every member.
         """
         return self.combine_clips([member.score_clips(clips, cache=cache, progress=progress) for member in self.members])
 

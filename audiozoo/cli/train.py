@@ -44,6 +44,10 @@ Table = Annotated[
 WeightsName = Annotated[str | None, typer.Option(help="Name of published initial weights, see `audiozoo info`.")]
 WeightsFile = Annotated[Path | None, typer.Option(help="File with initial weights of the whole model.")]
 BackboneWeights = Annotated[str | None, typer.Option(help="Initial weights of the backbone: imagenet.")]
+Unknown = Annotated[
+    float | None,
+    typer.Option(help='Answer "unknown" for unfamiliar sounds, and keep this share of the known ones, such as 0.95.'),
+]
 
 EXAMPLE = "audiozoo train sounds/ -o my.audiozoo"
 
@@ -65,10 +69,7 @@ def run(
     recipe: Annotated[Path | None, typer.Option(help="JSON file with training options.")] = None,
     frontend: FrontendName = None,
     settings: FrontendSettings = None,
-    unknown: Annotated[
-        float | None,
-        typer.Option(help='Answer "unknown" for unfamiliar sounds, and keep this share of the known ones, such as 0.95.'),
-    ] = None,
+    unknown: Unknown = None,
     strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read; by default it is left out.")] = False,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
@@ -86,7 +87,9 @@ def run(
     budget = chosen_budget(minutes, epochs)
     data = open_dataset(dataset, folder, table, options)
     clips, chosen = _described(data, chosen, recipe)
-    further: dict[str, Any] = {"backbone_weights": backbone_weights} if backbone_weights else {}
+    further: dict[str, Any] = {"weights": weights, "weights_file": weights_file, "unknown": unknown}
+    if backbone_weights:
+        further["backbone_weights"] = backbone_weights
     kept = feature_cache(cache)
     with (
         keeping(_kept(kept, output)),
@@ -101,9 +104,6 @@ def run(
             budget=budget,
             labels=data.labels,
             frontend=adapted(other, clips) if other else None,
-            weights=weights,
-            weights_file=weights_file,
-            unknown=unknown,
             strict=strict,
             cache=kept,
             progress=show,
@@ -111,10 +111,7 @@ def run(
             **further,
         )
     classifier.save(output)
-    if ending := early_end(classifier.about, len(classifier.history["loss"])):
-        err.print(ending, soft_wrap=True)
-    out.print(_summary(classifier, output), soft_wrap=True)
-    report_failures(classifier.about.failures, used=classifier.about.training_clips or 0)
+    _report(classifier, output)
 
 
 def _described(data: Dataset, recipe: Recipe, file: Path | None) -> tuple[Sequence[Clip], Recipe]:
@@ -131,6 +128,13 @@ def _described(data: Dataset, recipe: Recipe, file: Path | None) -> tuple[Sequen
 def _kept(cache: FeatureCache | None, output: Path) -> str:
     features = "; the features computed so far are kept for the next run" if cache else ""
     return f"{output} was not written{features}"
+
+
+def _report(classifier: Classifier, output: Path) -> None:
+    if ending := early_end(classifier.about, len(classifier.history["loss"])):
+        err.print(ending, soft_wrap=True)
+    out.print(_summary(classifier, output), soft_wrap=True)
+    report_failures(classifier.about.failures, used=classifier.about.training_clips or 0)
 
 
 def _summary(classifier: Classifier, output: Path) -> str:
