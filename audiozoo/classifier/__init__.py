@@ -5,6 +5,7 @@ from audiozoo.classifier.classifier import Classifier
 from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.files import Failure, predict_files
 from audiozoo.classifier.prediction import Prediction, WindowScore
+from audiozoo.classifier.probe import ProbeHead, ProbeScorer, clip_statistics
 from audiozoo.classifier.saved import load_classifier, pretrained_classifier
 from audiozoo.classifier.scorers import KerasScorer, Scorer
 
@@ -13,9 +14,12 @@ __all__ = [
     "Failure",
     "KerasScorer",
     "Prediction",
+    "ProbeHead",
+    "ProbeScorer",
     "Scorer",
     "TrainingFacts",
     "WindowScore",
+    "clip_statistics",
     "load_classifier",
     "predict_files",
     "pretrained_classifier",

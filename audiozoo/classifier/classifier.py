@@ -20,6 +20,7 @@ from audiozoo.classifier.card import card_with
 from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.prediction import Prediction, WindowScore, checked_levels
 from audiozoo.classifier.scorers import POOLINGS, KerasScorer, Pooling, Scorer, batch_size, batched
+from audiozoo.classifier.statistics import STATISTICS, Statistic
 from audiozoo.features import Frontend, Scaler
 from audiozoo.files import replacing
 from audiozoo.layers import Activation
@@ -171,25 +172,34 @@ class Classifier:
         return answers
 
     def embed(
-        self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
+        self,
+        source: audio.Source | np.ndarray,
+        *,
+        sample_rate: float | None = None,
+        hop: float | None = None,
+        statistic: Statistic = "mean",
     ) -> np.ndarray:
-        """Embed a sound as a vector.
+        """Embed a sound as a vector, or as one vector for each window.
 
         Args:
             source: Path, bytes, open file or array, as for `predict`.
             sample_rate: Sample rate of an array (Hz), as for `predict`.
             hop: Time between window starts (seconds), as for `predict`.
+            statistic: Statistic over the windows: "mean", "max", "deviation" (standard deviation, 0 for one window), "all" for
+                these three in this order, or "windows" for the embedding of every window.
 
         Returns:
-            Mean of the model's embeddings over the windows, ``(width,)``.
+            Embedding ``(width,)``; ``(3 * width,)`` with "all", ``(windows, width)`` with "windows".
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: The file or the array cannot be used, or the model has no layer named `embedding`.
+            ValueError: The file or the array cannot be used, the model has no layer named `embedding`, or the statistic is
+                unknown.
         """
+        require_choice("statistic", statistic, STATISTICS)
         pieces = self._pieces(source, sample_rate)
         vectors = [self.scorer.embed(windows) for _, windows in self._standardised(pieces, hop)]
-        return np.concatenate(vectors).mean(axis=0)
+        return STATISTICS[statistic](np.concatenate(vectors))
 
     def window_scores(
         self, features: np.ndarray, *, index: np.ndarray | None = None, rows: np.ndarray | None = None

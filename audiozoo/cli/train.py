@@ -23,6 +23,7 @@ from audiozoo.cli.console import (
     report_failures,
 )
 from audiozoo.cli.errors import keeping
+from audiozoo.cli.transfer import Extend, Finetune, From, Probe, Transfer, Unfreeze
 from audiozoo.files import check_target
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ def run(
     weights: WeightsName = None,
     weights_file: WeightsFile = None,
     backbone_weights: BackboneWeights = None,
+    probe: Probe = False,
+    finetune: Finetune = False,
+    origin: From = None,
+    extend: Extend = False,
+    unfreeze: Unfreeze = None,
     seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="JSON file with training options.")] = None,
     frontend: FrontendName = None,
@@ -61,28 +67,36 @@ def run(
     """Train a classifier on your own sounds and save it in one file."""
     from audiozoo.training import adapted, recipe_for, train
 
+    transfer = Transfer(
+        model=model,
+        probe=probe,
+        finetune=finetune,
+        extend=extend,
+        origin=origin,
+        unfreeze=unfreeze,
+        weights=weights,
+        weights_file=weights_file,
+    )
     other = chosen_frontend(frontend, settings or ()) if frontend else None
     check_target(output)
-    chosen = changed_recipe(recipe_for(model), recipe, epochs=epochs, seed=seed)
+    chosen = changed_recipe(transfer.recipe or recipe_for(model), recipe, epochs=epochs, seed=seed)
     data = open_dataset(dataset, folder, table, options)
     clips = _described(data)
     further: dict[str, Any] = {"backbone_weights": backbone_weights} if backbone_weights else {}
     kept = feature_cache(cache)
     with keeping(_kept(kept, output)), progress_bar(model) as show:
         quiet_backend()
-        classifier = train(
-            model,
-            clips,
-            chosen,
-            labels=data.labels,
-            frontend=adapted(other, clips) if other else None,
-            weights=weights,
-            weights_file=weights_file,
-            strict=strict,
-            cache=kept,
-            progress=show,
-            **further,
-        )
+        common: dict[str, Any] = {
+            "labels": data.labels,
+            "frontend": adapted(other, clips) if other else None,
+            "strict": strict,
+            "cache": kept,
+            "progress": show,
+        }
+        if transfer.wanted:
+            classifier = transfer.run(clips, chosen, **common)
+        else:
+            classifier = train(model, clips, chosen, weights=weights, weights_file=weights_file, **common, **further)
     classifier.save(output)
     out.print(_summary(classifier, output), soft_wrap=True)
     report_failures(classifier.about.failures, used=classifier.about.training_clips or 0)

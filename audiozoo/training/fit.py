@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -161,11 +161,21 @@ def _auxiliary(spec: ModelSpec) -> dict[str, Any]:
     return {"auxiliary": True} if "auxiliary" in spec.options else {}
 
 
+class Start(Protocol):
+    """Starting point of a training that replaces a newly built model: the next training may be a continuation of another."""
+
+    scaler: Scaler
+    """Scaler that the model expects."""
+
+    def model(self, examples: Examples) -> Any:
+        """Return a new Keras model for the training on examples, its layers marked as trainable or not."""
+
+
 @dataclass(eq=False)
 class _Run:
-    """One training with all of its settings."""
+    """One training with all of its settings; with a `start`, `spec` and `weights` are not used."""
 
-    spec: ModelSpec
+    spec: ModelSpec | None
     recipe: Recipe
     frontend: Frontend
     classes: tuple[str, ...]
@@ -174,6 +184,7 @@ class _Run:
     weights_file: str | os.PathLike[str] | None
     workers: int
     progress: Progress | None
+    start: Start | None = None
 
     def fit(self, examples: Examples) -> Classifier:
         """Train, and choose the best epoch on held-out recordings if the recipe asks for validation."""
@@ -208,9 +219,10 @@ class _Run:
         return math.ceil(len(examples.index) / self.recipe.batch_size)
 
     def _fit_once(self, examples: Examples, validation: Examples | None, epochs: int, stage: str) -> Classifier:
-        scaler = Scaler.fit(examples.features.values, index=examples.window_index, per=self.recipe.standardize)
+        per = self.recipe.standardize
+        scaler = self.start.scaler if self.start else Scaler.fit(examples.features.values, index=examples.window_index, per=per)
         steps = self._steps(examples)
-        model = self._compiled(steps, epochs)
+        model = self._compiled(steps, epochs, examples)
         classifier = Classifier(self.frontend, scaler, KerasScorer(model), self.classes)
         watch = _Watch(model, classifier, validation, self.recipe.patience, epochs, stage, self.progress)
         batches = Batches(examples, self.recipe, scaler, self.frontend, len(self.classes), len(model.outputs))
@@ -229,20 +241,12 @@ class _Run:
         classifier.about = self._about(len(examples.index), watch)
         return classifier
 
-    def _compiled(self, steps: int, epochs: int) -> Any:
+    def _compiled(self, steps: int, epochs: int, examples: Examples) -> Any:
         with precision(self.recipe.mixed_precision):
-            model = build(
-                self.spec.name,
-                len(self.classes),
-                input_shape=self.frontend.shape,
-                weights=self.weights,
-                weights_file=self.weights_file,
-                seed=self.recipe.seed,
-                **self.options,
-            )
+            model = self.start.model(examples) if self.start else self._built()
         # The first output is the classifier; auxiliary outputs follow it and have the same targets.
         auxiliaries = len(model.outputs) - 1
-        options = {"activation": "softmax", **self.spec.options, **self.options}
+        options = {"activation": "softmax", **(self.spec.options if self.spec else {}), **self.options}
         loss = LOSSES[options["activation"]](self.recipe.label_smoothing)
         model.compile(
             optimizer=optimizer(self.recipe, steps, epochs),
@@ -251,9 +255,21 @@ class _Run:
         )
         return model
 
+    def _built(self) -> Any:
+        assert self.spec is not None
+        return build(
+            self.spec.name,
+            len(self.classes),
+            input_shape=self.frontend.shape,
+            weights=self.weights,
+            weights_file=self.weights_file,
+            seed=self.recipe.seed,
+            **self.options,
+        )
+
     def _about(self, clips: int, watch: _Watch) -> TrainingFacts:
         return TrainingFacts(
-            model=self.spec.name,
+            model=self.spec.name if self.spec else None,
             weights=self.weights if self.weights_file is None else Path(self.weights_file).name,
             options=self.options,
             parameters=watch.model.count_params(),
