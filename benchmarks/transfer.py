@@ -2,7 +2,7 @@
 
 python benchmarks/transfer.py ESC-50/ [--weights-file yamnet.npz] [--only probe | finetune | trial]
 
-Each fold is a JSON file in `results/transfer`, so an interrupted run continues; `results/transfer.md` has the table. The default
+Each fold is a JSON file in `results/transfer`, so an interrupted run continues; `results/transfer.md` has the table. The
 settings were chosen on held-out recordings inside the training folds, never on a test fold. `--only trial` fine-tunes on the
 training clips of fold 1 and prints the results on held-out recordings among them, to choose the settings.
 """

@@ -26,7 +26,7 @@ Unfreeze = Annotated[
 ]
 Extend = Annotated[
     bool,
-    typer.Option("--extend", help="Add the classes of the folder to those of --from, without learning the old ones again."),
+    typer.Option("--extend", help="Add the classes of the folder to those of --from, which stay as they are."),
 ]
 
 
@@ -108,8 +108,9 @@ class Transfer:
         options |= {"weights": self.weights, "weights_file": self.weights_file}
         if self.probe:
             return probe(start, clips, seed=recipe.seed, validation=recipe.validation, **options)
-        chosen = {} if self.unfreeze is None else {"unfreeze": _layers(self.unfreeze)}
-        return finetune(start, clips, recipe, **chosen, **options)
+        if self.unfreeze is not None:
+            options["unfreeze"] = _layers(self.unfreeze)
+        return finetune(start, clips, recipe, **options)
 
 
 def _layers(text: str) -> str | float:

@@ -4,10 +4,10 @@ from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
 from audiozoo.registry import recipe_for
 from audiozoo.training.examples import Examples, adapted, frontend_for, target_indices
-from audiozoo.training.extend import extend
-from audiozoo.training.finetune import FINETUNING, finetune
+from audiozoo.training.extension import extend
+from audiozoo.training.finetuning import FINETUNING, finetune
 from audiozoo.training.fit import pooled_scores, train, train_examples, trained_options
-from audiozoo.training.probe import probe
+from audiozoo.training.probes import probe
 
 __all__ = [
     "FINETUNING",

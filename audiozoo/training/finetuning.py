@@ -22,7 +22,7 @@ from audiozoo.training.embeddings import embeddings, network_of
 from audiozoo.training.examples import Examples
 from audiozoo.training.fit import _Run
 from audiozoo.training.logistic import fitted_heads
-from audiozoo.training.probe import check_present, starting_point, targets_of
+from audiozoo.training.probes import check_present, starting_point, targets_of
 
 FINETUNING = Recipe(epochs=15, batch_size=32, learning_rate=1e-4, schedule="cosine", label_smoothing=0.1, standardize=None)
 """Training settings of `finetune`. Its learning rate is a tenth of that of a training from random weights."""
@@ -54,8 +54,8 @@ def finetune(
     Args:
         start: Name from ``list_models(pretrained=True)``, path of a saved classifier, or a classifier, which is not changed.
         clips: Labelled clips. If a clip has several labels, the classes become independent (sigmoid).
-        recipe: Training settings of the second stage; `None` uses `FINETUNING`. ``standardize`` has no effect, because the network
-            expects the scaler of `start`.
+        recipe: Training settings of the second stage; `None` uses `FINETUNING`. ``standardize`` has no effect, because the
+            network expects the scaler of `start`.
         unfreeze: Layers that train besides the last one: a regular expression that their whole name matches, such as
             ``"layer1[0-4].*"``, or the share of the layers with weights, from the top, from 0 to 1.
         weights: Name of published weights; `None` uses the first of the model.

@@ -16,8 +16,8 @@ from audiozoo.layers import classify, keras
 from audiozoo.progress import Progress
 from audiozoo.training.embeddings import embeddings, network_of
 from audiozoo.training.examples import target_indices
-from audiozoo.training.finetune import body_of
-from audiozoo.training.probe import starting_point, statistics_of
+from audiozoo.training.finetuning import body_of
+from audiozoo.training.probes import starting_point, statistics_of
 
 _PENALTY = 1e-3
 
@@ -34,7 +34,8 @@ def extend(
 
     The network and the weights of the old classes do not change; only the weights of the new classes are learnt. So the scores
     of the old classes keep their ratios, and a sound of an old class is lost only where a new class wins. A few clips of the
-    old classes among `clips` reduce that further.
+    old classes among `clips` prevent most of that. A probe can do without them, because it knows the mean of the statistics of
+    its training clips, but a network cannot.
 
     Args:
         start: Path of a saved classifier, or a classifier, with one network or a probe and a softmax.
@@ -63,10 +64,22 @@ def extend(
         found.raise_failures()
     head = _head_of(origin)
     statistics, kept = statistics_of(found, whole=isinstance(origin.scorer, ProbeScorer))
-    scorer = _extended(origin, _grown(head, statistics, targets[kept], len(labels)))
+    _check_remembered(origin, targets[kept])
+    scorer = _extended(
+        origin, _grown(head, statistics, targets[kept], len(labels), known=isinstance(origin.scorer, ProbeScorer))
+    )
     failures = tuple(found.failures.values())
     about = replace(origin.about, parameters=scorer.parameters, training_clips=len(kept), validation=None, failures=failures)
     return replace(origin, scorer=scorer, labels=labels, about=about, activation=None, thresholds=None, rejection=None)
+
+
+def _check_remembered(origin: Classifier, targets: np.ndarray) -> None:
+    present = set(targets.tolist())
+    missing = [label for number, label in enumerate(origin.labels) if number not in present]
+    # A probe knows mean and deviation of the clips that it learnt from. A network does not: a new class would always win.
+    if missing and not isinstance(origin.scorer, ProbeScorer):
+        absent = ", ".join(missing)
+        raise ValueError(f"a network needs a few clips of each old class too, there is none of {absent}; a probe needs none")
 
 
 def _head_of(origin: Classifier) -> ProbeHead:
@@ -78,13 +91,24 @@ def _head_of(origin: Classifier) -> ProbeHead:
     return ProbeHead(np.zeros(len(kernel)), np.ones(len(kernel)), kernel, bias)
 
 
-def _grown(head: ProbeHead, statistics: np.ndarray, targets: np.ndarray, classes: int) -> ProbeHead:
-    """Return a head with further columns that have the lowest cross-entropy, while the old ones are fixed."""
+def _grown(head: ProbeHead, statistics: np.ndarray, targets: np.ndarray, classes: int, *, known: bool) -> ProbeHead:
+    """Return a head with further columns that have the lowest cross-entropy, while the old ones are fixed.
+
+    Args:
+        head: Head of the old classes.
+        statistics: Statistics of the clips.
+        targets: Class indices ``(clips,)``.
+        classes: Number of old and new classes.
+        known: Whether the head standardises with the mean of its training clips.
+
+    Returns:
+        The head of all classes.
+    """
     from scipy.optimize import minimize
 
     inputs = head.standardised(statistics)
-    scale = float(np.sqrt(np.mean(np.square(inputs)))) or 1.0
-    old, x = inputs @ head.kernel + head.bias, np.hstack([inputs / scale, np.ones((len(inputs), 1))])
+    centre, scale = (np.zeros(inputs.shape[1]), 1.0) if known else (inputs.mean(axis=0), inputs.std() or 1.0)
+    old, x = inputs @ head.kernel + head.bias, np.hstack([(inputs - centre) / scale, np.ones((len(inputs), 1))])
     hot = np.eye(classes)[targets]
     width, added = x.shape[1], classes - head.kernel.shape[1]
 
@@ -100,8 +124,9 @@ def _grown(head: ProbeHead, statistics: np.ndarray, targets: np.ndarray, classes
 
     found: Any = minimize(loss, np.zeros(width * added), jac=True, method="L-BFGS-B", options={"maxiter": 200})
     weights = found.x.reshape(width, added)
-    kernel, bias = np.hstack([head.kernel, weights[:-1] / scale]), np.append(head.bias, weights[-1])
-    return ProbeHead(head.mean, head.deviation, kernel, bias)
+    kernel = weights[:-1] / scale
+    bias = np.append(head.bias, weights[-1] - centre @ kernel)
+    return ProbeHead(head.mean, head.deviation, np.hstack([head.kernel, kernel]), bias)
 
 
 def _extended(origin: Classifier, head: ProbeHead) -> KerasScorer | ProbeScorer:
