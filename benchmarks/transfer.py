@@ -71,7 +71,7 @@ def measure(way, name, given, cache, function, **options):
             "yamnet", train, weights_file=given.weights_file, labels=dataset.labels, cache=cache, progress=show, **options
         )
         seconds = time.perf_counter() - begin
-        scores = np.stack([classifier.predict(clip.path).scores for clip in test])
+        scores = test_scores(classifier, test, cache)
         targets = np.array([dataset.labels.index(clip.label) for clip in test])
         row = {
             "way": way,
@@ -88,6 +88,14 @@ def measure(way, name, given, cache, function, **options):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
         print(f"{way} {name} fold {fold}: {100 * row['accuracy']:.1f} % in {seconds:.0f} s", flush=True)
+
+
+def test_scores(classifier, clips, cache):
+    """Return the probabilities of clips; for a probe, from the embeddings in the cache."""
+    if classifier.scorer.kind != "probe":
+        return np.stack([classifier.predict(clip.path).scores for clip in clips])
+    found = embeddings(classifier, clips, cache=cache)
+    return np.stack([classifier.pool(np.asarray(found.values[found.windows(i)])) for i in range(len(clips))])
 
 
 def trial(given, cache):

@@ -10,7 +10,7 @@ import numpy as np
 
 from audiozoo.classifier import ProbeHead
 
-_TOLERANCE, _ITERATIONS = 1e-2, 100
+_TOLERANCE, _ITERATIONS = 1e-3, 100
 _LEAST_EIGENVALUE = 1e-6
 
 
