@@ -83,6 +83,6 @@ def test_options_that_contradict_are_refused_before_anything_is_read(audiozoo, s
 
 def test_the_seed_and_the_share_of_a_probe_are_those_of_the_recipe(start, sound_folder):
     clips = load_dataset("folder", root=sound_folder).clips
-    transfer = Transfer(model="house_cnn", probe=True, origin=start)
+    transfer = Transfer("house_cnn", probe=True, origin=start)
     made = transfer.run(clips, replace(FINETUNING, seed=5, validation=0.3))
     assert {**made.about.notes["probe"], "C": 0} == {"C": 0, "seed": 5, "validation": 0.3}

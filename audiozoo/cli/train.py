@@ -65,38 +65,21 @@ def run(
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
     """Train a classifier on your own sounds and save it in one file."""
-    from audiozoo.training import adapted, recipe_for, train
+    from audiozoo.training import adapted
 
-    transfer = Transfer(
-        model=model,
-        probe=probe,
-        finetune=finetune,
-        extend=extend,
-        origin=origin,
-        unfreeze=unfreeze,
-        weights=weights,
-        weights_file=weights_file,
-    )
+    way = Transfer(model, probe, finetune, extend, origin, unfreeze, weights, weights_file)
     other = chosen_frontend(frontend, settings or ()) if frontend else None
     check_target(output)
-    chosen = changed_recipe(transfer.recipe or recipe_for(model), recipe, epochs=epochs, seed=seed)
+    chosen = changed_recipe(way.recipe, recipe, epochs=epochs, seed=seed)
     data = open_dataset(dataset, folder, table, options)
     clips = _described(data)
     further: dict[str, Any] = {"backbone_weights": backbone_weights} if backbone_weights else {}
     kept = feature_cache(cache)
     with keeping(_kept(kept, output)), progress_bar(model) as show:
         quiet_backend()
-        common: dict[str, Any] = {
-            "labels": data.labels,
-            "frontend": adapted(other, clips) if other else None,
-            "strict": strict,
-            "cache": kept,
-            "progress": show,
-        }
-        if transfer.wanted:
-            classifier = transfer.run(clips, chosen, **common)
-        else:
-            classifier = train(model, clips, chosen, weights=weights, weights_file=weights_file, **common, **further)
+        front = adapted(other, clips) if other else None
+        further |= {"labels": data.labels, "frontend": front, "strict": strict, "cache": kept, "progress": show}
+        classifier = way.run(clips, chosen, **further)
     classifier.save(output)
     out.print(_summary(classifier, output), soft_wrap=True)
     report_failures(classifier.about.failures, used=classifier.about.training_clips or 0)

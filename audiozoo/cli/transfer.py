@@ -30,9 +30,9 @@ Extend = Annotated[
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Transfer:
-    """What the user asked for.
+    """The way of training that the user chose.
 
     Args:
         model: Name of the model.
@@ -83,29 +83,31 @@ class Transfer:
         return self.probe or self.finetune or self.extend or self.origin is not None
 
     @property
-    def recipe(self) -> Recipe | None:
-        """Default recipe; `None` means that of the model."""
-        from audiozoo.training import FINETUNING
+    def recipe(self) -> Recipe:
+        """Default recipe."""
+        from audiozoo.training import FINETUNING, recipe_for
 
-        return FINETUNING if self.wanted else None
+        return FINETUNING if self.wanted else recipe_for(self.model)
 
     def run(self, clips: Sequence[Clip], recipe: Recipe, **options: Any) -> Classifier:
         """Train.
 
         Args:
             clips: Training clips.
-            recipe: Training settings of fine-tuning; of a probe, the seed and the share for validation.
-            **options: Options that `probe` and `finetune` share.
+            recipe: Training settings; a probe takes the seed and the share for validation from them.
+            **options: Options that `train`, `probe` and `finetune` share, and options of the builder for `train`.
 
         Returns:
             The classifier.
         """
-        from audiozoo.training import extend, finetune, probe
+        from audiozoo.training import extend, finetune, probe, train
 
         start: Any = self.origin or self.model
         if self.extend:
             return extend(start, clips, **{key: options[key] for key in ("cache", "progress", "strict")})
         options |= {"weights": self.weights, "weights_file": self.weights_file}
+        if not self.wanted:
+            return train(self.model, clips, recipe, **options)
         if self.probe:
             return probe(start, clips, seed=recipe.seed, validation=recipe.validation, **options)
         if self.unfreeze is not None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from audiozoo.recipe import Recipe
 from audiozoo.registry import ModelSpec, build, checked_options, model_info, recipe_for, split_weights
 from audiozoo.training.examples import Batches, Examples, frontend_for, target_indices
 from audiozoo.training.optimization import LOSSES, optimizer, precision, seeded_dropout
+from audiozoo.training.start import Start
 
 
 def train(
@@ -159,16 +160,6 @@ def trained_options(spec: ModelSpec) -> dict[str, Any]:
 
 def _auxiliary(spec: ModelSpec) -> dict[str, Any]:
     return {"auxiliary": True} if "auxiliary" in spec.options else {}
-
-
-class Start(Protocol):
-    """Starting point of a training that replaces a newly built model: the next training may be a continuation of another."""
-
-    scaler: Scaler
-    """Scaler that the model expects."""
-
-    def model(self, examples: Examples) -> Any:
-        """Return a new Keras model for the training on examples, its layers marked as trainable or not."""
 
 
 @dataclass(eq=False)
