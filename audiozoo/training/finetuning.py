@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from audiozoo.checks import require_number
-from audiozoo.classifier import Classifier, ProbeHead
+from audiozoo.classifier import Classifier, ProbeHead, TrainingFacts
 from audiozoo.datasets import Clip
 from audiozoo.features import FeatureCache, Features, Frontend, Scaler, extract
-from audiozoo.layers import Activation, classify, keras
+from audiozoo.layers import classify, keras
 from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
-from audiozoo.registry import list_models, model_info
 from audiozoo.training.embeddings import embeddings, network_of
 from audiozoo.training.examples import Examples
 from audiozoo.training.fit import _Run
@@ -77,8 +76,7 @@ def finetune(
     """
     recipe = recipe or FINETUNING
     origin = starting_point(start, weights=weights, weights_file=weights_file, frontend=frontend)
-    model = network_of(origin).model
-    chosen = chosen_layers(body_of(model), unfreeze)
+    chosen = chosen_layers(body_of(network_of(origin).model), unfreeze)
     classes = tuple(sorted({label for clip in clips for label in clip.labels})) if labels is None else tuple(labels)
     targets = targets_of(clips, classes)
     embedded = embeddings(origin, clips, cache=cache, progress=progress)
@@ -86,20 +84,12 @@ def finetune(
     if strict:
         features.raise_failures()
     check_present(classes, targets[features.readable], features)
-    activation: Activation = "softmax" if targets.ndim == 1 else "sigmoid"
-    begin = _Continued(model, origin.scaler, embedded, activation, len(classes), frozenset(chosen))
-    spec = model_info(origin.about.model) if origin.about.model in list_models() else None
-    run = _Run(spec, recipe, origin.frontend, classes, {"activation": activation}, None, None, workers, progress, start=begin)
+    activation = "softmax" if targets.ndim == 1 else "sigmoid"
+    begin = Continued(origin, embedded, activation, len(classes), frozenset(chosen))
+    run = _Run(None, recipe, origin.frontend, classes, {"activation": activation}, None, None, workers, progress, start=begin)
     trained = run.fit(Examples(clips, features, targets, features.readable))
-    trained.about = replace(
-        trained.about,
-        model=origin.about.model,
-        weights=origin.about.weights,
-        licence=origin.about.licence,
-        options={},
-        failures=tuple(features.failures.values()),
-        notes={**origin.about.notes, "finetune": {"unfreeze": unfreeze, "layers": chosen}},
-    )
+    notes = {**origin.about.notes, "finetune": {"unfreeze": unfreeze, "layers": chosen}}
+    trained.about = replace(trained.about, failures=tuple(features.failures.values()), notes=notes)
     return trained
 
 
@@ -133,26 +123,43 @@ def body_of(model: Any) -> Any:
     return keras.Model(model.inputs[0], model.get_layer("embedding").output)
 
 
-@dataclass(eq=False)
-class _Continued:
-    """Starting point of a fine-tuning: a network, and the embeddings of all clips for the first stage."""
+@dataclass(frozen=True, eq=False)
+class Continued:
+    """Start from a trained network.
 
-    network: Any
-    scaler: Scaler
+    Args:
+        origin: Classifier with the network.
+        embedded: Embeddings of all clips, for the first stage.
+        activation: Last step of the new model, "softmax" or "sigmoid".
+        classes: Number of classes.
+        unfrozen: Names of the layers to train besides the last one.
+    """
+
+    origin: Classifier
     embedded: Features
-    activation: Activation
+    activation: str
     classes: int
     unfrozen: frozenset[str]
 
+    @property
+    def facts(self) -> TrainingFacts:
+        """Origin of the network; what was measured in its own training does not hold any more."""
+        about = self.origin.about
+        return TrainingFacts(model=about.model, weights=about.weights, licence=about.licence, notes=about.notes)
+
+    def scaler(self, examples: Examples, per: str | None) -> Scaler:
+        """Return the scaler that the network expects, whatever the examples are."""
+        return self.origin.scaler
+
     def model(self, examples: Examples) -> Any:
         """Return a copy of the network with a new last layer, fitted on the embeddings of the examples."""
-        original = body_of(self.network)
+        original = body_of(network_of(self.origin).model)
         body = keras.models.clone_model(original)
         body.set_weights(original.get_weights())
         for layer in body.layers:
             # A frozen batch normalisation also keeps its statistics.
             layer.trainable = layer.name in self.unfrozen
-        model = keras.Model(body.inputs[0], classify(body.outputs[0], self.classes, activation=self.activation))
+        model = keras.Model(body.inputs[0], classify(body.outputs[0], self.classes, activation=self.activation))  # type: ignore[arg-type]
         model.get_layer("logits").set_weights(self._head(examples))
         return model
 

@@ -211,7 +211,8 @@ class _Run:
 
     def _fit_once(self, examples: Examples, validation: Examples | None, epochs: int, stage: str) -> Classifier:
         per = self.recipe.standardize
-        scaler = self.start.scaler if self.start else Scaler.fit(examples.features.values, index=examples.window_index, per=per)
+        windows = examples.features.values, examples.window_index
+        scaler = self.start.scaler(examples, per) if self.start else Scaler.fit(windows[0], index=windows[1], per=per)
         steps = self._steps(examples)
         model = self._compiled(steps, epochs, examples)
         classifier = Classifier(self.frontend, scaler, KerasScorer(model), self.classes)
@@ -259,10 +260,10 @@ class _Run:
         )
 
     def _about(self, clips: int, watch: _Watch) -> TrainingFacts:
-        return TrainingFacts(
-            model=self.spec.name if self.spec else None,
-            weights=self.weights if self.weights_file is None else Path(self.weights_file).name,
-            options=self.options,
+        weights = self.weights if self.weights_file is None else Path(self.weights_file).name
+        known = TrainingFacts(model=self.spec.name if self.spec else None, weights=weights, options=self.options)
+        return replace(
+            self.start.facts if self.start else known,
             parameters=watch.model.count_params(),
             recipe=self.recipe.to_config(),
             training_clips=clips,
