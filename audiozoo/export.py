@@ -39,7 +39,8 @@ def waveform_model(classifier: Classifier | Ensemble) -> keras.Model:
         return _ensemble_model(classifier)
     if not isinstance(classifier.scorer, KerasScorer):
         raise ValueError(
-            f"only a classifier with a KerasScorer can be exported, this one has a {type(classifier.scorer).__name__}"
+            f"only a classifier with a KerasScorer can be exported, this one has a {type(classifier.scorer).__name__}; "
+            "a probe looks at all windows of a clip at once: fine-tune it (audiozoo.training.finetune) to get a single network"
         )
     frontend, network = frontend_model(classifier.frontend), classifier.scorer.model
     network = _for_use(network)

@@ -1,12 +1,14 @@
 """Trained classifiers: prediction, saving and loading."""
 
-from audiozoo.classifier.answering import Answer, Answering, ClipScores, Timeline
+from audiozoo.classifier.answering import Answering
 from audiozoo.classifier.card import versions
 from audiozoo.classifier.classifier import Classifier
+from audiozoo.classifier.clipscores import Answer, ClipScores, Timeline
 from audiozoo.classifier.ensemble import Ensemble
 from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.files import predict_files
 from audiozoo.classifier.prediction import Failure, Prediction, WindowScore
+from audiozoo.classifier.probe import ProbeHead, ProbeScorer, clip_statistics
 from audiozoo.classifier.saved import load_classifier, pretrained_classifier
 from audiozoo.classifier.scorers import KerasScorer, Scorer
 
@@ -19,10 +21,13 @@ __all__ = [
     "Failure",
     "KerasScorer",
     "Prediction",
+    "ProbeHead",
+    "ProbeScorer",
     "Scorer",
     "Timeline",
     "TrainingFacts",
     "WindowScore",
+    "clip_statistics",
     "load_classifier",
     "predict_files",
     "pretrained_classifier",

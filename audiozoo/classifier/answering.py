@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Self
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audiozoo import audio
+from audiozoo.classifier.clipscores import Answer, ClipScores, Timeline
 from audiozoo.classifier.embedding import Statistic, statistic_named
 from audiozoo.classifier.many import Path, watched
 from audiozoo.classifier.prediction import Failure, Prediction, WindowScore
@@ -21,77 +21,6 @@ if TYPE_CHECKING:
     from audiozoo.features import FeatureCache
     from audiozoo.layers import Activation
     from audiozoo.progress import Progress
-
-
-class Answer(NamedTuple):
-    """Scores of one clip.
-
-    Args:
-        scores: Probabilities ``(classes,)`` after the temperature.
-        raw: Probabilities at temperature 1.
-        familiarity: Resemblance to the training clips, from 0 to 1; `None` if the highest probability replaces it.
-    """
-
-    scores: np.ndarray
-    raw: np.ndarray
-    familiarity: float | None
-
-
-@dataclass(frozen=True, eq=False)
-class ClipScores:
-    """Scores of several clips.
-
-    Args:
-        scores: Probabilities ``(clips, classes)`` after the temperature.
-        raw: Probabilities at temperature 1.
-        familiarity: Resemblance of each clip to the training clips, ``(clips,)``: that of the scorer, or the highest
-            probability.
-        index: Positions of these clips among those that were given; the others could not be read.
-        failures: Error message of each clip that could not be read, by position.
-        own_familiarity: Whether the familiarity is that of the scorer.
-    """
-
-    scores: np.ndarray
-    raw: np.ndarray
-    familiarity: np.ndarray
-    index: np.ndarray
-    failures: Mapping[int, str]
-    own_familiarity: bool = False
-
-    @classmethod
-    def of(cls, answers: Sequence[Answer], index: np.ndarray, failures: Mapping[int, str]) -> Self:
-        """Collect the answers for some clips.
-
-        Args:
-            answers: Scores of each clip, at least one.
-            index: Positions of the clips.
-            failures: Error messages of the clips that could not be read.
-
-        Returns:
-            The scores.
-        """
-        scores, raw = np.stack([one.scores for one in answers]), np.stack([one.raw for one in answers])
-        own = answers[0].familiarity is not None
-        familiarity = np.array([one.familiarity for one in answers], float) if own else scores.max(axis=1)
-        return cls(scores, raw, familiarity, index, failures, own)
-
-    def answer(self, place: int) -> Answer:
-        """Return the scores of one of the clips that could be read."""
-        return Answer(self.scores[place], self.raw[place], float(self.familiarity[place]) if self.own_familiarity else None)
-
-
-class Timeline(NamedTuple):
-    """Scores of the windows of one clip.
-
-    Args:
-        starts: Start of each window (seconds), ``(windows,)``.
-        ends: End of each window (seconds).
-        scores: Probabilities ``(windows, classes)`` after the temperature.
-    """
-
-    starts: np.ndarray
-    ends: np.ndarray
-    scores: np.ndarray
 
 
 class Answering(ABC):
@@ -192,7 +121,7 @@ class Answering(ABC):
             OSError: With `strict`, a file cannot be opened.
             ValueError: With `strict`, a file cannot be classified; or an argument is out of range.
         """
-        answers = self.answer_many(paths, jobs=jobs, strict=strict, hop=hop)
+        answers = self._answers(paths, jobs=jobs, strict=strict, hop=hop)
         for path, answer in watched(answers, paths, "predict", progress):
             if isinstance(answer, Failure):
                 yield answer
@@ -228,48 +157,21 @@ class Answering(ABC):
             ValueError: With `strict`, a file cannot be embedded; or the model has no layer named `embedding`, or an argument
                 is unknown or out of range.
         """
-        vectors = self.vector_many(paths, statistic_named(statistic), jobs=jobs, strict=strict, hop=hop)
+        vectors = self._vectors(paths, statistic_named(statistic), jobs=jobs, strict=strict, hop=hop)
         for _, answer in watched(vectors, paths, "embed", progress):
             yield answer
 
     @abstractmethod
-    def answer_many(
-        self, paths: Iterable[Path], *, jobs: int = -1, strict: bool = False, hop: float | None = None
+    def _answers(
+        self, paths: Iterable[Path], *, jobs: int, strict: bool, hop: float | None
     ) -> Iterator[tuple[str, Answer | Failure]]:
-        """Compute the scores of many files.
-
-        Args:
-            paths: Paths of sound files.
-            jobs: Number of threads that read files; -1 uses one per core.
-            strict: Whether to raise an error for the first file that cannot be used.
-            hop: Time between window starts (seconds); `None` uses the frontend's own.
-
-        Returns:
-            Iterator over the path of each file, with its scores or its failure, in order.
-        """
+        """Yield the path of each file with its scores or its failure, in order."""
 
     @abstractmethod
-    def vector_many(
-        self,
-        paths: Iterable[Path],
-        statistic: Statistic,
-        *,
-        jobs: int = -1,
-        strict: bool = False,
-        hop: float | None = None,
+    def _vectors(
+        self, paths: Iterable[Path], statistic: Statistic, *, jobs: int, strict: bool, hop: float | None
     ) -> Iterator[tuple[str, np.ndarray | Failure]]:
-        """Embed many files.
-
-        Args:
-            paths: Paths of sound files.
-            statistic: Function from the embeddings of a file's windows ``(windows, width)`` to a vector.
-            jobs: Number of threads that read files; -1 uses one per core.
-            strict: Whether to raise an error for the first file that cannot be used.
-            hop: Time between window starts (seconds); `None` uses the frontend's own.
-
-        Returns:
-            Iterator over the path of each file, with its vector or its failure, in order.
-        """
+        """Yield the path of each file with its vector or its failure, in order."""
 
     @abstractmethod
     def answer(
@@ -342,16 +244,3 @@ class Answering(ABC):
             OSError: The file cannot be written.
             ValueError: The path is a folder, or a value could not be loaded again.
         """
-
-
-def checked_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """Return labels as a tuple.
-
-    Raises:
-        ValueError: They are not distinct, non-empty names.
-    """
-    if isinstance(labels, str) or len(set(labels)) != len(labels):
-        raise ValueError(f"labels must be a sequence of different names, got {labels!r}")
-    if wrong := [label for label in labels if not isinstance(label, str) or not label]:
-        raise ValueError(f"each label must be a non-empty text, got {wrong[0]!r}")
-    return tuple(labels)

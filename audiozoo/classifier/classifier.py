@@ -15,10 +15,11 @@ import numpy as np
 
 from audiozoo import audio
 from audiozoo.checks import require_choice, require_number, unknown_name
-from audiozoo.classifier.answering import Answer, Answering, ClipScores, Timeline, checked_labels
+from audiozoo.classifier.answering import Answering
 from audiozoo.classifier.calibration import TEMPERATURES, tempered
 from audiozoo.classifier.card import card_with
-from audiozoo.classifier.embedding import Statistic
+from audiozoo.classifier.clipscores import Answer, ClipScores, Timeline, checked_labels
+from audiozoo.classifier.embedding import EMBEDDINGS, Statistic, statistic_named
 from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.many import Path, reduced_many
 from audiozoo.classifier.prediction import Failure, checked_levels
@@ -102,8 +103,7 @@ class Classifier(Answering):
         """Return a classifier with a Keras model that you have trained yourself.
 
         Args:
-            model: Keras model with input ``(batch, *frontend.shape)``. Its first or only output must be probabilities ``(batch,
-                len(labels))``.
+            model: Keras model with input ``(batch, *frontend.shape)``. Its first output is probabilities ``(batch, classes)``.
             frontend: Frontend that computed the training data.
             labels: Names of the classes, in the order of the output.
             scaler: Scaler of the training data; `None` if they were not standardised.
@@ -164,66 +164,39 @@ class Classifier(Answering):
         return Timeline(np.array(starts) / rate, np.array(ends) / rate, np.concatenate(scores))
 
     def embed(
-        self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
+        self,
+        source: audio.Source | np.ndarray,
+        *,
+        sample_rate: float | None = None,
+        hop: float | None = None,
+        statistic: str | Statistic = "mean",
     ) -> np.ndarray:
-        """Embed a sound as a vector.
+        """Embed a sound as a vector, or as one vector for each window.
 
         Args:
             source: Path, bytes, open file or array, as for `predict`.
             sample_rate: Sample rate of an array (Hz), as for `predict`.
             hop: Time between window starts (seconds), as for `predict`.
+            statistic: Statistic over the windows: "mean", "max", "deviation" (standard deviation, 0 for one window), "all" for
+                these three in this order, or "windows" for the embedding of every window.
 
         Returns:
-            Mean of the model's embeddings over the windows, ``(width,)``.
+            Embedding ``(width,)``; ``(3 * width,)`` with "all", ``(windows, width)`` with "windows".
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: The file or the array cannot be used, or the model has no layer named `embedding`.
+            ValueError: The file or the array cannot be used, the model has no layer named `embedding`, or the statistic is
+                unknown.
         """
-        pieces = self._pieces(source, sample_rate)
-        vectors = [self.scorer.embed(windows) for _, windows in self._standardised(pieces, hop)]
-        return np.concatenate(vectors).mean(axis=0)
+        reduce = statistic_named(statistic, EMBEDDINGS)
+        vectors = [self.scorer.embed(windows) for _, windows in self._standardised(self._pieces(source, sample_rate), hop)]
+        return reduce(np.concatenate(vectors))
 
-    def answer_many(
-        self, paths: Iterable[Path], *, jobs: int = -1, strict: bool = False, hop: float | None = None
-    ) -> Iterator[tuple[str, Answer | Failure]]:
-        """Compute the scores of many files.
+    def _answers(self, paths: Iterable[Path], **how: Any) -> Iterator[tuple[str, Answer | Failure]]:
+        return reduced_many(paths, self.frontend, self.scaler, self.scorer.outputs, self.combine, **how)
 
-        Args:
-            paths: Paths of sound files.
-            jobs: Number of threads that read files; -1 uses one per core.
-            strict: Whether to raise an error for the first file that cannot be used.
-            hop: Time between window starts (seconds); `None` uses the frontend's own.
-
-        Returns:
-            Iterator over the path of each file, with its scores or its failure, in order.
-        """
-        parts = self.frontend, self.scaler, self.scorer.outputs, self.combine
-        return reduced_many(paths, *parts, jobs=jobs, strict=strict, hop=hop)
-
-    def vector_many(
-        self,
-        paths: Iterable[Path],
-        statistic: Statistic,
-        *,
-        jobs: int = -1,
-        strict: bool = False,
-        hop: float | None = None,
-    ) -> Iterator[tuple[str, np.ndarray | Failure]]:
-        """Embed many files.
-
-        Args:
-            paths: Paths of sound files.
-            statistic: Function from the embeddings of a file's windows ``(windows, width)`` to a vector.
-            jobs: Number of threads that read files; -1 uses one per core.
-            strict: Whether to raise an error for the first file that cannot be used.
-            hop: Time between window starts (seconds); `None` uses the frontend's own.
-
-        Returns:
-            Iterator over the path of each file, with its vector or its failure, in order.
-        """
-        parts = self.frontend, self.scaler, self.scorer.embed, statistic
-        return reduced_many(paths, *parts, jobs=jobs, strict=strict, hop=hop)
+    def _vectors(self, paths: Iterable[Path], statistic: Statistic, **how: Any) -> Iterator[tuple[str, np.ndarray | Failure]]:
+        return reduced_many(paths, self.frontend, self.scaler, self.scorer.embed, statistic, **how)
 
     def window_scores(
         self, features: np.ndarray, *, index: np.ndarray | None = None, rows: np.ndarray | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -35,14 +35,23 @@ STATISTICS: dict[str, Statistic] = {"mean": mean, "max": maximum, "deviation": d
 """Statistics by name; each takes the embeddings of a clip's windows, ``(windows, width)``, and returns a vector."""
 
 
-def statistic_named(statistic: str | Statistic) -> Statistic:
-    """Return the function for a name from `STATISTICS`; a function is returned unchanged.
+def whole(vectors: np.ndarray) -> np.ndarray:
+    """Return the embeddings of all windows, ``(windows, width)``, as they are."""
+    return vectors
+
+
+EMBEDDINGS: dict[str, Statistic] = {**STATISTICS, "windows": whole}
+"""The statistics, and "windows" for the embedding of every window."""
+
+
+def statistic_named(statistic: str | Statistic, known: Mapping[str, Statistic] = STATISTICS) -> Statistic:
+    """Return the function for a name; a function is returned unchanged.
 
     Raises:
         ValueError: The name is unknown; the message suggests the closest one.
     """
     if callable(statistic):
         return statistic
-    if statistic not in STATISTICS:
-        raise unknown_name("statistic", statistic, STATISTICS)
-    return STATISTICS[statistic]
+    if statistic not in known:
+        raise unknown_name("statistic", statistic, known)
+    return known[statistic]

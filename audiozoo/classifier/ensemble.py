@@ -14,9 +14,10 @@ import numpy as np
 
 from audiozoo import audio
 from audiozoo.checks import require_number, require_weights
-from audiozoo.classifier.answering import Answer, Answering, ClipScores, Timeline
+from audiozoo.classifier.answering import Answering
 from audiozoo.classifier.calibration import TEMPERATURES, tempered
 from audiozoo.classifier.classifier import Classifier
+from audiozoo.classifier.clipscores import Answer, ClipScores, Timeline
 from audiozoo.classifier.embedding import Statistic
 from audiozoo.classifier.ensemblecard import MOST_MEMBERS, card_of, member_name
 from audiozoo.classifier.facts import TrainingFacts
@@ -168,49 +169,16 @@ class Ensemble(Answering):
         vectors = [member.embed(source, sample_rate=sample_rate, hop=self._hop(member, hop)) for member in self.members]
         return np.concatenate(vectors)
 
-    def answer_many(
-        self, paths: Iterable[Path], *, jobs: int = -1, strict: bool = False, hop: float | None = None
-    ) -> Iterator[tuple[str, Answer | Failure]]:
-        """Compute the scores of many files. Each member reads the files itself.
-
-        Args:
-            paths: Paths of sound files.
-            jobs: Number of threads that read files; -1 uses one per core.
-            strict: Whether to raise an error for the first file that cannot be used.
-            hop: Time between window starts (seconds); `None` uses the frontend's own.
-
-        Returns:
-            Iterator over the path of each file, with its scores or its failure, in order.
-        """
-        members = self._side_by_side(
-            paths, lambda member, some, hop: member.answer_many(some, jobs=jobs, strict=strict, hop=hop), hop
-        )
+    def _answers(self, paths: Iterable[Path], *, hop: float | None, **how: Any) -> Iterator[tuple[str, Answer | Failure]]:
+        # Each member reads the files itself, because frontends differ in rates and channels.
+        members = self._side_by_side(paths, lambda member, some, hop: member._answers(some, hop=hop, **how), hop)
         for path, answers in members:
             yield path, answers if isinstance(answers, Failure) else self.combine(answers)
 
-    def vector_many(
-        self,
-        paths: Iterable[Path],
-        statistic: Statistic,
-        *,
-        jobs: int = -1,
-        strict: bool = False,
-        hop: float | None = None,
+    def _vectors(
+        self, paths: Iterable[Path], statistic: Statistic, *, hop: float | None, **how: Any
     ) -> Iterator[tuple[str, np.ndarray | Failure]]:
-        """Embed many files; the vectors of the members are joined.
-
-        Args:
-            paths: Paths of sound files.
-            statistic: Function from the embeddings of a file's windows ``(windows, width)`` to a vector.
-            jobs: Number of threads that read files; -1 uses one per core.
-            strict: Whether to raise an error for the first file that cannot be used.
-            hop: Time between window starts (seconds); `None` uses the frontend's own.
-
-        Returns:
-            Iterator over the path of each file, with its vector or its failure, in order.
-        """
-        how: dict[str, Any] = {"jobs": jobs, "strict": strict}
-        members = self._side_by_side(paths, lambda member, some, hop: member.vector_many(some, statistic, hop=hop, **how), hop)
+        members = self._side_by_side(paths, lambda member, some, hop: member._vectors(some, statistic, hop=hop, **how), hop)
         for path, vectors in members:
             yield path, vectors if isinstance(vectors, Failure) else np.concatenate(vectors)
 

@@ -15,11 +15,15 @@ from audiozoo.classifier.classifier import Classifier
 from audiozoo.classifier.ensemble import Ensemble
 from audiozoo.classifier.ensemblecard import MEMBER_NAMES, EnsembleCard, is_ensemble
 from audiozoo.classifier.facts import TrainingFacts
-from audiozoo.classifier.scorers import SCORERS
+from audiozoo.classifier.probe import ProbeScorer
+from audiozoo.classifier.scorers import KerasScorer, Scorer
 from audiozoo.features import Scaler
 from audiozoo.registry import build, list_models, model_info, split_weights
 
 _MOST_SCALER_BYTES = 64 * MIB
+
+SCORERS: dict[str, type[Scorer]] = {scorer.kind: scorer for scorer in (KerasScorer, ProbeScorer)}
+"""Scorers that a saved classifier can have, by name."""
 
 
 def load_classifier(path: str | os.PathLike[str]) -> Classifier | Ensemble:

@@ -123,16 +123,38 @@ class KerasScorer(Scorer):
         Raises:
             ValueError: The shapes or the numbers differ; the message has both.
         """
-        expected, outputs = tuple(self.model.inputs[0].shape[1:]), self.model.outputs[0].shape[-1]
+        self.check_shape(shape)
+        outputs = self.model.outputs[0].shape[-1]
+        if outputs != classes:
+            raise ValueError(f"the model has {outputs} outputs and there are {classes} labels")
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise an error unless the model takes windows of this shape.
+
+        Raises:
+            ValueError: The shapes differ; the message has both.
+        """
+        expected = tuple(self.model.inputs[0].shape[1:])
         agree = len(expected) == len(shape) and all(size in (None, given) for size, given in zip(expected, shape, strict=True))
         if not agree:
             raise ValueError(f"the model takes {expected}, the frontend gives {shape}: adapt one to the other")
-        if outputs != classes:
-            raise ValueError(f"the model has {outputs} outputs and there are {classes} labels")
 
     def scores(self, windows: np.ndarray) -> np.ndarray:
         """Return probabilities ``(windows, classes)``."""
         return np.concatenate([self._predict(self.model, batch) for batch in batched(windows)])
+
+    @property
+    def embedding_width(self) -> int:
+        """Number of values in an embedding.
+
+        Raises:
+            ValueError: The model has no layer named `embedding`, or its output is not a vector.
+        """
+        refuse_unknown("layer", ["embedding"], [one.name for one in self.model.layers])
+        shape = tuple(self.model.get_layer("embedding").output.shape[1:])
+        if len(shape) != 1:
+            raise ValueError(f"the layer named embedding must give a vector for each window, it gives {shape}")
+        return int(shape[0])
 
     def embed(self, windows: np.ndarray) -> np.ndarray:
         """Return the output of the layer named `embedding`, ``(windows, width)``.
@@ -201,7 +223,3 @@ def batched(windows: np.ndarray, shape: Sequence[int] | None = None) -> Iterator
     size = batch_size(windows.shape[1:] if shape is None else shape)
     for start in range(0, len(windows), size):
         yield windows[start : start + size]
-
-
-SCORERS: dict[str, type[Scorer]] = {KerasScorer.kind: KerasScorer}
-"""Scorers that a saved classifier can have, by name."""

@@ -128,7 +128,9 @@ def _silent_below_python() -> Iterator[None]:
                 faulthandler.enable(python)
 
 
-def changed_recipe(recipe: Recipe, file: Path | None, *, epochs: int | None, seed: int | None) -> Recipe:
+def changed_recipe(
+    recipe: Recipe, file: Path | None, *, epochs: int | None, seed: int | None, refit: bool | None = None
+) -> Recipe:
     """Apply the user's changes to a recipe: first the fields in a JSON file, then the options of the command line.
 
     Args:
@@ -136,6 +138,7 @@ def changed_recipe(recipe: Recipe, file: Path | None, *, epochs: int | None, see
         file: JSON file with fields of a recipe; `None` changes nothing.
         epochs: Exact number of epochs; `None` changes nothing.
         seed: Random seed; `None` changes nothing.
+        refit: Whether to train again on all clips; `None` changes nothing.
 
     Returns:
         The changed recipe.
@@ -147,8 +150,7 @@ def changed_recipe(recipe: Recipe, file: Path | None, *, epochs: int | None, see
     changes = _read_object(file, "recipe", '{"epochs": 40}') if file else {}
     if epochs is not None:
         changes |= {"epochs": epochs, "min_steps": 0}  # --epochs is exact: min_steps must not add any
-    if seed is not None:
-        changes["seed"] = seed
+    changes |= {name: value for name, value in (("seed", seed), ("refit", refit)) if value is not None}
     return recipe.from_config({**recipe.to_config(), **changes})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,13 +26,15 @@ from audiozoo.cli.console import (
 from audiozoo.cli.errors import keeping
 from audiozoo.cli.inspect_ import checked_recipe
 from audiozoo.cli.labels import several_note, validation_text
+from audiozoo.cli.transfer import Extend, Finetune, From, Probe, Transfer, Unfreeze
 from audiozoo.files import check_target
 
 if TYPE_CHECKING:
     from audiozoo.classifier import Classifier
     from audiozoo.datasets import Clip, Dataset
-    from audiozoo.features import FeatureCache
+    from audiozoo.features import FeatureCache, Frontend
     from audiozoo.recipe import Recipe
+    from audiozoo.training import Budget
 
 Table = Annotated[
     Path | None,
@@ -65,6 +66,11 @@ def run(
     weights: WeightsName = None,
     weights_file: WeightsFile = None,
     backbone_weights: BackboneWeights = None,
+    probe: Probe = False,
+    finetune: Finetune = False,
+    origin: From = None,
+    extend: Extend = False,
+    unfreeze: Unfreeze = None,
     seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="JSON file with training options.")] = None,
     frontend: FrontendName = None,
@@ -78,40 +84,45 @@ def run(
     The first Ctrl-C after an epoch ends the training and saves the best epoch so far, with exit status 0. Before that, and the
     second time, it stops at once and saves nothing, with exit status 130.
     """
-    from audiozoo.training import adapted, recipe_for, train
-
+    way = Transfer(model, probe, finetune, extend, origin, unfreeze, weights, weights_file)
     other = chosen_frontend(frontend, settings or ()) if frontend else None
     check_target(output)
-    chosen = changed_recipe(recipe_for(model), recipe, epochs=epochs, seed=seed)
-    chosen = chosen if refit is None else replace(chosen, refit=refit)
     budget = chosen_budget(minutes, epochs)
+    chosen = changed_recipe(way.recipe, recipe, epochs=epochs, seed=seed, refit=refit)
     data = open_dataset(dataset, folder, table, options)
     clips, chosen = _described(data, chosen, recipe)
-    further: dict[str, Any] = {"weights": weights, "weights_file": weights_file, "unknown": unknown}
-    if backbone_weights:
-        further["backbone_weights"] = backbone_weights
-    kept = feature_cache(cache)
-    with (
-        keeping(_kept(kept, output)),
-        training_bar(model, chosen) as (show, stages),
-        first_interrupt_ends(stages) as stop,
-    ):
+    how: dict[str, Any] = {"labels": data.labels, "strict": strict, "unknown": unknown, "cache": feature_cache(cache)}
+    how |= {"backbone_weights": backbone_weights} if backbone_weights else {}
+    classifier = _trained(way, clips, chosen, output, frontend=other, budget=budget, **how)
+    _finish(classifier, output)
+
+
+def _trained(
+    way: Transfer,
+    clips: Sequence[Clip],
+    recipe: Recipe,
+    output: Path,
+    *,
+    frontend: Frontend | None,
+    budget: Budget | None,
+    **how: Any,
+) -> Classifier:
+    """Train on clips with a recipe, with a bar, so that Ctrl-C keeps what was learnt."""
+    from audiozoo.training import adapted
+
+    kept = keeping(_kept(how["cache"], output))
+    with kept, training_bar(way.title, recipe) as (show, stages), first_interrupt_ends(stages) as stop:
         quiet_backend()
-        classifier = train(
-            model,
-            clips,
-            chosen,
-            budget=budget,
-            labels=data.labels,
-            frontend=adapted(other, clips) if other else None,
-            strict=strict,
-            cache=kept,
-            progress=show,
-            stop=stop,
-            **further,
-        )
+        how |= {"frontend": adapted(frontend, clips) if frontend else None, "progress": show}
+        return way.run(clips, recipe, limits={"budget": budget, "stop": stop}, **how)
+
+
+def _finish(classifier: Classifier, output: Path) -> None:
     classifier.save(output)
-    _report(classifier, output)
+    if ending := early_end(classifier.about, len(classifier.history.get("loss", ()))):
+        err.print(ending, soft_wrap=True)
+    out.print(_summary(classifier, output), soft_wrap=True)
+    report_failures(classifier.about.failures, used=classifier.about.training_clips or 0)
 
 
 def _described(data: Dataset, recipe: Recipe, file: Path | None) -> tuple[Sequence[Clip], Recipe]:
@@ -128,13 +139,6 @@ def _described(data: Dataset, recipe: Recipe, file: Path | None) -> tuple[Sequen
 def _kept(cache: FeatureCache | None, output: Path) -> str:
     features = "; the features computed so far are kept for the next run" if cache else ""
     return f"{output} was not written{features}"
-
-
-def _report(classifier: Classifier, output: Path) -> None:
-    if ending := early_end(classifier.about, len(classifier.history["loss"])):
-        err.print(ending, soft_wrap=True)
-    out.print(_summary(classifier, output), soft_wrap=True)
-    report_failures(classifier.about.failures, used=classifier.about.training_clips or 0)
 
 
 def _summary(classifier: Classifier, output: Path) -> str:

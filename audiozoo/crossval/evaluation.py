@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from audiozoo.classifier.answering import Answering, ClipScores
+from audiozoo.classifier.answering import Answering
+from audiozoo.classifier.clipscores import ClipScores
 from audiozoo.classifier.thresholds import fallback_thresholds
 from audiozoo.crossval.label_measures import LabelMeasures
 from audiozoo.crossval.rows import Measures

@@ -16,8 +16,7 @@ import numpy as np
 
 from audiozoo.config import digest
 from audiozoo.download import cache_folder
-from audiozoo.features.frontends import Frontend
-from audiozoo.features.identity import FileHashes, signature
+from audiozoo.features.identity import FileHashes
 from audiozoo.features.packs import (
     Features,
     Key,
@@ -134,19 +133,19 @@ class FeatureCache:
 
 
 class Store:
-    """Features of one frontend: packs on disk, and in memory the features that cannot be written to disk.
+    """Features of one kind: packs on disk, and in memory the features that cannot be written to disk.
 
     Args:
         cache: Cache to read and write; `None` keeps everything in memory.
-        frontend: Frontend that computes the features. If one of its classes has no source file, all features stay in memory.
-        hop: Time between window starts (seconds); `None` uses the frontend's own.
+        name: Hash of everything that the features depend on except the sound, the name of their folder. With `None`, all
+            features stay in memory.
+        shape: Shape of the features of one window.
     """
 
-    def __init__(self, cache: FeatureCache | None, frontend: Frontend, hop: float | None) -> None:
-        name = signature(frontend, hop) if cache else None
+    def __init__(self, cache: FeatureCache | None, name: str | None, shape: tuple[int, ...]) -> None:
         self.cache = cache if name else None
         self.folder = cache.folder / name if cache and name else None  # `None` as soon as writing fails
-        self._shape = frontend.shape
+        self._shape = shape
         packs = cache.packs(name) if cache and name else []
         self._held = [features for pack in packs if (features := read_pack(pack, self._shape))]
 

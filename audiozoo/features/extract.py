@@ -13,6 +13,7 @@ import numpy as np
 from audiozoo import audio
 from audiozoo.features.cache import FeatureCache, Store
 from audiozoo.features.frontends import Frontend
+from audiozoo.features.identity import signature
 from audiozoo.features.packs import Features, Key, Span
 from audiozoo.features.reading import Excerpt, warm_up, windows_of
 from audiozoo.progress import Progress
@@ -52,7 +53,8 @@ def extract(
         ValueError: The hop is not positive, or longer than a window.
     """
     frontend.hop_samples(hop)  # raise for a wrong hop once, and not for each clip
-    store = Store(cache, frontend, hop)
+    # Without a source file of the frontend's class, there is no signature, and changes would be missed.
+    store = Store(cache, signature(frontend, hop) if cache else None, frontend.shape)
     keys, known = store.keys(clips), store.known
     missing = [position for position, key in enumerate(keys) if key not in known]
     if progress and len(missing) < len(keys):

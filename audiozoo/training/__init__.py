@@ -6,19 +6,26 @@ from audiozoo.registry import recipe_for
 from audiozoo.training.blending import fit_ensemble
 from audiozoo.training.budget import Budget, Clock
 from audiozoo.training.examples import Examples, adapted, frontend_for, target_indices, target_matrix, targets_of
+from audiozoo.training.extension import extend
+from audiozoo.training.finetuning import FINETUNING, finetune
 from audiozoo.training.fit import train, train_examples, trained_options
 from audiozoo.training.held_out import pooled_scores
+from audiozoo.training.probes import probe
 
 __all__ = [
+    "FINETUNING",
     "Budget",
     "Clock",
     "Examples",
     "Progress",
     "Recipe",
     "adapted",
+    "extend",
+    "finetune",
     "fit_ensemble",
     "frontend_for",
     "pooled_scores",
+    "probe",
     "recipe_for",
     "target_indices",
     "target_matrix",

@@ -130,6 +130,36 @@ def targets_of(clips: Sequence[Clip], labels: Sequence[str]) -> np.ndarray:
     return target_matrix(clips, labels) if is_multilabel(clips) else target_indices(clips, labels)
 
 
+def check_classes(classes: Sequence[str], targets: np.ndarray) -> None:
+    """Check that there are two classes at least, and that each of them has clips.
+
+    Raises:
+        ValueError: There are fewer than two classes, or a class has no clips.
+    """
+    if len(classes) < 2:
+        raise ValueError(f"a classifier needs at least two classes, got {', '.join(classes) or 'none'}")
+    present = set((targets.max(axis=0).nonzero()[0] if targets.ndim == 2 else targets).tolist())
+    if missing := [label for number, label in enumerate(classes) if number not in present]:
+        raise ValueError(f"no clips of {', '.join(missing)}: add clips, or leave the class out of the labels")
+
+
+def check_present(classes: Sequence[str], targets: np.ndarray, found: Features) -> None:
+    """Check the classes of the clips that could be read.
+
+    Args:
+        classes: Names of the classes.
+        targets: Targets of these clips.
+        found: Features of all clips.
+
+    Raises:
+        ValueError: As for `check_classes`; the message has the failures, because a class often has no clips for this reason.
+    """
+    try:
+        check_classes(classes, targets)
+    except ValueError as error:
+        raise ValueError("\n".join([str(error), *found.failures.values()])) from error
+
+
 def one_hot(targets: np.ndarray, classes: int) -> np.ndarray:
     """Return targets of either form as label weights, float32 ``(clips, classes)``."""
     return targets.astype(np.float32) if targets.ndim == 2 else np.eye(classes, dtype=np.float32)[targets]
@@ -273,10 +303,27 @@ def example_weights(examples: Examples, recipe: Recipe) -> np.ndarray:
 
     A clip with several labels has the mean of the weights of its classes.
     """
-    weights = np.array([clip.weight for clip in examples.clips], np.float32)
-    if recipe.class_weight == "balanced":
-        hot = one_hot(examples.targets, int(examples.targets.max()) + 1)
-        counts = hot[examples.index].sum(axis=0, dtype=float)
+    return clip_weights(examples.clips, examples.targets, recipe.class_weight, index=examples.index)
+
+
+def clip_weights(
+    clips: Sequence[Clip], targets: np.ndarray, class_weight: str | None, *, index: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the weight of each clip in the loss.
+
+    Args:
+        clips: Clips.
+        targets: Targets of the clips, see `targets_of`.
+        class_weight: "balanced" or `None`, as in a `Recipe`.
+        index: Indices of the clips whose classes are counted; `None` counts all.
+
+    Returns:
+        The weights, float32 ``(clips,)``.
+    """
+    weights = np.array([clip.weight for clip in clips], np.float32)
+    if class_weight == "balanced":
+        hot = one_hot(targets, int(targets.max()) + 1)
+        counts = (hot if index is None else hot[index]).sum(axis=0, dtype=float)
         by_class = counts.sum() / (len(counts) * np.maximum(counts, 1))
         weights *= hot @ by_class / hot.sum(axis=1)
     return weights.astype(np.float32)

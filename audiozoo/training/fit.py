@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from audiozoo.augment import ByClass
 from audiozoo.checks import refuse_unknown
 from audiozoo.classifier import Classifier
@@ -19,7 +17,7 @@ from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
 from audiozoo.registry import ModelSpec, checked_options, model_info, recipe_for, split_weights
 from audiozoo.training.budget import Budget, Clock
-from audiozoo.training.examples import Examples, frontend_for, targets_of
+from audiozoo.training.examples import Examples, check_classes, check_present, frontend_for, targets_of
 from audiozoo.training.optimization import LOSSES
 from audiozoo.training.run import Registered, Run
 
@@ -83,7 +81,7 @@ def train(
     frontend = frontend or frontend_for(name, clips)
     classes = tuple(sorted({label for clip in clips for label in clip.labels})) if labels is None else tuple(labels)
     targets = targets_of(clips, classes)
-    _check_classes(classes, targets)
+    check_classes(classes, targets)
     features = extract(clips, frontend, cache=cache, progress=progress)
     if strict:
         features.raise_failures()
@@ -143,11 +141,7 @@ def train_examples(
         ValueError: There are fewer than two classes, a class has no examples, `workers` is negative, the activation has no
             loss, or the augmentation names an unknown class. With `unknown`, as for `train`.
     """
-    try:
-        _check_classes(classes, examples.targets[examples.index])
-    except ValueError as error:
-        # A class often has no examples because its clips cannot be read, so the message adds the reasons.
-        raise ValueError("\n".join([str(error), *examples.features.failures.values()])) from error
+    check_present(classes, examples.targets[examples.index], examples.features)
     spec = model_info(name)
     options = {**_activation(examples), **(options or {})}
     _check_activation(examples, options)
@@ -165,14 +159,6 @@ def train_examples(
         start, recipe, frontend, tuple(classes), workers=workers, unknown=unknown, progress=progress, clock=clock or Clock()
     )
     return run.fit(examples)
-
-
-def _check_classes(classes: Sequence[str], targets: np.ndarray) -> None:
-    if len(classes) < 2:
-        raise ValueError(f"a classifier needs at least two classes, got {', '.join(classes) or 'none'}")
-    present = set((targets.max(axis=0).nonzero()[0] if targets.ndim == 2 else targets).tolist())
-    if missing := [label for number, label in enumerate(classes) if number not in present]:
-        raise ValueError(f"no clips of {', '.join(missing)}: add clips, or leave the class out of the labels")
 
 
 def _activation(examples: Examples) -> dict[str, Any]:

@@ -15,10 +15,13 @@ from audiozoo.training.examples import Examples
 
 
 def validation_figures(classifier: Classifier, examples: Examples) -> dict[str, float]:
-    """Return the metrics of an epoch on held-out clips: the loss, and the accuracy or, for several labels, the mAP."""
-    scores = pooled_scores(classifier, examples)
-    targets = examples.targets[examples.index]
-    if examples.multilabel:
+    """Return the metrics of an epoch on held-out clips, see `figures_of`."""
+    return figures_of(pooled_scores(classifier, examples), examples.targets[examples.index])
+
+
+def figures_of(scores: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """Return the loss ("val_loss"), and the accuracy ("val_accuracy") or, for several labels, the mAP ("val_map")."""
+    if targets.ndim == 2:
         mean = metrics.mean_average_precision(scores, targets)
         return {"val_loss": metrics.binary_log_loss(scores, targets), "val_map": mean}
     return {"val_loss": metrics.log_loss(scores, targets), "val_accuracy": metrics.accuracy(scores, targets)}
