@@ -2,10 +2,10 @@
 
     python benchmarks/budget.py [ESC-50/] [--clips 4000] [--minutes 5]
 
-The first part synthesises half-second clips of ten classes in loud noise, trains on three quarters of them in processes of their
-own (`audiozoo train`, without a cache), and tests on the others. The second part, with the folder of ESC-50, trains on each of the
-five official folds of ESC-10; its full recipe is that of the rows in `results/esc10`. Finished trainings are kept in
-`results/budget/`, so the same command continues after an interruption. The table is written to `results/budget.md`.
+The first part synthesises half-second clips of ten classes in loud noise, trains on three quarters of them in processes of
+their own (`audiozoo train`, without a cache), and tests on the others. The second part, with the folder of ESC-50, trains on
+each of the five official folds of ESC-10; its full recipe is that of the rows in `results/esc10`. Finished trainings are kept
+in `results/budget/`, so the same command continues after an interruption. The table is written to `results/budget.md`.
 """
 
 import argparse

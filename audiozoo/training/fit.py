@@ -233,8 +233,8 @@ class _Run:
     def _refit(self, examples: Examples, chosen: Classifier) -> Classifier:
         """Train on all clips for the best number of epochs; if that is cut short, return the first classifier."""
         without = {**(chosen.about.recipe or {}), "refit": False}
-        if chosen.about.stopped:
-            chosen.about = replace(chosen.about, recipe=without)
+        if reason := chosen.about.stopped or self.clock.ended:
+            chosen.about = replace(chosen.about, recipe=without, stopped=reason)
             return chosen
         # The refit has no validation clips, so its number of epochs comes from the first training.
         assert chosen.about.best_epoch is not None
