@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from audiozoo.classifier import Classifier
     from audiozoo.datasets import Clip, Dataset
     from audiozoo.features import FeatureCache
+    from audiozoo.recipe import Recipe
 
 Table = Annotated[
     Path | None, typer.Option(help="CSV table with the columns file and label, instead of a folder for each class.")
@@ -67,7 +68,7 @@ def run(
     The first Ctrl-C after an epoch ends the training and saves the best epoch so far, with exit status 0. Before that, and the
     second time, it stops at once and saves nothing, with exit status 130.
     """
-    from audiozoo.training import adapted, recipe_for, train
+    from audiozoo.training import adapted, recipe_for
 
     other = chosen_frontend(frontend, settings or ()) if frontend else None
     check_target(output)
@@ -76,29 +77,31 @@ def run(
     budget = chosen_budget(minutes, epochs)
     data = open_dataset(dataset, folder, table, options)
     clips = _described(data)
-    further: dict[str, Any] = {"backbone_weights": backbone_weights} if backbone_weights else {}
-    kept = feature_cache(cache)
-    with (
-        keeping(_kept(kept, output)),
-        training_bar(model, chosen) as (show, stages),
-        first_interrupt_ends(stages) as stop,
-    ):
+    further = {"backbone_weights": backbone_weights} if backbone_weights else {}
+    classifier = _trained(
+        (model, clips, chosen),
+        output,
+        budget=budget,
+        labels=data.labels,
+        frontend=adapted(other, clips) if other else None,
+        strict=strict,
+        cache=feature_cache(cache),
+        **{"weights": weights, "weights_file": weights_file, **further},
+    )
+    _finish(classifier, output)
+
+
+def _trained(what: tuple[str, Sequence[Clip], Recipe], output: Path, *, cache: FeatureCache | None, **how: Any) -> Classifier:
+    """Train a model on clips with a recipe, with a bar, so that Ctrl-C keeps what was learnt."""
+    from audiozoo.training import train
+
+    model, _, recipe = what
+    with keeping(_kept(cache, output)), training_bar(model, recipe) as (show, stages), first_interrupt_ends(stages) as stop:
         quiet_backend()
-        classifier = train(
-            model,
-            clips,
-            chosen,
-            budget=budget,
-            labels=data.labels,
-            frontend=adapted(other, clips) if other else None,
-            weights=weights,
-            weights_file=weights_file,
-            strict=strict,
-            cache=kept,
-            progress=show,
-            stop=stop,
-            **further,
-        )
+        return train(*what, cache=cache, progress=show, stop=stop, **how)
+
+
+def _finish(classifier: Classifier, output: Path) -> None:
     classifier.save(output)
     if ending := early_end(classifier.about, len(classifier.history["loss"])):
         err.print(ending, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -290,6 +291,9 @@ class _Run:
                 shuffle=False,
                 verbose=0,
             )
+        if model.stop_training:
+            # TensorFlow's iterator of an epoch that was cut short would live until Python exits, and then warn on standard error.
+            gc.collect()
         watch.restore_best()
         classifier.history = watch.history
         classifier.about = self._about(len(examples.index), watch)
