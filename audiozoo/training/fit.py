@@ -292,7 +292,7 @@ class _Run:
                 verbose=0,
             )
         if model.stop_training:
-            # TensorFlow's iterator of an epoch that was cut short would live until Python exits, and then warn on standard error.
+            # Otherwise TensorFlow keeps the iterator of an unfinished epoch until Python exits, and then prints a warning.
             gc.collect()
         watch.restore_best()
         classifier.history = watch.history
