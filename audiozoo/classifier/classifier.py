@@ -100,7 +100,7 @@ class Classifier(Answering):
     def from_keras(
         cls, model: Any, frontend: Frontend, labels: Sequence[str], *, scaler: Scaler | None = None, **rest: Any
     ) -> Self:
-        """Return a classifier with a Keras model that you have trained yourself.
+        """Return a classifier with a Keras model of your own.
 
         Args:
             model: Keras model with input ``(batch, *frontend.shape)``. Its first output is probabilities ``(batch, classes)``.
@@ -113,7 +113,7 @@ class Classifier(Answering):
             The classifier, which shares the model.
 
         Raises:
-            ValueError: The model's shapes do not agree with the frontend and the labels.
+            ValueError: The model's shapes do not fit.
         """
         return cls(frontend, scaler or Scaler.identity(), KerasScorer(model), tuple(labels), **rest)
 

@@ -170,7 +170,7 @@ def planned_line(figures: Mapping[str, float], epochs: int, full: int, *, refits
     refit = "" if not refits else ", with refitting" if figures["refit"] else ", without refitting"
     budget = f"{figures['minutes']:g} minute{'s' * (figures['minutes'] != 1)} allow{'s' * (figures['minutes'] == 1)}"
     line = f"{budget} {epochs} of {full} epochs ({figures['step_seconds']:.2g} s a step){refit}"
-    in_full = epochs == full and bool(figures["refit"]) == refits
+    in_full = epochs == full and (not refits or bool(figures["refit"]))
     return line if in_full else f"{line}; --minutes 0 trains in full"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 from collections.abc import Mapping
@@ -170,8 +171,8 @@ class Run:
     def _refit(self, examples: Examples, chosen: Classifier) -> Classifier:
         """Train on all clips for the best number of epochs; if that is cut short, return the first classifier."""
         without = {**(chosen.about.recipe or {}), "refit": False}
-        if chosen.about.stopped:
-            chosen.about = replace(chosen.about, recipe=without)
+        if reason := chosen.about.stopped or self.clock.ended:
+            chosen.about = replace(chosen.about, recipe=without, stopped=reason)
             return chosen
         # The refit has no validation clips, so its number of epochs comes from the first training.
         assert chosen.about.best_epoch is not None
@@ -228,6 +229,9 @@ class Run:
                 shuffle=False,
                 verbose=0,
             )
+        if model.stop_training:
+            # Otherwise TensorFlow keeps the iterator of an unfinished epoch until Python exits, and then prints a warning.
+            gc.collect()
         watch.restore_best()
         classifier.history = watch.history
         classifier.about = self._about(len(examples.index), watch)
