@@ -29,7 +29,7 @@ import soundfile
 from fuzz_files import damaged, recipes
 
 from audiozoo import features
-from audiozoo.classifier import Classifier, Failure
+from audiozoo.classifier import Classifier, Failure, Scorer
 from audiozoo.files import replacing
 
 SLOW_SECONDS = 10
@@ -54,7 +54,7 @@ FRONTENDS = (
 )
 
 
-class Tiny:
+class Tiny(Scorer):
     """A scorer of three classes, which notices what is not finite."""
 
     kind = "tiny"

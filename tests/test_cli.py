@@ -799,13 +799,13 @@ def test_training_says_what_the_budget_allows(sound_folder, tmp_path, monkeypatc
     saved = tmp_path / "a.audiozoo"
     recipe = tmp_path / "recipe.json"
     recipe.write_text('{"epochs": 5000, "refit": true}')
-    words = ["train", sound_folder, "-o", saved, "--model", "feature_mlp", "--recipe", recipe, "--minutes", 0.5]
+    words = ["train", sound_folder, "-o", saved, "--model", "feature_mlp", "--recipe", recipe, "--minutes", 5]
     status, _, err = audiozoo(*words)
-    assert (status, "0.5 minutes allow 2 of 5000 epochs (" in err) == (0, True), err
+    assert (status, "5 minutes allow 2 of 5000 epochs (" in err) == (0, True), err
     assert ", without refitting; --minutes 0 trains in full" in err
     about = load_classifier(saved).about
     assert (about.recipe["epochs"], about.recipe["refit"]) == (2, False)
-    assert (about.budget["minutes"], about.budget["epochs"], about.budget["full_epochs"]) == (0.5, 2, 5000)
+    assert (about.budget["minutes"], about.budget["epochs"], about.budget["full_epochs"]) == (5, 2, 5000)
 
 
 def test_the_line_about_the_budget():

@@ -365,3 +365,34 @@ def test_the_command_says_what_is_missing(files, options, reason):
     folder, _ = files
     status, text = call("ensemble", folder / "a.audiozoo", folder / "b.audiozoo", "-o", folder / "c.audiozoo", *options)
     assert (status, reason in " ".join(text.split())) == (2, True), text
+
+
+def test_many_files_have_the_answers_of_one_at_a_time(mel, wave, write_sound):
+    both = Ensemble((mel, wave), (3, 1), rejection=0.4)
+    paths = [str(write_sound(tone(300 + 200 * n, 0.4 + 0.3 * n, 8_000), name=f"{n}.wav")) for n in range(4)]
+    paths.insert(2, str(paths[0]) + ".missing.wav")
+    answers = list(both.predict_many(iter(paths)))
+    assert [type(answer).__name__ for answer in answers] == ["Prediction", "Prediction", "Failure", "Prediction", "Prediction"]
+    vectors = list(both.embed_many(paths, statistic="all"))
+    for path, answer, vector in zip(paths, answers, vectors, strict=True):
+        if "missing" not in path:
+            alone = both.predict(path)
+            assert np.allclose(answer.scores, alone.scores, atol=1e-5)
+            assert answer.label == alone.label
+            assert np.allclose(vector, both.embed(path, statistic="all"), atol=1e-4)
+    with pytest.raises(FileNotFoundError):
+        list(both.predict_many(paths, strict=True))
+    with pytest.raises(ValueError, match="expected several paths"):
+        list(both.predict_many(paths[0]))
+    with pytest.raises(ValueError, match="unknown statistic 'windows'"):
+        both.embed(paths[0], statistic="windows")
+
+
+def test_an_ensemble_of_several_labels_gets_thresholds(mixtures):
+    data = load_dataset("folder", root=mixtures.parent, table=mixtures)
+    members = [dense(MEL, LABELS, seed=seed, activation="sigmoid") for seed in (0, 1)]
+    fitted = fit_ensemble(Ensemble(tuple(members)), data.clips)
+    assert len(fitted.thresholds) == 3
+    assert crossval.evaluate(fitted, data.clips).measures.thresholds == fitted.thresholds
+    with pytest.raises(ValueError, match="the members give each clip one"):
+        fit_ensemble(Ensemble((dense(MEL, LABELS), dense(MEL, LABELS, seed=1))), data.clips)

@@ -165,6 +165,16 @@ def test_parameters_reach_the_training(solved, sounds, tmp_path, monkeypatch):
     assert solved.pop()[2].seed == 8
 
 
+def test_a_budget_or_a_probe_replaces_the_recipe_in_full(solved, sounds, monkeypatch):
+    paths, _, labels, _ = sounds
+    SoundClassifier("feature_mlp", minutes=3, frontend=MEL).fit(paths, labels)
+    assert solved.pop()[3]["clock"].minutes == 3
+    asked = {}
+    monkeypatch.setattr("audiozoo.sklearn.estimator.probe", lambda name, clips, **rest: asked.update(rest, name=name))
+    SoundClassifier("yamnet", probe=True, random_state=4, weights_file="x.npz").fit(paths, labels)
+    assert (asked["name"], asked["seed"], asked["weights_file"]) == ("yamnet", 4, "x.npz")
+
+
 def test_labels_keep_their_type(solved, sounds):
     paths, _, labels, _ = sounds
     estimator = SoundClassifier(frontend=MEL).fit(paths, np.where(labels == "low", 7, 3))

@@ -281,7 +281,7 @@ def test_embeddings_have_statistics(start):
         assert np.allclose(start.embed(wave, sample_rate=8_000, statistic=name), expected, atol=1e-5)
     assert np.allclose(start.embed(wave, sample_rate=8_000), parts["mean"], atol=1e-5)
     assert np.allclose(start.embed(wave, sample_rate=8_000, statistic="all"), np.concatenate(list(parts.values())), atol=1e-5)
-    with pytest.raises(ValueError, match="statistic must be one of 'mean', 'max'"):
+    with pytest.raises(ValueError, match="unknown statistic 'median'; did you mean 'mean'"):
         start.embed(wave, sample_rate=8_000, statistic="median")
 
 
@@ -387,3 +387,39 @@ def test_what_cannot_be_extended_is_refused(probed, clips, start):
     sigmoid = probe(start, [replace(clip, labels=("all", clip.label)) for clip in clips])
     with pytest.raises(ValueError, match="only classifiers with a softmax"):
         extend(sigmoid, [replace(clips[0], labels=("new",))])
+
+
+def test_a_probe_tells_the_known_from_the_unknown(start, clips, tmp_path):
+    trained = probe(start, clips, unknown=0.5)
+    assert trained.rejection is not None
+    assert trained.scorer.directions is not None
+    trained.save(tmp_path / "a.audiozoo")
+    again = audiozoo.load_classifier(tmp_path / "a.audiozoo")
+    for clip in clips[::5]:
+        one, other = trained.predict(clip.path), again.predict(clip.path)
+        assert one.familiarity == pytest.approx(other.familiarity, abs=1e-5)
+        assert one.known == (one.familiarity >= trained.rejection)
+    with pytest.raises(ValueError, match="needs at least 19 held-out clips"):
+        probe(start, clips, unknown=0.95)
+
+
+def test_a_probe_of_several_labels_has_thresholds(start, mixtures):
+    data = load_dataset("folder", root=mixtures.parent, table=mixtures)
+    trained = probe(start, data.clips)
+    assert (trained.activation, len(trained.thresholds)) == ("sigmoid", len(trained.labels))
+    assert set(trained.about.validation) == {"val_loss", "val_map"}
+    without = probe(start, data.clips, validation=0)
+    assert without.thresholds == (0.5,) * len(without.labels)
+
+
+def test_an_ensemble_is_no_start(start, clips):
+    with pytest.raises(ValueError, match="start from one of its members"):
+        probe(audiozoo.Ensemble((start, start)), clips)
+
+
+def test_fine_tuning_keeps_to_a_budget_and_sets_a_rejection_level(start, clips):
+    tuned = finetune(start, clips, QUICK, unknown=0.5, budget=audiozoo.Budget(minutes=5))
+    assert tuned.about.budget["minutes"] == 5
+    assert tuned.rejection is not None
+    stopped = finetune(start, clips, replace(QUICK, epochs=50), stop=lambda: True)
+    assert stopped.about.stopped == "request"

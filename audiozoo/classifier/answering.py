@@ -205,7 +205,12 @@ class Answering(ABC):
 
     @abstractmethod
     def embed(
-        self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
+        self,
+        source: audio.Source | np.ndarray,
+        *,
+        sample_rate: float | None = None,
+        hop: float | None = None,
+        statistic: str | Statistic = "mean",
     ) -> np.ndarray:
         """Embed a sound as a vector.
 
@@ -213,6 +218,7 @@ class Answering(ABC):
             source: Path, bytes, open file or array, as for `predict`.
             sample_rate: Sample rate of an array (Hz), as for `predict`.
             hop: Time between window starts (seconds), as for `predict`.
+            statistic: Statistic over the windows: "mean", "max", "deviation" or "all", or a function.
 
         Returns:
             The vector, ``(width,)``.

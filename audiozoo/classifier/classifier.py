@@ -107,13 +107,10 @@ class Classifier(Answering):
             frontend: Frontend that computed the training data.
             labels: Names of the classes, in the order of the output.
             scaler: Scaler of the training data; `None` if they were not standardised.
-            **rest: Further arguments of `Classifier`.
+            **rest: Further arguments of `Classifier`, and the errors are those of `Classifier`.
 
         Returns:
             The classifier, which shares the model.
-
-        Raises:
-            ValueError: The model's shapes do not fit.
         """
         return cls(frontend, scaler or Scaler.identity(), KerasScorer(model), tuple(labels), **rest)
 

@@ -18,7 +18,7 @@ from audiozoo.classifier.answering import Answering
 from audiozoo.classifier.calibration import TEMPERATURES, tempered
 from audiozoo.classifier.classifier import Classifier
 from audiozoo.classifier.clipscores import Answer, ClipScores, Timeline
-from audiozoo.classifier.embedding import Statistic
+from audiozoo.classifier.embedding import Statistic, statistic_named
 from audiozoo.classifier.ensemblecard import MOST_MEMBERS, card_of, member_name
 from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.many import Path
@@ -149,7 +149,12 @@ class Ensemble(Answering):
         return hop if hop is None or member is self._longest else min(hop, member.frontend.duration)
 
     def embed(
-        self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
+        self,
+        source: audio.Source | np.ndarray,
+        *,
+        sample_rate: float | None = None,
+        hop: float | None = None,
+        statistic: str | Statistic = "mean",
     ) -> np.ndarray:
         """Embed a sound as the concatenation of the members' vectors.
 
@@ -157,16 +162,20 @@ class Ensemble(Answering):
             source: Path, bytes, open file or array, as for `predict`.
             sample_rate: Sample rate of an array (Hz), as for `predict`.
             hop: Time between window starts (seconds), as for `answer`.
+            statistic: Statistic over the windows, as for `Classifier.embed`; not "windows", because the members' differ.
 
         Returns:
             The vector, ``(sum of the widths,)``.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: The file or the array cannot be used, or a member has no embedding.
+            ValueError: The file or the array cannot be used, a member has no embedding, or the statistic is unknown.
         """
-        source = _rereadable(source)
-        vectors = [member.embed(source, sample_rate=sample_rate, hop=self._hop(member, hop)) for member in self.members]
+        source, reduce = _rereadable(source), statistic_named(statistic)
+        vectors = [
+            member.embed(source, sample_rate=sample_rate, hop=self._hop(member, hop), statistic=reduce)
+            for member in self.members
+        ]
         return np.concatenate(vectors)
 
     def _answers(self, paths: Iterable[Path], *, hop: float | None, **how: Any) -> Iterator[tuple[str, Answer | Failure]]:

@@ -94,13 +94,15 @@ class Transfer:
 
         return FINETUNING if self.wanted else recipe_for(self.model)
 
-    def run(self, clips: Sequence[Clip], recipe: Recipe, *, limits: Mapping[str, Any], **shared: Any) -> Classifier:
+    def run(
+        self, clips: Sequence[Clip], recipe: Recipe, *, limits: Mapping[str, Any] | None = None, **shared: Any
+    ) -> Classifier:
         """Train.
 
         Args:
             clips: Training clips.
             recipe: Training settings; a probe takes the seed, the share for validation and the class weights from them.
-            limits: Budget and request to stop, for `train` and `finetune`; the others take seconds.
+            limits: Budget and request to stop, for `train` and `finetune`; the others take seconds. `None` sets none.
             **shared: Options that `train`, `probe` and `finetune` share, and options of the builder for `train`.
 
         Returns:
@@ -115,17 +117,17 @@ class Transfer:
         if self.wanted and "backbone_weights" in shared:
             raise ValueError("--backbone-weights is for a new network; --probe, --finetune and --from have their own weights")
         if self.extend:
-            if shared["unknown"] is not None:
+            if shared.get("unknown") is not None:
                 raise ValueError("--extend keeps too few clips aside for --unknown: leave it out")
-            return extend(start, clips, **{key: shared[key] for key in ("cache", "progress", "strict")})
+            return extend(start, clips, **{key: shared[key] for key in ("cache", "progress", "strict") if key in shared})
         shared |= {"weights": self.weights, "weights_file": self.weights_file}
         if not self.wanted:
-            return train(self.model, clips, recipe, **limits, **shared)
+            return train(self.model, clips, recipe, **(limits or {}), **shared)
         if self.probe:
             how: dict[str, Any] = {name: getattr(recipe, name) for name in ("seed", "validation", "class_weight")}
             return probe(start, clips, **how, **shared)
         unfreeze: dict[str, Any] = {} if self.unfreeze is None else {"unfreeze": _layers(self.unfreeze)}
-        return finetune(start, clips, recipe, **unfreeze, **limits, **shared)
+        return finetune(start, clips, recipe, **unfreeze, **(limits or {}), **shared)
 
 
 def _layers(text: str) -> str | float:

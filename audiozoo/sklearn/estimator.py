@@ -14,11 +14,11 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from audiozoo.classifier import load_classifier
+from audiozoo.classifier import Classifier, load_classifier
 from audiozoo.datasets import Clip
 from audiozoo.features import extract
 from audiozoo.sklearn.inputs import Content, Sound, as_files, as_waves, encoded, refuse_pcm
-from audiozoo.training import Recipe, recipe_for, train
+from audiozoo.training import Budget, Recipe, probe, recipe_for, train
 
 # Clips whose features are in memory at a time: a spectrogram of 64 bands and 250 frames has 64 KB.
 _CHUNK = 512
@@ -36,6 +36,10 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
     Args:
         model: Name of a model, see `audiozoo.list_models`.
         epochs: Exact number of epochs; `None` takes that of the recipe.
+        minutes: Time that a fit may take (minutes), which may lower the number of epochs, see `audiozoo.Budget`; `None` sets no
+            limit.
+        probe: Whether to fit logistic regression on the embeddings of the model's published weights (or `weights_file`) instead
+            of training the network, see `audiozoo.training.probe`.
         sample_rate: Sample rate of sounds in arrays (whole Hz). Files state their own.
         random_state: Random seed of the training, or a generator from which each `fit` draws one; `None` takes the seed of the
             recipe, so that a training is repeatable.
@@ -61,6 +65,8 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
         model: str = "house_cnn",
         *,
         epochs: int | None = None,
+        minutes: float | None = None,
+        probe: bool = False,
         sample_rate: int | None = None,
         random_state: Any = None,
         recipe: Recipe | None = None,
@@ -74,6 +80,8 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
         # scikit-learn copies estimators through these attributes, so they hold the arguments unchanged; `fit` checks them.
         self.model = model
         self.epochs = epochs
+        self.minutes = minutes
+        self.probe = probe
         self.sample_rate = sample_rate
         self.random_state = random_state
         self.recipe = recipe
@@ -116,20 +124,24 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
             Clip(content, (names[target],), group=recording)
             for content, target, recording in zip(contents, targets, recordings, strict=True)
         ]
-        self.classifier_ = train(
-            self.model,
-            clips,
-            self._recipe(),
-            labels=names,
-            frontend=self.frontend,
-            weights=self.weights,
-            weights_file=self.weights_file,
-            cache=self.cache,
-            progress=_print_epoch if self.verbose else None,
-            **(self.options or {}),
-        )
+        self.classifier_ = self._trained(clips, names)
         self.classes_ = classes
         return self
+
+    def _trained(self, clips: Sequence[Clip], labels: Sequence[str]) -> Classifier:
+        recipe = self._recipe()
+        shared: dict[str, Any] = {
+            "labels": labels,
+            "frontend": self.frontend,
+            "weights": self.weights,
+            "weights_file": self.weights_file,
+            "cache": self.cache,
+            "progress": _print_epoch if self.verbose else None,
+        }
+        if self.probe:
+            return probe(self.model, clips, seed=recipe.seed, class_weight=recipe.class_weight, **shared)
+        budget = None if self.minutes is None else Budget(minutes=self.minutes)
+        return train(self.model, clips, recipe, budget=budget, **shared, **(self.options or {}))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the scores of each sound, ``(clips, classes)``, pooled over its windows.

@@ -10,10 +10,11 @@ import numpy as np
 from audiozoo import audio
 from audiozoo.classifier.calibration import check_unknown, fitted_temperature, rejection_level
 from audiozoo.classifier.ensemble import Ensemble
+from audiozoo.classifier.thresholds import fitted_thresholds
 from audiozoo.datasets import Clip
 from audiozoo.features import FeatureCache
 from audiozoo.progress import Progress
-from audiozoo.training.examples import target_indices
+from audiozoo.training.examples import targets_of
 
 _MOST_STEPS, _LEAST_CHANGE = 10_000, 1e-7
 
@@ -39,14 +40,17 @@ def fit_ensemble(
         progress: Callback, see `audiozoo.progress`.
 
     Returns:
-        A new ensemble of the same members. Its temperature is fitted, too, if the activation of the members is known.
+        A new ensemble of the same members. Its temperature is fitted, too, if the activation of the members is known, and so
+        are the thresholds if clips have several labels.
 
     Raises:
         ValueError: A member has learnt from a clip, a label is not one of the ensemble's, no clip can be read by all members,
             or there are too few clips for `unknown`.
     """
     _refuse_learnt(ensemble, clips)
-    targets = target_indices(clips, ensemble.labels)
+    targets = targets_of(clips, ensemble.labels)
+    several = targets.ndim == 2
+    _check_kind(ensemble, several=several)
     if unknown is not None:
         check_unknown(unknown, ensemble.labels, len(clips))
     members = [member.score_clips(clips, cache=cache, progress=progress) for member in ensemble.members]
@@ -62,9 +66,18 @@ def fit_ensemble(
     if plain.activation is not None:
         temperature = fitted_temperature(scored.raw, targets[scored.index], plain.activation)
     fitted = replace(plain, temperature=temperature)
+    # After the temperature, which changes the probabilities that the levels are compared with.
+    scored = fitted.combine_clips(members)
+    if several:
+        fitted = replace(fitted, thresholds=fitted_thresholds(scored.scores, targets[scored.index]))
     if unknown is None:
         return fitted
-    return replace(fitted, rejection=rejection_level(fitted.combine_clips(members).familiarity, unknown))
+    return replace(fitted, rejection=rejection_level(scored.familiarity, unknown))
+
+
+def _check_kind(ensemble: Ensemble, *, several: bool) -> None:
+    if several and ensemble.activation == "softmax":
+        raise ValueError("some clips have several labels, and the members give each clip one: use clips with one label")
 
 
 def learnt_weights(scores: Sequence[np.ndarray], targets: np.ndarray) -> tuple[float, ...]:

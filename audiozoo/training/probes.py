@@ -98,28 +98,29 @@ def probe(
     each = clip_weights(used, targets[kept], class_weight)
     how: dict[str, Any] = {"seed": seed, "validation": validation, "unknown": unknown, "labels": classes}
     fitted = fit_probe(statistics, targets[kept], used, weights=each, progress=progress, **how)
+    settings = {"C": fitted.strength, "seed": seed, "validation": validation}
+    facts: dict[str, Any] = {"training_clips": len(used), "failures": tuple(found.failures.values())}
+    return _assembled(
+        origin, fitted, classes, fingerprints=fingerprints_of(clip.path for clip in clips), settings=settings, **facts
+    )
+
+
+def _assembled(
+    origin: Classifier, fitted: FittedProbe, classes: tuple[str, ...], *, settings: dict[str, Any], **facts: Any
+) -> Classifier:
+    """Return the classifier of a fitted probe on the network of another classifier."""
     scorer = ProbeScorer(network_of(origin), fitted.head, fitted.directions)
     about = replace(
         origin.about,
         parameters=scorer.parameters,
-        training_clips=len(used),
         recipe=None,
         best_epoch=None,
         validation=fitted.figures,
-        failures=tuple(found.failures.values()),
-        fingerprints=fingerprints_of(clip.path for clip in clips),
-        notes={**origin.about.notes, "probe": {"C": fitted.strength, "seed": seed, "validation": validation}},
+        notes={**origin.about.notes, "probe": settings},
+        **facts,
     )
-    return Classifier(
-        origin.frontend,
-        origin.scaler,
-        scorer,
-        classes,
-        temperature=fitted.temperature,
-        thresholds=fitted.thresholds,
-        rejection=fitted.rejection,
-        about=about,
-    )
+    levels: dict[str, Any] = {name: getattr(fitted, name) for name in ("temperature", "thresholds", "rejection")}
+    return Classifier(origin.frontend, origin.scaler, scorer, classes, about=about, **levels)
 
 
 def starting_point(
