@@ -798,7 +798,8 @@ def test_training_says_what_the_budget_allows(sound_folder, tmp_path, monkeypatc
     monkeypatch.setattr("audiozoo.training.budget.plan", lambda *_, **__: (2, False))
     saved = tmp_path / "a.audiozoo"
     recipe = tmp_path / "recipe.json"
-    recipe.write_text('{"epochs": 5000, "refit": true}')
+    # Without patience, the training cannot end before its speed is known.
+    recipe.write_text('{"epochs": 5000, "refit": true, "patience": null}')
     words = ["train", sound_folder, "-o", saved, "--model", "feature_mlp", "--recipe", recipe, "--minutes", 5]
     status, _, err = audiozoo(*words)
     assert (status, "5 minutes allow 2 of 5000 epochs (" in err) == (0, True), err
