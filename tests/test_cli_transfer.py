@@ -1,33 +1,14 @@
 """The options of ``audiozoo train`` that start from a trained network."""
 
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from test_transfer import FRONTEND, chirps, network
 
-from audiozoo import cli, load_classifier, load_dataset
+from audiozoo import load_classifier, load_dataset
 from audiozoo.cli.transfer import Transfer
 from audiozoo.training import FINETUNING, probe
-
-
-@pytest.fixture
-def audiozoo(capsys, monkeypatch):
-    """Run the command line in this process: (exit status, output, errors)."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["audiozoo", *map(str, words)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            status = end.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

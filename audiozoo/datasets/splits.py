@@ -10,7 +10,7 @@ import numpy as np
 from audiozoo.datasets.stratification import iterative_parts
 
 if TYPE_CHECKING:
-    from audiozoo.datasets.table import Clip
+    from audiozoo.datasets.clip import Clip
 
 
 def is_multilabel(clips: Sequence[Clip]) -> bool:
