@@ -13,7 +13,7 @@ import soundfile
 from audiozoo import cli, list_models, load_classifier, load_dataset, model_info
 from audiozoo.crossval import FeatureBank, fold_jobs, leaderboard, read_rows
 from audiozoo.datasets import hold_out, list_datasets
-from audiozoo.datasets.table import Clip
+from audiozoo.datasets.clip import Clip
 from audiozoo.datasets.unpacked import as_published
 from audiozoo.features import Scaler
 from audiozoo.training import Recipe, adapted

@@ -8,8 +8,9 @@ from typing import Any
 
 from audiozoo.checks import refuse_unknown
 from audiozoo.config import import_all
+from audiozoo.datasets.clip import Clip
 from audiozoo.datasets.splits import check_disjoint, check_taught, hold_out, is_multilabel, recordings_by_label
-from audiozoo.datasets.table import Clip, Dataset, loader_named, loader_names, register_dataset
+from audiozoo.datasets.table import Dataset, loader_named, loader_names, register_dataset
 
 __all__ = [
     "Clip",

@@ -11,7 +11,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from audiozoo.datasets.table import Clip, Dataset, register_dataset
+from audiozoo.datasets.clip import Clip
+from audiozoo.datasets.table import Dataset, register_dataset
 from audiozoo.datasets.unpacked import as_published, find_table, read_table, require_sounds
 from audiozoo.recipe import Recipe
 

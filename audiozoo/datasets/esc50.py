@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from audiozoo.datasets.table import Clip, Dataset, register_dataset
+from audiozoo.datasets.clip import Clip
+from audiozoo.datasets.table import Dataset, register_dataset
 from audiozoo.datasets.unpacked import find_table, read_table
 
 _COLUMNS = {"filename", "fold", "target", "category", "esc10", "src_file"}

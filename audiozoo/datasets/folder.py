@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audiozoo import audio
-from audiozoo.datasets.table import Clip, Dataset, register_dataset
+from audiozoo.datasets.clip import Clip
+from audiozoo.datasets.table import Dataset, register_dataset
 
 _COLUMNS = ("file", "label", "fold", "group", "start", "end", "weight")
 

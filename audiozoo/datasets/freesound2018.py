@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from audiozoo.checks import require_choice
-from audiozoo.datasets.table import Clip, Dataset, register_dataset
+from audiozoo.datasets.clip import Clip
+from audiozoo.datasets.table import Dataset, register_dataset
 from audiozoo.datasets.unpacked import as_published, find_table, read_table, require_sounds
 
 # Zenodo's archive, its content alone, and Kaggle's layout. The tables from after the competition come first: they also have the

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audiozoo.datasets.clip import Clip
 from audiozoo.datasets.stratification import iterative_parts
-
-if TYPE_CHECKING:
-    from audiozoo.datasets.clip import Clip
 
 
 def is_multilabel(clips: Sequence[Clip]) -> bool:

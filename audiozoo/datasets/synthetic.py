@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from audiozoo.checks import unknown_name
-from audiozoo.datasets.table import Clip, Dataset, register_dataset
+from audiozoo.datasets.clip import Clip
+from audiozoo.datasets.table import Dataset, register_dataset
 from audiozoo.files import replacing
 
 _LOWEST_RATE = 8_000  # Hz; the highest fundamental is 3,500 Hz

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from audiozoo.datasets.table import Clip
+from audiozoo.datasets.clip import Clip
 
 
 def find_table(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from audiozoo.datasets.table import Clip, Dataset, register_dataset
+from audiozoo.datasets.clip import Clip
+from audiozoo.datasets.table import Dataset, register_dataset
 from audiozoo.datasets.unpacked import as_published, find_table, read_table, require_sounds
 
 _COLUMNS = ("slice_file_name", "fsID", "fold", "classID", "class")
