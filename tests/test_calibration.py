@@ -28,6 +28,20 @@ def test_the_temperature_undoes_a_change_of_certainty(rng, activation, sharpness
     assert np.abs(tempered(given, temperature, activation) - true).mean() < 0.02
 
 
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("clips", [6, 60, 600])
+def test_a_few_correct_clips_give_no_certainty(rng, activation, clips):
+    logits = rng.normal(0, 1, (clips, 5))
+    targets = logits.argmax(axis=1)
+    logits += 4 * np.eye(5)[targets]  # all correct, and by far
+    odds = np.exp(logits)
+    given = odds / odds.sum(axis=1, keepdims=True) if activation == "softmax" else 1 / (1 + np.exp(2 - logits))
+    hot = np.eye(5, dtype=int)[targets]
+    temperature = fitted_temperature(given, targets if activation == "softmax" else hot, activation)
+    # The error that remains is that of the smoothed targets.
+    assert 0.1 / (clips + 2) < np.abs(hot - tempered(given, temperature, activation)).mean() < 5 / (clips + 2)
+
+
 def test_a_prediction_knows_what_is_present_and_what_is_not_known():
     scores = np.array([0.2, 0.6, 0.5])
     several = Prediction(("a", "b", "c"), scores, thresholds=(0.1, 0.7, 0.5))
