@@ -97,6 +97,7 @@ def test_a_shortened_training_is_the_one_with_as_many_epochs(clips, time):
     assert_same(short, train("feature_mlp", clips, Recipe.from_config(short.about.recipe)))
 
 
+@pytest.mark.slow
 def test_a_budget_that_suffices_changes_nothing(clips):
     seen = []
     recipe = replace(SMALL, refit=True)
@@ -106,6 +107,7 @@ def test_a_budget_that_suffices_changes_nothing(clips):
     assert [step[1] for step in seen if step[0] == "training"] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_when_time_is_up_training_keeps_the_best_epoch(clips, time):
     def slower(stage, done, total, figures):
         if (stage, done) == ("training", 2):
@@ -163,6 +165,7 @@ ONE_WAVE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ONE_WAVE)
 def test_house_cnn_trains_on_clips_without_content(case, rng, write_sound):
     clips = [
@@ -179,6 +182,7 @@ def test_house_cnn_trains_on_clips_without_content(case, rng, write_sound):
         assert scores.tolist() == pytest.approx([0.5, 0.5], abs=0.2)
 
 
+@pytest.mark.slow
 def test_without_recordings_to_hold_out_there_is_no_validation_and_no_refit(clips, time):
     single = [next(clip for clip in clips if clip.label == label) for label in ("low", "high", "noise")]
     classifier = train("feature_mlp", single, replace(SMALL, epochs=200, refit=True), budget=Budget(minutes=2))

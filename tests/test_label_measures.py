@@ -102,6 +102,7 @@ def test_a_benchmark_of_several_labels(data, tmp_path):
     assert one[0] == rows[1].measures.average_precision[0]
 
 
+@pytest.mark.slow
 def test_rows_of_the_two_kinds_do_not_mix(data, tmp_path):
     row = next(benchmark(fold_jobs(data, "feature_mlp", recipe=replace(QUICK, epochs=1)), tmp_path))
     single = read_row(next((tmp_path).glob("*.json")))
@@ -171,6 +172,7 @@ def test_a_sound_without_any_label_has_a_line(audiozoo, data, tmp_path):
     assert "(none)" in audiozoo("predict", tmp_path / "strict.audiozoo", data.clips[0].path)[1]
 
 
+@pytest.mark.slow
 def test_the_verb_benchmark_with_several_labels(audiozoo, mixtures, tmp_path):
     words = ("--root", mixtures.parent, "--table", mixtures, "--models", "feature_mlp", "--epochs", 2, "-o", tmp_path / "runs")
     status, out, _ = audiozoo("benchmark", "--dataset", "folder", *words, "--folds", "1")

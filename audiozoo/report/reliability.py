@@ -31,7 +31,7 @@ def reliability_picture(evaluation: Evaluation, path: str | os.PathLike[str], *,
     # Not pyplot, which would need a display on some systems and keep every figure in global state.
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 4.8), layout="constrained")
+    figure = Figure(figsize=(9.6, 5.6), layout="constrained")
     both = figure.subplots(1, 2, sharey=True)
     for axes, calibration, name in zip(
         both, (evaluation.before, evaluation.after), ("temperature 1", "own temperature"), strict=True
