@@ -423,3 +423,9 @@ def test_fine_tuning_keeps_to_a_budget_and_sets_a_rejection_level(start, clips):
     assert tuned.rejection is not None
     stopped = finetune(start, clips, replace(QUICK, epochs=50), stop=lambda: True)
     assert stopped.about.stopped == "request"
+
+
+def test_clips_without_differences_have_one_direction():
+    assert row_space(np.zeros((4, 9), np.float32)).shape == (9, 1)
+    *_, head = fitted_heads(np.ones((4, 9), np.float32), np.array([0, 1, 0, 1]), [0.1])
+    assert head.scores(np.ones((1, 9), np.float32)) == pytest.approx(0.5, abs=1e-3)
