@@ -71,7 +71,7 @@ def train_folder(root, minutes):
         classifier = audiozoo.load_classifier(saved)
     test = audiozoo.load_dataset("folder", root=root / "test").clips
     learnt = sum(1 for _ in (root / "train").rglob("*.wav"))
-    return described(classifier, seconds, evaluate(classifier, test)[0].accuracy, learnt)
+    return described(classifier, seconds, evaluate(classifier, test).measures.accuracy, learnt)
 
 
 def train_fold(data, fold, minutes):
@@ -80,7 +80,7 @@ def train_fold(data, fold, minutes):
     begin = time.monotonic()
     classifier = audiozoo.train("house_cnn", learnt, recipe, budget=audiozoo.Budget(minutes=minutes))
     seconds = time.monotonic() - begin
-    return described(classifier, seconds, evaluate(classifier, test)[0].accuracy, len(learnt))
+    return described(classifier, seconds, evaluate(classifier, test).measures.accuracy, len(learnt))
 
 
 def table(rows):
