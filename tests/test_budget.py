@@ -81,6 +81,7 @@ def test_a_budget_is_a_value():
             Budget(minutes=minutes)
 
 
+@pytest.mark.slow
 def test_a_shortened_training_is_the_one_with_as_many_epochs(clips, time):
     seen = []
     recipe = replace(SMALL, epochs=100, refit=True)
@@ -120,6 +121,7 @@ def test_when_time_is_up_training_keeps_the_best_epoch(clips, time):
     assert TrainingFacts.from_dict(classifier.about.to_dict()) == classifier.about
 
 
+@pytest.mark.slow
 def test_without_time_training_makes_a_step(clips, time):
     classifier = train("feature_mlp", clips, SMALL, budget=Budget(minutes=0.001))
     assert (classifier.about.stopped, len(classifier.history["loss"])) == ("budget", 1)

@@ -81,6 +81,7 @@ def test_invalid_scores_and_targets_raise(scores, targets, reason):
         metrics.micro_f1(np.zeros((1, 2)), np.zeros((1, 2)), (0.5,))
 
 
+@pytest.mark.slow
 def test_a_benchmark_of_several_labels(data, tmp_path):
     jobs = fold_jobs(data, "feature_mlp", recipe=QUICK)
     rows = list(benchmark(jobs, tmp_path))
@@ -142,6 +143,7 @@ def test_a_picture_of_figures_by_class(tmp_path):
     assert text.index("<!-- b -->") < text.index("<!-- a -->") < text.index("<!-- c -->")
 
 
+@pytest.mark.slow
 def test_the_verbs_with_several_labels(audiozoo, mixtures, tmp_path):
     sounds, saved = mixtures.parent, tmp_path / "several.audiozoo"
     status, out, _ = audiozoo("train", sounds, "--table", mixtures, "-o", saved, "--model", "feature_mlp", "--epochs", 60)

@@ -111,6 +111,7 @@ def test_thresholds_belong_to_tempered_scores_and_are_kept_by_the_refit(data):
     assert chosen.thresholds == pytest.approx(fitted_thresholds(scores, target_matrix(held, chosen.labels)), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_without_held_out_clips_the_thresholds_are_one_half(data):
     classifier = train("feature_mlp", data.clips, replace(QUICK, epochs=1, validation=0))
     assert classifier.thresholds == (0.5,) * 3

@@ -40,6 +40,7 @@ def nearest_centre(name, examples, classes, recipe, frontend, **rest):
     return Classifier(frontend, scaler, KerasScorer(model), tuple(classes))
 
 
+@pytest.mark.slow
 @parametrize_with_checks([SoundClassifier(sample_rate=1_000, frontend=SHORT)])
 def test_contract_of_scikit_learn(estimator, check, monkeypatch):
     monkeypatch.setattr("audiozoo.training.fit.train_examples", nearest_centre)

@@ -417,6 +417,7 @@ def test_an_ensemble_is_no_start(start, clips):
         probe(audiozoo.Ensemble((start, start)), clips)
 
 
+@pytest.mark.slow
 def test_fine_tuning_keeps_to_a_budget_and_sets_a_rejection_level(start, clips):
     tuned = finetune(start, clips, QUICK, unknown=0.5, budget=audiozoo.Budget(minutes=5))
     assert tuned.about.budget["minutes"] == 5

@@ -63,7 +63,7 @@ def row_space(x: np.ndarray) -> np.ndarray:
     with _one_thread():
         values, vectors = np.linalg.eigh(x.astype(np.float64) @ x.T.astype(np.float64))
         kept = values > _LEAST_EIGENVALUE * max(values[-1], 1e-12)
-        kept[-1] = True  # of clips that are all alike, one direction remains, and all clips are zero in it
+        kept[-1] = True  # clips that are all alike keep one direction, in which they are zero
         return (x.T @ (vectors[:, kept] / np.sqrt(np.maximum(values[kept], 1e-12)))).astype(np.float32)
 
 
