@@ -9,7 +9,7 @@ from audiozoo.classifier import TrainingFacts
 from audiozoo.config import Configured
 from audiozoo.datasets import Clip, load_dataset
 from audiozoo.training import Budget, Recipe, budget, train
-from audiozoo.training.budget import plan
+from audiozoo.training.budget import Clock, plan
 
 SMALL = Recipe(epochs=4, batch_size=4, validation=0.3, schedule="cosine", learning_rate=1e-2)
 
@@ -50,20 +50,27 @@ def assert_same(classifier, other):
     ("seconds", "refit_epoch", "chosen"),
     [
         (222.5, 1.2, (100, True)),  # 100, 2 and 120 s
-        (221, 1.2, (88, True)),  # 0.9 * 221 - 2 * 2 = 194.9 s are 88 epochs of both
+        (221, 1.2, (78, True)),  # 0.8 * 221 - 2 * 2 = 172.8 s are 78 epochs of both
         (221, None, (100, False)),
-        (130, 1.2, (51, True)),  # 0.9 * 130 - 2 * 2 = 113 s are 51 epochs of both
+        (145, 1.2, (50, True)),  # 0.8 * 145 - 2 * 2 = 112 s are 50 epochs of both
         (120, 1.2, (100, False)),  # 47 epochs with the refit are fewer than half
         (100, 1.2, (100, False)),
-        (99, 1.2, (87, False)),
-        (99, None, (87, False)),
-        (10, 1.2, (7, False)),
+        (99, 1.2, (77, False)),
+        (99, None, (77, False)),
+        (10, 1.2, (6, False)),
         (1, 1.2, (1, False)),
         (0, None, (1, False)),
     ],
 )
 def test_the_plan(seconds, refit_epoch, chosen):
     assert plan(seconds, epochs=100, start=2.0, epoch=1.0, refit_epoch=refit_epoch) == chosen
+
+
+def test_the_time_spent_before_the_training_counts():
+    assert Clock(Budget(minutes=1, spent=20)).left == pytest.approx(40, abs=1)
+    assert Clock(Budget(minutes=1, spent=90)).ended == "budget"
+    with pytest.raises(ValueError, match="spent must be a number from 0"):
+        Budget(minutes=1, spent=-1)
 
 
 def test_a_plan_ends_in_time():

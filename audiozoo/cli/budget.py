@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,8 +38,10 @@ Refit = Annotated[
 ]
 
 
-def chosen_budget(minutes: float | None, epochs: int | None) -> Budget | None:
-    """Return the budget that the user chose; a given number of epochs is exact and has none.
+def chosen_budget(minutes: float | None, epochs: int | None) -> Callable[[], Budget | None]:
+    """Return a function for the budget that the user chose; a given number of epochs is exact and has none.
+
+    The budget counts the time since this call as spent, in which the clips are checked and the backend is loaded.
 
     Raises:
         ValueError: Both are given, or the budget is negative.
@@ -51,7 +54,8 @@ def chosen_budget(minutes: float | None, epochs: int | None) -> Budget | None:
             f"got --epochs {epochs} and --minutes {minutes:g}"
         )
     chosen = Budget(minutes=0.0 if epochs is not None else DEFAULT_MINUTES if minutes is None else minutes)
-    return chosen if chosen.minutes else None
+    began = monotonic()
+    return lambda: replace(chosen, spent=monotonic() - began) if chosen.minutes else None
 
 
 class _TimeLeft(ProgressColumn):

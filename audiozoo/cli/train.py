@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -104,7 +104,7 @@ def _trained(
     output: Path,
     *,
     frontend: Frontend | None,
-    budget: Budget | None,
+    budget: Callable[[], Budget | None],
     **how: Any,
 ) -> Classifier:
     """Train on clips with a recipe, with a bar, so that Ctrl-C keeps what was learnt."""
@@ -114,7 +114,7 @@ def _trained(
     with kept, training_bar(way.title, recipe) as (show, stages), first_interrupt_ends(stages) as stop:
         quiet_backend()
         how |= {"frontend": adapted(frontend, clips) if frontend else None, "progress": show}
-        return way.run(clips, recipe, limits={"budget": budget, "stop": stop}, **how)
+        return way.run(clips, recipe, limits={"budget": budget(), "stop": stop}, **how)
 
 
 def _finish(classifier: Classifier, output: Path) -> None:
