@@ -168,8 +168,7 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
     def _scores(self, contents: Sequence[Content]) -> np.ndarray:
         features = extract([Sound(content) for content in contents], self.classifier_.frontend, cache=self.cache)
         features.raise_failures()
-        outputs = self.classifier_.window_outputs(features.values)
-        return np.stack([self.classifier_.pool(outputs[features.windows(number)]) for number in range(len(contents))])
+        return self.classifier_.score_features(features).scores
 
     def _labelled(self, X: Any, y: Any) -> tuple[list[Content], np.ndarray]:
         files = self._files(X)

@@ -8,7 +8,7 @@ import numpy as np
 
 from audiozoo import metrics
 from audiozoo.classifier import Classifier
-from audiozoo.classifier.calibration import fitted_temperature, rejection_level
+from audiozoo.classifier.calibration import fitted_temperature, rejection_level, tempered
 from audiozoo.classifier.scorers import batch_size
 from audiozoo.classifier.thresholds import fitted_thresholds
 from audiozoo.training.examples import Examples
@@ -46,14 +46,17 @@ def calibrate(classifier: Classifier, validation: Examples, *, unknown: float | 
         unknown: Share of the held-out clips that the rejection level keeps; `None` sets no level.
     """
     targets = validation.targets[validation.index]
-    if classifier.activation is not None:
-        classifier.temperature = fitted_temperature(pooled_scores(classifier, validation), targets, classifier.activation)
-    # After the temperature, which changes the probabilities that the levels are compared with.
+    # The network runs once; what follows from the temperature is computed from its probabilities.
     scored = classifier.score_features(validation.features, validation.index)
+    scores = scored.raw
+    if classifier.activation is not None:
+        classifier.temperature = fitted_temperature(scores, targets, classifier.activation)
+        scores = tempered(scores, classifier.temperature, classifier.activation)
     if validation.multilabel:
-        classifier.thresholds = fitted_thresholds(scored.scores, targets)
+        classifier.thresholds = fitted_thresholds(scores, targets)
     if unknown is not None:
-        classifier.rejection = rejection_level(scored.familiarity, unknown)
+        familiarity = scored.familiarity if scored.own_familiarity else scores.max(axis=1)
+        classifier.rejection = rejection_level(familiarity, unknown)
 
 
 def pooled_scores(classifier: Classifier, examples: Examples) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from audiozoo.classifier import ProbeHead
+from audiozoo.threads import one_blas_thread
 
 _TOLERANCE, _ITERATIONS = 1e-3, 100
 _LEAST_EIGENVALUE = 1e-6
@@ -60,7 +61,7 @@ def row_space(x: np.ndarray) -> np.ndarray:
     """
     if len(x) >= x.shape[1]:
         return np.eye(x.shape[1], dtype=np.float32)
-    with _one_thread():
+    with one_blas_thread():
         values, vectors = np.linalg.eigh(x.astype(np.float64) @ x.T.astype(np.float64))
         kept = values > _LEAST_EIGENVALUE * max(values[-1], 1e-12)
         kept[-1] = True  # clips that are all alike keep one direction, in which they are zero
@@ -83,13 +84,6 @@ def _fit(
         odds = np.log((positive + 0.5) / (count - positive + 0.5))
         return np.zeros((inputs.shape[1], 1), np.float32), np.array([odds], np.float32)
     model.C = strength
-    with warnings.catch_warnings(action="ignore"), _one_thread():  # a path needs no full convergence
+    with warnings.catch_warnings(action="ignore"), one_blas_thread():  # a path needs no full convergence
         model.fit(inputs, targets, sample_weight=weights)
     return model.coef_.T, model.intercept_
-
-
-def _one_thread() -> Any:
-    from threadpoolctl import threadpool_limits
-
-    # Threads of BLAS wait for each other actively: where other programs use the cores, two take ten times as long as one.
-    return threadpool_limits(1)
