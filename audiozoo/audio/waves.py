@@ -219,7 +219,7 @@ def _crop_start(spare: int, crop: CropMode, rng: np.random.Generator | None) -> 
 
 
 def cut(
-    blocks: Iterable[np.ndarray], length: int, hop_length: int, *, last: Last = "align"
+    blocks: Iterable[np.ndarray], length: int, hop_length: int, *, last: Last = "align", slack: int = 0
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Cut a sound that arrives in blocks into windows, with one window and one block in memory at a time.
 
@@ -230,6 +230,7 @@ def cut(
             drift in a long sound.
         last: Treatment of an end that no window covers: "align" adds a window that ends with the sound, "pad" adds a shorter
             window at the next start, "drop" leaves the end out.
+        slack: Longest end (samples) that is left out as with "drop", whatever `last` says.
 
     Yields:
         The start of the window (samples) and the window. A sound shorter than a window is one short window.
@@ -262,7 +263,7 @@ def cut(
         pieces, first = [held[let_go:]], first + let_go
     if start == 0 and end > 0:
         yield 0, _joined(pieces)
-    elif end > start - hop_length + length and last != "drop":
+    elif end > start - hop_length + length + slack and last != "drop":
         begin = end - length if last == "align" else start
         yield begin, _joined(pieces)[begin - first : begin - first + length]
 

@@ -11,6 +11,7 @@ from audiozoo.crossval.label_measures import LabelMeasures
 from audiozoo.crossval.leaderboard import LabelLeaderboardEntry, LeaderboardEntry, leaderboard
 from audiozoo.crossval.rows import Measures, Provenance, Row, find_row, read_row, read_rows, write_row
 from audiozoo.crossval.search import AugmentationSearch, search_augmentation
+from audiozoo.crossval.testscores import TestScores
 
 __all__ = [
     "AugmentationSearch",
@@ -25,6 +26,7 @@ __all__ = [
     "Provenance",
     "Request",
     "Row",
+    "TestScores",
     "benchmark",
     "evaluate",
     "find_row",

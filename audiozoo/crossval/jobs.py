@@ -15,6 +15,7 @@ from audiozoo.classifier import Classifier, versions
 from audiozoo.crossval.evaluation import measures_of
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.rows import Provenance, Row, code_digest, find_row, write_row
+from audiozoo.crossval.testscores import TestScores
 from audiozoo.datasets import Clip, Dataset, check_disjoint
 from audiozoo.features import FeatureCache, Features, Frontend, extract
 from audiozoo.features.reading import load_clip
@@ -100,12 +101,13 @@ def run_fold(
     classifier = train_examples(job.model, learnt, job.labels, job.recipe, job.frontend, options=job.options, progress=progress)
     seconds = time.perf_counter() - begin
     tested = bank.examples(job.test, job.labels)
+    scores, targets = pooled_scores(classifier, tested), tested.targets[tested.index]
     about: Any = classifier.about  # after training, no fact is None
     row = Row(
         request=job.request,
         metric=job.metric,
         labels=job.labels,
-        measures=measures_of(pooled_scores(classifier, tested), tested.targets[tested.index], classifier),
+        measures=measures_of(scores, targets, classifier),
         parameters=about.parameters,
         training_clips=about.training_clips,
         test_clips=len(job.test),
@@ -114,6 +116,7 @@ def run_fold(
         train_seconds=round(seconds, 2),
         feature_seconds=round(bank.seconds, 2),
         ms_per_clip=round(milliseconds_per_clip(classifier, job.test), 3),
+        test=TestScores.of_clips(job.test, scores, targets),
         provenance=Provenance(versions=versions(), code=code_digest(), command=command),
     )
     return row, classifier

@@ -21,6 +21,7 @@ from audiozoo.config import Configured
 from audiozoo.crossval.first_schema import migrated
 from audiozoo.crossval.identity import Request
 from audiozoo.crossval.label_measures import LabelMeasures
+from audiozoo.crossval.testscores import TestScores
 from audiozoo.files import replacing
 from audiozoo.registry import model_info
 
@@ -120,6 +121,7 @@ class Row(Configured):
         train_seconds: Training time (seconds).
         feature_seconds: Time to compute the features of all folds, or to read them from a cache (seconds).
         ms_per_clip: Median time to classify a clip from samples in memory, one clip at a time (milliseconds).
+        test: Scores of each test clip; `None` in rows of earlier versions.
         provenance: Versions, code and command that computed the row.
         notes: Further facts from a script, such as the kind of augmentation.
 
@@ -139,6 +141,7 @@ class Row(Configured):
     train_seconds: float
     feature_seconds: float
     ms_per_clip: float
+    test: TestScores | None = None
     provenance: Provenance = field(default_factory=Provenance)
     notes: Mapping[str, Any] = field(default_factory=dict)
 

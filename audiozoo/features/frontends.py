@@ -19,6 +19,9 @@ from audiozoo.checks import require_choice, require_whole
 from audiozoo.config import Configured
 from audiozoo.features.cleaning import CleaningStep
 
+_ENDS = 100
+"""An end shorter than this fraction of a window does not get a window of its own."""
+
 
 class Axis(NamedTuple):
     """Meaning of the first axis of a spectral feature: a label with its unit, and a value for each band."""
@@ -53,8 +56,8 @@ class Frontend(Configured, metaclass=ABCMeta):
             their sum and half their difference. Mono has only the mid channel.
         pad: Filling of a clip that is shorter than a window: "zero", or "repeat" for repetitions of the clip.
         hop: Time between window starts in a longer clip (seconds); `None` means half of `duration`.
-        last: Treatment of the end of a clip that no window covers: "align" adds a window that ends with the clip, "pad" adds
-            a padded window, "drop" ignores the end.
+        last: Treatment of the end of a clip that no window covers: "align" adds a window that ends with the clip, unless the
+            end is shorter than a hundredth of a window; "pad" adds a padded window; "drop" ignores the end.
         prepare: Cleaning steps that are applied to every window first, in this order.
 
     Raises:
@@ -176,7 +179,9 @@ class Frontend(Configured, metaclass=ABCMeta):
         pieces = [wave] if isinstance(wave, np.ndarray) else wave
         hop_samples = self.hop_samples(hop)
         checked = (audio.check_wave(piece, self.sample_rate, channels=self.channels)[0] for piece in pieces)
-        for start, window in audio.cut(checked, self.samples, hop_samples, last=self.last):
+        # Lossy codecs pad a clip by some samples, which are not worth a second window that nearly equals the first.
+        slack = self.samples // _ENDS if self.last == "align" else 0
+        for start, window in audio.cut(checked, self.samples, hop_samples, last=self.last, slack=slack):
             yield start, self._window(window)
 
     def _window(self, wave: np.ndarray) -> np.ndarray:
