@@ -3,18 +3,22 @@
 from audiozoo.report.augmented import augmentation_preview
 from audiozoo.report.inspected import inspection_picture
 from audiozoo.report.labels import label_picture
+from audiozoo.report.page import html_report
 from audiozoo.report.reliability import reliability_picture
 from audiozoo.report.results import cells, columns, confusion_picture, markdown, measured
 from audiozoo.report.sounds import reconstruction_picture, sound_picture
+from audiozoo.report.tables import markdown_report
 
 __all__ = [
     "augmentation_preview",
     "cells",
     "columns",
     "confusion_picture",
+    "html_report",
     "inspection_picture",
     "label_picture",
     "markdown",
+    "markdown_report",
     "measured",
     "reconstruction_picture",
     "reliability_picture",
