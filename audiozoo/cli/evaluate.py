@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,8 +24,11 @@ from audiozoo.cli.labels import print_labels
 from audiozoo.files import check_target
 
 if TYPE_CHECKING:
+    from audiozoo.classifier import Classifier
     from audiozoo.classifier.answering import Answering
     from audiozoo.crossval import Calibration, Evaluation, LabelMeasures, Measures
+    from audiozoo.datasets import Clip
+    from audiozoo.features import FeatureCache
 
 EXAMPLE = "audiozoo evaluate my.audiozoo more-sounds/ --picture confusion.png"
 
@@ -43,6 +47,12 @@ def run(
     reliability: Annotated[
         Path | None, typer.Option(help="Picture of the reliability diagrams to write, before and after the temperature.")
     ] = None,
+    sub_bands: Annotated[
+        Path | None, typer.Option(help="Picture to write: accuracy of each sub-band's own classifier, for subspectralnet.")
+    ] = None,
+    bands: Annotated[
+        Path | None, typer.Option(help="Picture to write: mean and deviation of the frontend's bands by class.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read; by default it is left out.")] = False,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
@@ -52,8 +62,8 @@ def run(
     For a dataset with an official test set, only that test set is used. For clips with several labels, a class counts as found
     where its score reaches the threshold that training chose.
     """
-    for target in filter(None, (picture, reliability)):
-        # Before the evaluation, which may take minutes.
+    # Before the evaluation, which may take minutes.
+    for target in filter(None, (picture, reliability, sub_bands, bands)):
         check_target(target)
     quiet_backend()
     from audiozoo.classifier import load_classifier
@@ -77,6 +87,7 @@ def run(
         _draw(result.measures, loaded.labels, picture, title=title)
     if reliability:
         reliability_picture(result, reliability, title=title)
+    _draw_bands(loaded, data.test_clips, title, cache=feature_cache(cache), sub_bands=sub_bands, bands=bands)
     report_failures(list(result.failures.values()), used=clips)
 
 
@@ -99,6 +110,33 @@ def _draw(measures: Measures | LabelMeasures, labels: tuple[str, ...], path: Pat
         confusion_picture(np.array(measures.confusion), labels, path, title=title)
     else:
         label_picture({"average precision": measures.average_precision, "F1": measures.f1}, labels, path, title=title)
+
+
+def _draw_bands(
+    classifier: Answering,
+    clips: Sequence[Clip],
+    title: str,
+    *,
+    cache: FeatureCache | None,
+    sub_bands: Path | None,
+    bands: Path | None,
+) -> None:
+    from audiozoo.report import band_picture, band_statistics, sub_band_accuracy, sub_band_picture
+
+    if sub_bands:
+        accuracy = sub_band_accuracy(_single(classifier, "--sub-bands"), clips, cache=cache)
+        sub_band_picture(accuracy, sub_bands, title=title)
+    if bands:
+        frontend = _single(classifier, "--bands").frontend
+        band_picture(band_statistics(frontend, clips, labels=classifier.labels, cache=cache), bands, title=title)
+
+
+def _single(classifier: Answering, option: str) -> Classifier:
+    from audiozoo.classifier import Classifier
+
+    if not isinstance(classifier, Classifier):
+        raise ValueError(f"{option} needs a single classifier, and this is an ensemble: name one of its members")
+    return classifier
 
 
 def _print(result: Evaluation, classifier: Answering, clips: int) -> None:

@@ -27,6 +27,9 @@ from audiozoo.report.summary import DatasetSummary, ModelSummary, summarised
 MOST_DRAWN = 20
 """Number of models in the charts."""
 
+MOST_CLIPS = 12
+"""Number of hardest clips."""
+
 
 def html_report(
     rows: Iterable[Row],
@@ -41,8 +44,8 @@ def html_report(
         rows: Rows of any datasets and models, see `audiozoo.crossval.read_rows`.
         path: Path of the file to write.
         title: Title of the page.
-        sounds: Folder of the dataset's sounds. The page then contains up to 12 sounds per dataset, each cut to 5 s, so their
-            licence holds for the page too. `None` leaves sounds out.
+        sounds: Folder of the dataset's sounds. The page then contains up to 12 sounds, each cut to 5 s, so the page is
+            under their licence, too. `None` leaves sounds out.
 
     Returns:
         The path of the file.
@@ -69,7 +72,9 @@ def _page(datasets: Sequence[DatasetSummary], title: str, sounds: str | os.PathL
         tag("title", title),
         tag("style", Html(STYLE)),
     )
-    sections = [_section(data, number, sounds) for number, data in enumerate(datasets)]
+    # The sounds make up most of the file, so its limit holds for all datasets together.
+    most = max(1, MOST_CLIPS // len(datasets)) if sounds else MOST_CLIPS
+    sections = [_section(data, number, sounds, most) for number, data in enumerate(datasets)]
     body = tag("body", _header(datasets, title), tag("main", sections), _footer(), tag("script", Html(SCRIPT)))
     return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
 
@@ -95,7 +100,7 @@ def _footer() -> Html:
     return tag("footer", tag("p", text, class_="soft"))
 
 
-def _section(data: DatasetSummary, number: int, sounds: str | os.PathLike[str] | None) -> Html:
+def _section(data: DatasetSummary, number: int, sounds: str | os.PathLike[str] | None, most: int) -> Html:
     drawn = data.models[:MOST_DRAWN]
     blocks = [
         _block("Leaderboard", _about_table(data), leaderboard_table(data)),
@@ -103,7 +108,7 @@ def _section(data: DatasetSummary, number: int, sounds: str | os.PathLike[str] |
         _charts("Classes", _about_classes(data), class_charts(data, drawn)),
         _charts("Learning curves", _ABOUT_CURVES, curve_charts(drawn)),
         _confusion(data, drawn),
-        _hardest(data, sounds),
+        _hardest(data, sounds, most),
         _block("Commands", "The commands that computed these rows.", _commands(data)),
     ]
     return tag("section", tag("h2", data.name), _lead(data), _facts(data), blocks, id=f"d{number}")
@@ -142,7 +147,7 @@ def _about_table(data: DatasetSummary) -> str:
 
 def _about_classes(data: DatasetSummary) -> str:
     figure = "average precision" if data.several_labels else "share of its clips that are right"
-    return f"For each class, the {figure} (%), hardest first. The bar is the mean of the models, and each dot is a model in its colour."
+    return f"For each class, the {figure} (%), hardest first. The bar is the mean of the models; each coloured dot is a model."
 
 
 def _lead(data: DatasetSummary) -> Html:
@@ -171,8 +176,8 @@ def _confusion(data: DatasetSummary, models: Sequence[ModelSummary]) -> Html | N
     return _block("Confusion", about, *blocks) if blocks else None
 
 
-def _hardest(data: DatasetSummary, sounds: str | os.PathLike[str] | None) -> Html | None:
-    clips = hardest_clips(data)
+def _hardest(data: DatasetSummary, sounds: str | os.PathLike[str] | None, most: int) -> Html | None:
+    clips = hardest_clips(data, most=most)
     if not clips:
         return None
     about = "Test clips that more than half of the models get wrong. Some may be labelled wrongly, or hold several sounds."

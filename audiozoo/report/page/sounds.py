@@ -16,7 +16,8 @@ from audiozoo.report.page.markup import Html, data_uri, tag
 
 _RATE = 16_000
 _SECONDS = 5.0  # a longer clip is cut, so that the page stays small
-_BANDS, _HOP = 96, 256
+_BANDS, _HOP = 64, 400
+_LEVELS = 32  # of the colours; with more, the picture would be larger than the sound
 _FLOOR = 70.0  # decibels below the loudest point that stay visible
 _EXCERPT = re.compile(r"^(?P<file>.*) (?P<start>[\d.e+-]+)-(?P<end>[\d.e+-]*) s$", re.DOTALL)
 
@@ -104,6 +105,7 @@ def _spectrogram(sound: np.ndarray) -> bytes:
         sample_rate=_RATE, duration=len(sound) / _RATE, n_fft=1_024, hop_length=_HOP, n_mels=_BANDS, top_db=_FLOOR
     )
     values = frontend(sound)[..., 0]
+    levels = np.round((values - values.max()) / _FLOOR * _LEVELS)
     file = io.BytesIO()
-    imsave(file, values, cmap="magma", origin="lower", vmin=values.max() - _FLOOR, vmax=values.max(), format="png")
+    imsave(file, levels, cmap="magma", origin="lower", vmin=-_LEVELS, vmax=0, format="png")
     return file.getvalue()

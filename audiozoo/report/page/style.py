@@ -9,7 +9,8 @@ STYLE = """
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;scroll-behavior:smooth}
 body{margin:0 auto;max-width:1120px;padding:2.5rem 1.25rem 4rem;background:var(--paper);color:var(--ink);
-overflow-wrap:break-word;font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,"DejaVu Sans",sans-serif}
+overflow-wrap:break-word;
+font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,"DejaVu Sans",sans-serif}
 h1{font-size:1.9rem;line-height:1.2;margin:0 0 .4rem;letter-spacing:-.015em}
 h2{font-size:1.5rem;line-height:1.25;margin:4rem 0 .5rem;padding-top:1.2rem;border-top:2px solid var(--ink)}
 h3{font-size:1.1rem;margin:2.8rem 0 .3rem}
