@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 EXAMPLE = "audiozoo evaluate my.audiozoo more-sounds/ --picture confusion.png"
 
+SubBands = Annotated[
+    Path | None, typer.Option(help="Picture to write: accuracy of each sub-band's own classifier, for subspectralnet.")
+]
+Bands = Annotated[Path | None, typer.Option(help="Picture to write: mean and deviation of the frontend's bands by class.")]
+
 
 def run(
     classifier: Annotated[Path, typer.Argument(help="Classifier saved by `audiozoo train`.")],
@@ -47,12 +52,8 @@ def run(
     reliability: Annotated[
         Path | None, typer.Option(help="Picture of the reliability diagrams to write, before and after the temperature.")
     ] = None,
-    sub_bands: Annotated[
-        Path | None, typer.Option(help="Picture to write: accuracy of each sub-band's own classifier, for subspectralnet.")
-    ] = None,
-    bands: Annotated[
-        Path | None, typer.Option(help="Picture to write: mean and deviation of the frontend's bands by class.")
-    ] = None,
+    sub_bands: SubBands = None,
+    bands: Bands = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read; by default it is left out.")] = False,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
@@ -68,7 +69,6 @@ def run(
     quiet_backend()
     from audiozoo.classifier import load_classifier
     from audiozoo.crossval import evaluate
-    from audiozoo.report import reliability_picture
 
     loaded = load_classifier(classifier)
     data = open_dataset(dataset, folder, table, options)
@@ -83,10 +83,7 @@ def run(
     else:
         _print(result, loaded, clips)
     title = f"{classifier.name} on {folder.name}"
-    if picture:
-        _draw(result.measures, loaded.labels, picture, title=title)
-    if reliability:
-        reliability_picture(result, reliability, title=title)
+    _draw(result, loaded.labels, title, picture=picture, reliability=reliability)
     _draw_bands(loaded, data.test_clips, title, cache=feature_cache(cache), sub_bands=sub_bands, bands=bands)
     report_failures(list(result.failures.values()), used=clips)
 
@@ -102,14 +99,17 @@ def _figures(result: Evaluation, classifier: Answering) -> dict[str, Any]:
     return {**measures.by_name(), "confusion": measures.confusion, "calibration": calibration, **both}
 
 
-def _draw(measures: Measures | LabelMeasures, labels: tuple[str, ...], path: Path, *, title: str) -> None:
+def _draw(result: Evaluation, labels: tuple[str, ...], title: str, *, picture: Path | None, reliability: Path | None) -> None:
     from audiozoo.crossval import Measures
-    from audiozoo.report import confusion_picture, label_picture
+    from audiozoo.report import confusion_picture, label_picture, reliability_picture
 
-    if isinstance(measures, Measures):
-        confusion_picture(np.array(measures.confusion), labels, path, title=title)
-    else:
-        label_picture({"average precision": measures.average_precision, "F1": measures.f1}, labels, path, title=title)
+    measures = result.measures
+    if picture and isinstance(measures, Measures):
+        confusion_picture(np.array(measures.confusion), labels, picture, title=title)
+    elif picture:
+        label_picture({"average precision": measures.average_precision, "F1": measures.f1}, labels, picture, title=title)
+    if reliability:
+        reliability_picture(result, reliability, title=title)
 
 
 def _draw_bands(

@@ -20,7 +20,7 @@ from audiozoo.registry import model_info
 from audiozoo.report.bands import axis_text, blended_text_colour
 from audiozoo.training import target_indices
 
-_NAME = "sub_band_"  # of the layers of `audiozoo.layers.sub_band_outputs`
+_NAME = "sub_band_"  # `audiozoo.layers.sub_band_outputs` begins the names of its layers so
 
 
 @dataclass(frozen=True, eq=False)

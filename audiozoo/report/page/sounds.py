@@ -17,7 +17,7 @@ from audiozoo.report.page.markup import Html, data_uri, tag
 _RATE = 16_000
 _SECONDS = 5.0  # a longer clip is cut, so that the page stays small
 _BANDS, _HOP = 64, 400
-_LEVELS = 32  # of the colours; with more, the picture would be larger than the sound
+_LEVELS = 32  # colours; with more, the picture would be larger than the sound
 _FLOOR = 70.0  # decibels below the loudest point that stay visible
 _EXCERPT = re.compile(r"^(?P<file>.*) (?P<start>[\d.e+-]+)-(?P<end>[\d.e+-]*) s$", re.DOTALL)
 

@@ -149,7 +149,16 @@ def drawing(*content: Any, width: float, height: float, alt: str, class_: str = 
 
 
 def line(xs: Sequence[float], ys: Sequence[float], **attributes: Any) -> Html:
-    """Draw a line through points; it has a gap where a coordinate is not finite."""
+    """Draw a line through points; it has a gap where a coordinate is not finite.
+
+    Args:
+        xs: Horizontal coordinates (pixels).
+        ys: Vertical coordinates (pixels).
+        **attributes: Attributes of the element.
+
+    Returns:
+        The element.
+    """
     parts, pen = [], "M"
     for x, y in zip(xs, ys, strict=True):
         if not (np.isfinite(x) and np.isfinite(y)):

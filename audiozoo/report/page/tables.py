@@ -13,7 +13,7 @@ from audiozoo.report.summary import DatasetSummary, ModelSummary
 COLOURS = 10
 """Number of colours of models. Further models share them, and the number in the badge tells these apart."""
 
-_WIDTH, _HEIGHT = 132, 22  # of the drawing of an interval (pixels)
+_WIDTH, _HEIGHT = 132, 22  # size of the drawing of an interval (pixels)
 
 
 def badge(place: int) -> Html:
