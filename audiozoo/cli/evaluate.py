@@ -26,7 +26,7 @@ from audiozoo.files import check_target
 if TYPE_CHECKING:
     from audiozoo.classifier import Classifier
     from audiozoo.classifier.answering import Answering
-    from audiozoo.crossval import Calibration, Evaluation, LabelMeasures, Measures
+    from audiozoo.crossval import Calibration, Evaluation, Measures
     from audiozoo.datasets import Clip
     from audiozoo.features import FeatureCache
 
@@ -100,13 +100,13 @@ def _figures(result: Evaluation, classifier: Answering) -> dict[str, Any]:
 
 
 def _draw(result: Evaluation, labels: tuple[str, ...], title: str, *, picture: Path | None, reliability: Path | None) -> None:
-    from audiozoo.crossval import Measures
+    from audiozoo.crossval import LabelMeasures, Measures
     from audiozoo.report import confusion_picture, label_picture, reliability_picture
 
     measures = result.measures
     if picture and isinstance(measures, Measures):
         confusion_picture(np.array(measures.confusion), labels, picture, title=title)
-    elif picture:
+    elif picture and isinstance(measures, LabelMeasures):
         label_picture({"average precision": measures.average_precision, "F1": measures.f1}, labels, picture, title=title)
     if reliability:
         reliability_picture(result, reliability, title=title)
