@@ -16,9 +16,12 @@ _TOP, _STEP = 22, 21
 _LONGEST = 18  # characters of a label
 _COLUMN = 17  # classes in one drawing
 
+MOST_DOTS = 6
+"""Number of models with dots; more would hide each other."""
+
 
 def class_charts(data: DatasetSummary, models: Sequence[ModelSummary]) -> list[Html]:
-    """Draw the figures of each class, the hardest class first.
+    """Draw the figures of each class, the hardest class first: the mean of all models, and dots for the best.
 
     Args:
         data: Dataset of the models.
@@ -57,7 +60,7 @@ def _tick(value: float, scale: Scale) -> Html:
 def _row(label: str, values: np.ndarray, mean: float, scale: Scale, middle: float) -> Html:
     dots = [
         tag("circle", cx=scale(value), cy=middle, r=4.5, class_=f"dot m{place % COLOURS}")
-        for place, value in reversed([*enumerate(values)])
+        for place, value in reversed([*enumerate(values[:MOST_DOTS])])
         if not np.isnan(value)
     ]
     return tag(

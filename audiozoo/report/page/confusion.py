@@ -8,7 +8,7 @@ import numpy as np
 
 from audiozoo.crossval import LeaderboardEntry
 from audiozoo.report.page.classes import shortened
-from audiozoo.report.page.markup import Html, tag
+from audiozoo.report.page.markup import Html, breakable, tag
 from audiozoo.report.page.svg import drawing, text
 from audiozoo.report.page.tables import badge
 from audiozoo.report.pairs import Pair, confused_pairs
@@ -34,8 +34,9 @@ def confusion_sections(data: DatasetSummary, models: Sequence[ModelSummary]) -> 
         if isinstance(model.entry, LeaderboardEntry):
             matrix = model.entry.confusion
             clips, right = int(matrix.sum()), int(matrix.diagonal().sum())
-            summary = tag("summary", badge(place), model.name, tag("span", f" {clips - right} of {clips} wrong", class_="soft"))
-            yield tag("details", summary, _block(model.name, matrix, data.labels), open=place == 0)
+            wrong = tag("span", f"{clips - right:,} of {clips:,} wrong", class_="soft")
+            named = tag("span", badge(place), tag("span", breakable(model.name)), wrong, class_="line")
+            yield tag("details", tag("summary", named), _block(model.name, matrix, data.labels), open=place == 0)
 
 
 def _block(name: str, matrix: np.ndarray, labels: Sequence[str]) -> Html:
@@ -79,7 +80,7 @@ def heat_map(matrix: np.ndarray, labels: Sequence[str], *, alt: str) -> Html:
     cells = tag("g", _cells(shares), transform=f"translate({left},{top}) scale({cell})", class_="heat")
     drawn = [cells, *_names(labels, cell, left, top, angle=-90 if crowded else -50)]
     if len(labels) <= _NUMBERED:
-        drawn += _numbers(matrix, cell, left, top)
+        drawn += _numbers(matrix, shares, cell, left, top)
     # The slanted labels reach beyond the last column.
     width = left + side + (8 if crowded else 60)
     return drawing(*drawn, width=width, height=top + side + 4, alt=alt, class_="chart wide" if crowded else "chart")
@@ -107,14 +108,8 @@ def _cells(shares: np.ndarray) -> list[Html]:
     return [ground, *paths]
 
 
-def _numbers(matrix: np.ndarray, cell: float, left: float, top: float) -> list[Html]:
-    return [
-        text(
-            str(matrix[row, column]),
-            left + cell * (column + 0.5),
-            top + cell * (row + 0.5) + 4,
-            anchor="middle",
-            class_="label mini",
-        )
-        for row, column in np.argwhere(matrix > 0)
-    ]
+def _numbers(matrix: np.ndarray, shares: np.ndarray, cell: float, left: float, top: float) -> Iterator[Html]:
+    for row, column in np.argwhere(matrix > 0):
+        x, y = left + cell * (column + 0.5), top + cell * (row + 0.5) + 4
+        kind = "mini dark" if shares[row, column] > 0.5 else "mini label"
+        yield text(str(matrix[row, column]), x, y, anchor="middle", class_=kind)

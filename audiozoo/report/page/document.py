@@ -13,11 +13,11 @@ from audiozoo.crossval import Row
 from audiozoo.files import replacing
 from audiozoo.report.columns import MOST_LISTED
 from audiozoo.report.hardest import hardest_clips
-from audiozoo.report.page.classes import class_charts
+from audiozoo.report.page.classes import MOST_DOTS, class_charts
 from audiozoo.report.page.confusion import confusion_sections
 from audiozoo.report.page.curves import curve_charts
 from audiozoo.report.page.hard import hard_section
-from audiozoo.report.page.markup import Html, joined, tag
+from audiozoo.report.page.markup import Html, breakable, joined, tag
 from audiozoo.report.page.scatter import cost_charts
 from audiozoo.report.page.style import SCRIPT, STYLE
 from audiozoo.report.page.tables import badge, leaderboard_table
@@ -105,7 +105,7 @@ def _section(data: DatasetSummary, number: int, sounds: str | os.PathLike[str] |
     blocks = [
         _block("Leaderboard", _about_table(data), leaderboard_table(data)),
         _charts("Accuracy and cost", _ABOUT_COST, cost_charts(data, drawn)),
-        _charts("Classes", _about_classes(data), class_charts(data, drawn)),
+        _charts("Classes", _about_classes(data), class_charts(data, drawn), _legend(drawn[:MOST_DOTS])),
         _charts("Learning curves", _ABOUT_CURVES, curve_charts(drawn)),
         _confusion(data, drawn),
         _hardest(data, sounds, most),
@@ -118,8 +118,13 @@ def _block(heading: str, about: str, *content: Html) -> Html:
     return joined(tag("h3", heading), tag("p", about), *content)
 
 
-def _charts(heading: str, about: str, charts: Sequence[Html]) -> Html | None:
-    return _block(heading, about, tag("div", charts, class_="grid")) if charts else None
+def _charts(heading: str, about: str, charts: Sequence[Html], legend: Html | None = None) -> Html | None:
+    return _block(heading, about, joined(legend), tag("div", charts, class_="grid")) if charts else None
+
+
+def _legend(models: Sequence[ModelSummary]) -> Html:
+    names = [tag("span", badge(place), breakable(model.name), class_="line") for place, model in enumerate(models)]
+    return tag("p", names, class_="legend")
 
 
 _ABOUT_COST = (
@@ -147,7 +152,8 @@ def _about_table(data: DatasetSummary) -> str:
 
 def _about_classes(data: DatasetSummary) -> str:
     figure = "average precision" if data.several_labels else "share of its clips that are right"
-    return f"For each class, the {figure} (%), hardest first. The bar is the mean of the models; each coloured dot is a model."
+    dots = f"the dots are the best {MOST_DOTS}" if len(data.models) > MOST_DOTS else "each dot is a model"
+    return f"For each class, the {figure} (%), hardest first. The bar is the mean of the models; {dots}."
 
 
 def _lead(data: DatasetSummary) -> Html:
@@ -189,5 +195,5 @@ def _commands(data: DatasetSummary) -> Html:
     for place, model in enumerate(data.models[:MOST_DRAWN]):
         commands = dict.fromkeys(row.provenance.command for row in model.rows if row.provenance.command)
         given = [tag("p", tag("code", command)) for command in commands] or [tag("p", "not recorded", class_="note")]
-        lines.append(tag("details", tag("summary", badge(place), model.name), given))
+        lines.append(tag("details", tag("summary", tag("span", badge(place), breakable(model.name), class_="line")), given))
     return joined(*lines)

@@ -59,6 +59,7 @@ font-size:.78rem;font-weight:600;font-variant-numeric:tabular-nums}
 .chart .name{font-size:12px;fill:var(--ink)}
 .chart .label{fill:var(--ink)}
 .chart .mini{font-size:10px}
+.chart .dark{fill:var(--paper);font-weight:600}
 .grid line,line.grid{stroke:var(--rule)}
 .axis{stroke:var(--soft)}
 .dot{fill:var(--m);stroke:var(--paper);stroke-width:1.5}
@@ -78,7 +79,9 @@ font-size:.78rem;font-weight:600;font-variant-numeric:tabular-nums}
 .tall li{break-inside:avoid}
 details{border-top:1px solid var(--rule);padding:.55rem 0}
 summary{cursor:pointer;font-weight:600;font-size:.95rem}
-summary .badge{margin-right:.4rem}
+.line{display:inline-flex;align-items:center;gap:.5rem;max-width:calc(100% - 1.5rem);vertical-align:middle}
+.line .soft{flex:none}
+.legend{display:flex;flex-wrap:wrap;gap:.4rem 1.3rem;max-width:none;font-size:.88rem;font-weight:600}
 summary .soft{font-weight:400}
 .sound{border:1px solid var(--rule);border-radius:8px;padding:.8rem;background:var(--wash)}
 .sound img{display:block;width:100%;height:120px;image-rendering:auto;border-radius:4px;background:#000}
