@@ -14,6 +14,7 @@ from audiozoo.datasets import Clip
 from audiozoo.features import Axis, FeatureCache, Features, Frontend, extract
 from audiozoo.files import replacing
 from audiozoo.progress import Progress
+from audiozoo.report.sounds import unit_of
 from audiozoo.training import target_indices
 
 _TICKS = 8
@@ -26,7 +27,8 @@ class BandStatistics:
     Args:
         labels: Class names.
         axis: Meaning of the bands.
-        mean: Mean ``(classes, bands)``, in the unit of the features; NaN for a class without clips.
+        unit: Unit of the features, such as "dB", or "".
+        mean: Mean ``(classes, bands)``, in this unit; NaN for a class without clips.
         deviation: Standard deviation over frames and clips, likewise.
         clips: Number of clips of each class, ``(classes,)``.
         failures: Error message of each clip that could not be read, by position.
@@ -34,6 +36,7 @@ class BandStatistics:
 
     labels: tuple[str, ...]
     axis: Axis
+    unit: str
     mean: np.ndarray
     deviation: np.ndarray
     clips: np.ndarray
@@ -77,7 +80,7 @@ def band_statistics(
     for clip in features.readable:
         sums.add(int(targets[clip]), features, int(clip))
     mean, deviation = sums.moments()
-    return BandStatistics(classes, frontend.axis, mean, deviation, sums.clips, dict(features.failures))
+    return BandStatistics(classes, frontend.axis, unit_of(frontend), mean, deviation, sums.clips, dict(features.failures))
 
 
 class _Sums:
@@ -140,7 +143,7 @@ def _draw(axes: Any, values: np.ndarray, statistics: BandStatistics, how: dict[s
     places = np.unique(np.linspace(0, values.shape[1] - 1, _TICKS).round().astype(int))
     axes.set_xticks(places, [f"{statistics.axis.values[place]:.0f}" for place in places])
     axes.set(xlabel=statistics.axis.label)
-    axes.figure.colorbar(image, ax=axes, pad=0.01)
+    axes.figure.colorbar(image, ax=axes, pad=0.01, label=statistics.unit)
 
 
 def axis_text(axis: Axis, place: int) -> str:

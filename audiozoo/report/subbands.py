@@ -46,9 +46,9 @@ class SubBandAccuracy:
 
     @property
     def best(self) -> dict[str, str]:
-        """Name of the sub-band that recognises each class best; classes without clips are left out."""
-        present = np.flatnonzero(self.clips)
-        return {self.labels[place]: self.names[int(self.accuracy[:, place].argmax())] for place in present}
+        """Name of the sub-band that recognises each class best; classes that none recognises are left out."""
+        known = np.flatnonzero(np.nan_to_num(self.accuracy).max(axis=0))
+        return {self.labels[place]: self.names[int(self.accuracy[:, place].argmax())] for place in known}
 
 
 def sub_band_accuracy(
