@@ -51,8 +51,7 @@ def columns(data: DatasetSummary) -> list[Column]:
         Column(
             "energy", lambda model: model.energy, lambda value: f"{value:.3g} Wh", about="estimated energy to train one fold"
         ),
-        Column("folds", lambda model: model.folds, lambda value: f"{value:.0f}", "descending"),
-        Column("seeds", lambda model: model.seeds, lambda value: f"{value:.0f}", "descending"),
+        Column("trainings", lambda model: len(model.rows), lambda value: f"{value:.0f}", "descending", "folds times seeds"),
     ]
     return [column for column in found if any(column.value(model) is not None for model in data.models[:MOST_LISTED])]
 

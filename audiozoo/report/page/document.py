@@ -114,7 +114,7 @@ def _section(data: DatasetSummary, number: int, sounds: str | os.PathLike[str] |
     return tag("section", tag("h2", data.name), _lead(data), _facts(data), blocks, id=f"d{number}")
 
 
-def _block(heading: str, about: str, *content: Html) -> Html:
+def _block(heading: str, about: str | Html, *content: Html) -> Html:
     return joined(tag("h3", heading), tag("p", about), *content)
 
 
@@ -137,7 +137,7 @@ _ABOUT_CURVES = (
 )
 
 
-def _about_table(data: DatasetSummary) -> str:
+def _about_table(data: DatasetSummary) -> Html:
     means = "Mean ± standard deviation over the test folds (and seeds)."
     if any(model.folds < data.folds for model in data.models):
         means += f" Models that were not tested on all {data.folds} folds come last, because folds differ in difficulty."
@@ -147,7 +147,8 @@ def _about_table(data: DatasetSummary) -> str:
         else ""
     )
     left = f" The best {MOST_LISTED} of {len(data.models)} models are listed." if len(data.models) > MOST_LISTED else ""
-    return f"{means}{interval} Click a heading to sort.{left}"
+    # The script shows this sentence, because without it no click sorts.
+    return joined(means, interval, tag("span", " Click a heading to sort.", class_="sorts", hidden=True), left)
 
 
 def _about_classes(data: DatasetSummary) -> str:

@@ -8,7 +8,7 @@ STYLE = """
 --m8:#cfae9b;--m9:#aab4c0}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;scroll-behavior:smooth}
-body{margin:0 auto;max-width:1120px;padding:2.5rem 1.25rem 4rem;background:var(--paper);color:var(--ink);
+body{margin:0 auto;max-width:1160px;padding:2.5rem 1.25rem 4rem;background:var(--paper);color:var(--ink);
 overflow-wrap:break-word;
 font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,"DejaVu Sans",sans-serif}
 h1{font-size:1.9rem;line-height:1.2;margin:0 0 .4rem;letter-spacing:-.015em}
@@ -34,9 +34,9 @@ code{font:.86em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono
 .box{overflow-x:auto;margin:.9rem 0;border:1px solid var(--rule);border-radius:8px}
 .plain{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}
-th,td{padding:.5rem .75rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule);vertical-align:middle}
+th,td{padding:.5rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule);vertical-align:middle}
 tbody tr:last-child td{border-bottom:0}
-th{font-weight:600;background:var(--wash);vertical-align:bottom}
+th{font-weight:600;background:var(--wash);vertical-align:bottom;white-space:normal;line-height:1.3}
 th button{all:unset;cursor:pointer;font-weight:600}
 th button::after{content:"";display:inline-block;width:.9em;color:var(--soft);text-align:center}
 th[aria-sort=ascending] button::after{content:"\\2191"}
@@ -45,13 +45,14 @@ th button:focus-visible,a:focus-visible,summary:focus-visible,.box:focus-visible
 outline:2px solid var(--heat);outline-offset:2px}
 th.word,td.word{text-align:left}
 td.model{text-align:left;white-space:normal;min-width:11.5rem;max-width:19rem;line-height:1.3}
-td.badges{white-space:normal;min-width:8rem;line-height:1}
-td.badges .badge{margin:1px 3px 1px 0}
+td.badges{white-space:normal;min-width:7rem;line-height:1}
+td.badges .badge{margin:1px 2px 1px 0;width:1.35rem;height:1.35rem;font-size:.7rem}
 td.model .name{display:flex;gap:.5rem;align-items:center;font-weight:600}
 .settings{display:-webkit-box;-webkit-line-clamp:2;-webkit-box-orient:vertical;overflow:hidden;color:var(--soft);font-size:.78rem;
 margin:.1rem 0 0 2.1rem;overflow-wrap:anywhere}
 .mark{display:block;white-space:nowrap;margin:.1rem 0 0 2.1rem;color:var(--warn);font-size:.78rem}
-.whisker{width:132px;height:22px;display:block}
+.whisker{width:120px;height:18px;display:block;margin-bottom:-2px}
+.whisker+.soft{font-size:.8rem}
 .badge{flex:none;display:inline-grid;place-items:center;width:1.6rem;height:1.6rem;border-radius:50%;background:var(--m);color:var(--on);
 font-size:.78rem;font-weight:600;font-variant-numeric:tabular-nums}
 .chart{display:block;width:100%;height:auto;overflow:visible}
@@ -69,7 +70,7 @@ font-size:.78rem;font-weight:600;font-variant-numeric:tabular-nums}
 .curve{stroke:var(--m);stroke-width:2;stroke-linejoin:round}
 .curve.train{stroke-dasharray:4 3;stroke-width:1.5;opacity:.8}
 .fold{stroke:var(--m);stroke-width:1;opacity:.28}
-.span{stroke:var(--m);stroke-width:2}
+.span{fill:none;stroke:var(--m);stroke-width:1.5}
 .heat path,.heat rect{fill:var(--heat)}
 .heat .ground{fill:var(--wash)}
 .heat .cut{stroke:var(--paper);stroke-width:.06}
@@ -99,6 +100,7 @@ for _number in range(10):
     STYLE += f".m{_number}{{--m:var(--m{_number})}}"
 
 SCRIPT = """
+for (const hint of document.querySelectorAll(".sorts")) hint.hidden = false;
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {

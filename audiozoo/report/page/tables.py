@@ -13,7 +13,7 @@ from audiozoo.report.summary import DatasetSummary, ModelSummary
 COLOURS = 10
 """Number of colours of models. Further models share them, and the number in the badge tells these apart."""
 
-_WIDTH, _HEIGHT = 132, 22  # size of the drawing of an interval (pixels)
+_WIDTH, _HEIGHT = 120, 18  # size of the drawing of an interval (pixels)
 
 
 def badge(place: int) -> Html:
@@ -73,11 +73,16 @@ def _whisker(model: ModelSummary, place: int, scale: Scale) -> Html | None:
     middle, text = _HEIGHT / 2, interval_text(model)
     drawn = drawing(
         tag("title", text),
-        tag("line", x1=scale(low), x2=scale(high), y1=middle, y2=middle, class_="span"),
-        tag("circle", cx=scale(model.entry.score[0]), cy=middle, r=4.5, class_="dot"),
+        tag("path", d=_bracket(scale(low), scale(high), middle), class_="span"),
+        tag("circle", cx=scale(model.entry.score[0]), cy=middle, r=3.5, class_="dot"),
         width=_WIDTH,
         height=_HEIGHT,
         alt=text,
         class_=f"whisker m{place % COLOURS}",
     )
     return tag("span", drawn, tag("span", text, class_="soft"))
+
+
+def _bracket(low: float, high: float, middle: float) -> str:
+    """Return the path of a line with short strokes at both ends."""
+    return f"M{low:.1f} {middle - 3.5}v7m0 -3.5H{high:.1f}m0 -3.5v7"
