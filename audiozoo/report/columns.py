@@ -6,10 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from audiozoo.report.results import duration, measured, metric_name
-from audiozoo.report.summary import DatasetSummary, ModelSummary
-
-MOST_LISTED = 200
-"""Number of models in the table; the charts show fewer."""
+from audiozoo.report.summary import MOST_LISTED, DatasetSummary, ModelSummary
 
 
 class Column(NamedTuple):

@@ -13,6 +13,10 @@ from audiozoo import metrics
 from audiozoo.crossval import LabelLeaderboardEntry, LeaderboardEntry, Row, leaderboard
 from audiozoo.crossval.identity import differences
 from audiozoo.crossval.rows import code_digest
+from audiozoo.report.certainty import certainty
+
+MOST_LISTED = 200
+"""Number of models in the tables of a dataset; the charts show fewer."""
 
 _SHOWN = 48  # characters of the settings in a name
 
@@ -26,12 +30,14 @@ class ModelSummary:
         rows: Its rows: one for each fold and seed.
         entry: Its entry on the leaderboard.
         settings: All settings that differ from those of other entries of the same model.
+        interval: 95 % interval of the metric that ranks the models; `None` if it is not known.
     """
 
     name: str
     rows: tuple[Row, ...]
     entry: LeaderboardEntry | LabelLeaderboardEntry
     settings: str = ""
+    interval: tuple[float, float] | None = None
 
     @property
     def seeds(self) -> int:
@@ -90,11 +96,6 @@ class ModelSummary:
         """Mean estimated energy to train one fold (watt hours); `None` if no row has one."""
         return None
 
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """95 % interval of the metric that ranks the models; `None` if rows lack the scores of their clips."""
-        return None
-
 
 @dataclass(frozen=True, eq=False)
 class DatasetSummary:
@@ -107,7 +108,8 @@ class DatasetSummary:
         models: Models, best first, and those that were not tested on all folds after the others.
         folds: Number of different test folds.
         rows: Number of rows.
-        groups: Places of the models that each model is not told apart from; empty if unknown.
+        groups: Places of the models that each model is not told apart from, `None` where this is not known, see `Certainty`;
+            empty if it is known of no model.
     """
 
     name: str
@@ -116,7 +118,7 @@ class DatasetSummary:
     models: tuple[ModelSummary, ...]
     folds: int
     rows: int
-    groups: tuple[tuple[int, ...], ...] = ()
+    groups: tuple[tuple[int, ...] | None, ...] = ()
 
     @property
     def several_labels(self) -> bool:
@@ -159,7 +161,11 @@ def _dataset(name: str, metric: str, labels: tuple[str, ...], *, rows: Sequence[
     folds = len({row.fold for row in rows})
     # An easy fold would lift a model that was tested on it alone above models that were tested on all.
     models.sort(key=lambda model: (model.folds < folds, -model.entry.score[0], model.name))
-    return DatasetSummary(name, metric, labels, tuple(models), folds, len(rows))
+    listed = models[:MOST_LISTED]
+    known = certainty([model.rows for model in listed], metric)
+    models[: len(listed)] = [replace(model, interval=one) for model, one in zip(listed, known.intervals, strict=True)]
+    groups = known.groups if any(group is not None for group in known.groups) else ()
+    return DatasetSummary(name, metric, labels, tuple(models), folds, len(rows), tuple(groups))
 
 
 def _variant(row: Row) -> str:

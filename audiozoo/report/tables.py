@@ -9,11 +9,11 @@ from pathlib import Path
 
 from audiozoo.crossval import LeaderboardEntry, Row
 from audiozoo.files import replacing
-from audiozoo.report.columns import MOST_LISTED, columns, interval_text, score_text
+from audiozoo.report.columns import columns, interval_text, score_text
 from audiozoo.report.hardest import hardest_clips
 from audiozoo.report.pairs import confused_pairs
 from audiozoo.report.results import metric_name
-from audiozoo.report.summary import DatasetSummary, summarised
+from audiozoo.report.summary import MOST_LISTED, DatasetSummary, summarised
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#])")
 
@@ -90,7 +90,8 @@ def _leaderboard(data: DatasetSummary) -> str:
 
 
 def _group(data: DatasetSummary, place: int) -> str:
-    return ", ".join(str(other + 1) for other in data.groups[place]) if data.groups else ""
+    group = data.groups[place] if data.groups else None
+    return "" if group is None else ", ".join(str(other + 1) for other in group) or "none"
 
 
 def _confused(data: DatasetSummary) -> list[str]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from audiozoo._version import __version__
 from audiozoo.crossval import Row
 from audiozoo.files import replacing
-from audiozoo.report.columns import MOST_LISTED
 from audiozoo.report.hardest import hardest_clips
 from audiozoo.report.page.classes import MOST_DOTS, class_charts
 from audiozoo.report.page.confusion import confusion_sections
@@ -22,7 +21,7 @@ from audiozoo.report.page.scatter import cost_charts
 from audiozoo.report.page.style import SCRIPT, STYLE
 from audiozoo.report.page.tables import badge, leaderboard_table
 from audiozoo.report.results import measured, metric_name
-from audiozoo.report.summary import DatasetSummary, ModelSummary, summarised
+from audiozoo.report.summary import MOST_LISTED, DatasetSummary, ModelSummary, summarised
 
 MOST_DRAWN = 20
 """Number of models in the charts."""
@@ -142,7 +141,8 @@ def _about_table(data: DatasetSummary) -> Html:
     if any(model.folds < data.folds for model in data.models):
         means += f" Models that were not tested on all {data.folds} folds come last, because folds differ in difficulty."
     interval = (
-        " The interval is a 95 % bootstrap interval over recordings, drawn on one scale for all models."
+        " The interval is a 95 % bootstrap interval over recordings, drawn on one scale for all models. Two models are told "
+        "apart if their difference on the same clips is significant at 5 %, after Holm's correction for all pairs."
         if any(model.interval for model in data.models)
         else ""
     )
@@ -161,8 +161,7 @@ def _lead(data: DatasetSummary) -> Html:
     best = data.models[0]
     score = measured(data.metric, best.entry.score[0])
     words = [tag("strong", best.entry.model), f" is first with {metric_name(data.metric)} {score}"]
-    group = data.groups[0] if data.groups else ()
-    if group:
+    if group := data.groups[0] if data.groups else None:
         words += [f"; {len(group)} other model{'s are' if len(group) > 1 else ' is'} not told apart from it"]
     left = len(data.models) - MOST_DRAWN
     note = f" The charts show the best {MOST_DRAWN} of {len(data.models)} models." if left > 0 else ""

@@ -66,7 +66,7 @@ font-size:.78rem;font-weight:600;font-variant-numeric:tabular-nums}
 .dot{fill:var(--m);stroke:var(--paper);stroke-width:1.5}
 .chart .digit{font-size:10px;font-weight:600;fill:var(--on);text-anchor:middle}
 .front{fill:none;stroke:var(--soft);stroke-width:1.5;stroke-dasharray:5 4}
-.mean{fill:var(--rule)}
+.mean{fill:var(--m9);fill-opacity:.35}
 .curve{stroke:var(--m);stroke-width:2;stroke-linejoin:round}
 .curve.train{stroke-dasharray:4 3;stroke-width:1.5;opacity:.8}
 .fold{stroke:var(--m);stroke-width:1;opacity:.28}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audiozoo.report.columns import MOST_LISTED, Column, columns, interval_text, score_text
+from audiozoo.report.columns import Column, columns, interval_text, score_text
 from audiozoo.report.page.markup import Html, breakable, tag
 from audiozoo.report.page.svg import Scale, drawing
 from audiozoo.report.results import metric_name
-from audiozoo.report.summary import DatasetSummary, ModelSummary
+from audiozoo.report.summary import MOST_LISTED, DatasetSummary, ModelSummary
 
 COLOURS = 10
 """Number of colours of models. Further models share them, and the number in the badge tells these apart."""
@@ -44,9 +44,15 @@ def _line(model: ModelSummary, place: int, data: DatasetSummary, further: Sequen
         tag("td", _named(model, place, data.folds), class_="model", data_value=model.name),
         tag("td", score_text(model), data_value=f"{model.entry.score[0]:.6f}"),
         tag("td", _whisker(model, place, scale), class_="word") if scale else None,
-        tag("td", [badge(other) for other in data.groups[place]], class_="word badges") if data.groups else None,
+        tag("td", _group(data.groups[place]), class_="word badges") if data.groups else None,
         [_cell(each, model) for each in further],
     )
+
+
+def _group(places: Sequence[int] | None) -> list[Html] | str:
+    if places is None:
+        return ""
+    return [badge(place) for place in places] or "none"
 
 
 def _cell(column: Column, model: ModelSummary) -> Html:
