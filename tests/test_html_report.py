@@ -1,6 +1,7 @@
 """The report as one HTML page: complete, self-contained, harmless, and readable on a phone."""
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from made_rows import SAVED, made_row, made_rows
 from audiozoo.crossval import LabelMeasures, write_row
 from audiozoo.report import html_report, markdown_report
 from audiozoo.report.hardest import hardest_clips
+from audiozoo.report.page.curves import curve_charts, shown
 from audiozoo.report.page.markup import Html, tag
 from audiozoo.report.page.scatter import pareto_front
 from audiozoo.report.page.sounds import located, sound_files
@@ -171,6 +173,21 @@ def test_more_models_than_can_be_told_apart_are_left_out_and_counted(tmp_path):
     assert any("the best 20 of 23 models" in text for text in page.texts)
     assert sum("name" in attributes.get("class", "") for attributes in page.all("td")) == 0
     assert len([attributes for attributes in page.all("td") if attributes.get("class") == "model"]) == 23
+
+
+def test_learning_curves_are_means_over_the_trainings_that_got_so_far():
+    [data] = summarised(made_rows(("mel_cnn",)))
+    [model] = data.models
+    assert curve_charts([model]) == [], "these rows have no history"
+    curves = {"loss": [[2.0, 1.0]], "accuracy": [[0.0, 0.5, 1.0], [0.5]], "val_accuracy": [[0.0, math.nan, 0.5], [0.5]]}
+    model.__dict__["curves"] = curves
+    assert shown(curves) == ("accuracy", "val_accuracy")
+    [chart] = curve_charts([model])
+    paths = re.findall('d="([^"]*)"[^>]*class="(fold|curve|curve train)"', chart)
+    assert [kind for _, kind in paths] == ["fold", "fold", "curve train", "curve"]
+    heights = [float(each) for each in re.findall(r"[ML][\d.]+ ([\d.]+)", {kind: d for d, kind in paths}["curve train"])]
+    assert heights == sorted(heights, reverse=True), "0.25, 0.5 and 1.0, upwards"
+    assert {kind: d for d, kind in paths}["curve"].count("M") == 2, "a gap where no training has a value"
 
 
 # Sounds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -88,8 +89,14 @@ class ModelSummary:
 
     @cached_property
     def curves(self) -> dict[str, list[list[float]]]:
-        """Metrics of each epoch by name, a list for each row that has a history."""
-        return {}
+        """Metrics of each epoch by name, a list for each row that has a history; values that are not finite are NaN."""
+        found: dict[str, list[list[float]]] = {}
+        for row in self.rows:
+            for name, values in (getattr(row, "history", None) or {}).items():
+                finite = [value if math.isfinite(value) else math.nan for value in values]
+                if not all(map(math.isnan, finite)):
+                    found.setdefault(name, []).append(finite)
+        return found
 
     @property
     def energy(self) -> float | None:

@@ -55,12 +55,13 @@ def _chart(model: ModelSummary, place: int) -> Html:
 
 
 def _mean(curves: Sequence[Sequence[float]]) -> np.ndarray:
-    """Return the mean over the trainings that reached each epoch."""
+    """Return the mean over the trainings that reached each epoch; NaN where none has a value."""
     longest = max(map(len, curves))
     padded = np.full((len(curves), longest), np.nan)
     for row, curve in zip(padded, curves, strict=True):
         row[: len(curve)] = curve
-    return np.nanmean(padded, axis=0)
+    counts = (~np.isnan(padded)).sum(axis=0)
+    return np.where(counts, np.nansum(padded, axis=0) / np.maximum(counts, 1), np.nan)
 
 
 def _line(values: Sequence[float] | np.ndarray, plot: Plot, kind: str) -> Html:

@@ -13,6 +13,7 @@ from audiozoo.report.summary import MOST_LISTED, DatasetSummary, ModelSummary
 COLOURS = 10
 """Number of colours of models. Further models share them, and the number in the badge tells these apart."""
 
+_MOST_BADGES = 8  # in the cell of one model
 _WIDTH, _HEIGHT = 120, 18  # size of the drawing of an interval (pixels)
 
 
@@ -52,7 +53,8 @@ def _line(model: ModelSummary, place: int, data: DatasetSummary, further: Sequen
 def _group(places: Sequence[int] | None) -> list[Html] | str:
     if places is None:
         return ""
-    return [badge(place) for place in places] or "none"
+    further = [tag("span", f"+{len(places) - _MOST_BADGES}", class_="soft")] if len(places) > _MOST_BADGES else []
+    return [badge(place) for place in places[:_MOST_BADGES]] + further or "none"
 
 
 def _cell(column: Column, model: ModelSummary) -> Html:
