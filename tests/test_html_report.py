@@ -153,6 +153,14 @@ def test_a_page_has_all_sections_and_few_bytes(tmp_path):
     assert any("On the front" in name for name in names)
 
 
+def test_a_matrix_of_very_many_classes_is_a_list_of_pairs(tmp_path):
+    labels = tuple(f"class {number}" for number in range(201))
+    path = html_report([made_row("mel_cnn", labels=labels, clips=402, skill=3.0)], tmp_path / "report.html")
+    texts = Page(path).texts
+    assert any("201 classes is too large to draw" in text for text in texts)
+    assert any(" → " in text for text in texts)
+
+
 def test_rows_of_several_labels_and_rows_without_scores_have_a_page(tmp_path, rng):
     targets = np.array([[1, 0], [0, 1], [1, 1], [0, 0]])
     several = replace(

@@ -179,7 +179,7 @@ def _variant(row: Row) -> str:
     """Return a text that rows share if they differ in fold and seed only."""
     # The key of a request would do as well, but takes ten times as long, and a report may have 10,000 rows.
     request = row.request
-    return repr((row.model, request.options, request.frontend, replace(request.recipe, seed=0)))
+    return repr((row.model, sorted(request.options.items()), request.frontend, replace(request.recipe, seed=0)))
 
 
 def _names(rows: Sequence[Row]) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from audiozoo.report.pairs import Pair, confused_pairs
 from audiozoo.report.summary import DatasetSummary, ModelSummary
 
 _LEVELS = 10
+_MOST_CLASSES = 200
 _LONGEST = 17  # characters of a label
 _NUMBERED = 12  # more classes than this leave no room for numbers in the cells
 _PHONE = 20  # more classes than this need more than the width of a phone, so the picture scrolls in its box
@@ -41,6 +42,8 @@ def confusion_sections(data: DatasetSummary, models: Sequence[ModelSummary]) -> 
 
 def _block(name: str, matrix: np.ndarray, labels: Sequence[str]) -> Html:
     pairs = confused_pairs(matrix, labels)
+    if len(labels) > _MOST_CLASSES:
+        return tag("div", tag("p", f"A matrix of {len(labels)} classes is too large to draw.", class_="note"), _listed(pairs))
     picture = heat_map(matrix, labels, alt=_described(name, pairs))
     if len(labels) <= _PHONE:
         return tag("div", tag("figure", picture), _listed(pairs), class_="pair")
@@ -83,7 +86,7 @@ def heat_map(matrix: np.ndarray, labels: Sequence[str], *, alt: str) -> Html:
         drawn += _numbers(matrix, shares, cell, left, top)
     # The slanted labels reach beyond the last column.
     width = left + side + (8 if crowded else 60)
-    return drawing(*drawn, width=width, height=top + side + 4, alt=alt, class_="chart wide" if crowded else "chart")
+    return drawing(*drawn, width=width, height=top + side + 4, alt=alt, least=0.85 * width if crowded else 0)
 
 
 def _names(labels: Sequence[str], cell: float, left: float, top: float, *, angle: float) -> Iterator[Html]:

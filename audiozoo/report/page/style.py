@@ -74,7 +74,6 @@ font-size:.78rem;font-weight:600;font-variant-numeric:tabular-nums}
 .heat path,.heat rect{fill:var(--heat)}
 .heat .ground{fill:var(--wash)}
 .heat .cut{stroke:var(--paper);stroke-width:.06}
-.wide{min-width:680px}
 .pair.tall{grid-template-columns:minmax(0,1fr)}
 .tall ol.pairs{columns:3 15rem;column-gap:2.4rem}
 .tall li{break-inside:avoid}

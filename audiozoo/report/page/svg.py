@@ -130,7 +130,7 @@ def text(content: str, x: float, y: float, *, anchor: str | None = None, class_:
     return tag("text", content, x=x, y=y, text_anchor=anchor, class_=class_)
 
 
-def drawing(*content: Any, width: float, height: float, alt: str, class_: str = "chart") -> Html:
+def drawing(*content: Any, width: float, height: float, alt: str, least: float = 0, class_: str = "chart") -> Html:
     """Build a picture that scales with its column.
 
     Args:
@@ -138,13 +138,14 @@ def drawing(*content: Any, width: float, height: float, alt: str, class_: str = 
         width: Width of the coordinates (pixels).
         height: Height of the coordinates (pixels).
         alt: Description for readers who do not see the picture.
+        least: Smallest width on the screen (pixels); a narrower box around the picture then scrolls.
         class_: Class in the style sheet.
 
     Returns:
         The element.
     """
     # Without a limit, the text of a small picture in a wide column would be larger than that of the page.
-    limit = f"max-width:{1.25 * width:.0f}px"
+    limit = f"max-width:{1.25 * width:.0f}px" + (f";min-width:{least:.0f}px" if least else "")
     return tag("svg", *content, viewBox=f"0 0 {width:g} {height:g}", role="img", aria_label=alt, class_=class_, style=limit)
 
 
