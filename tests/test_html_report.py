@@ -251,6 +251,8 @@ def test_the_verb_finds_the_rows_of_a_benchmark(audiozoo, tmp_path):
     assert (tmp_path / "out.md").read_text().startswith("## esc10")
     assert audiozoo("report", tmp_path / "runs", "-o", tmp_path / "out.txt")[0] == 2
     assert audiozoo("report", tmp_path / "nowhere")[0] == 2
+    status, _, said = audiozoo("report", tmp_path, "-o", tmp_path / "no.html", "--sounds", tmp_path / "nowhere")
+    assert (status, "--sounds" in said, (tmp_path / "no.html").exists()) == (2, True, False)
     status, printed, _ = audiozoo("report", tmp_path, "-o", tmp_path / "all.html")
     assert (status, printed[:6]) == (0, "6 rows"), "a folder of benchmarks"
 

@@ -18,6 +18,7 @@ from audiozoo.report.page.curves import curve_charts
 from audiozoo.report.page.hard import hard_section
 from audiozoo.report.page.markup import Html, breakable, joined, tag
 from audiozoo.report.page.scatter import cost_charts
+from audiozoo.report.page.sounds import Files, sound_files
 from audiozoo.report.page.style import SCRIPT, STYLE
 from audiozoo.report.page.tables import badge, leaderboard_table
 from audiozoo.report.results import measured, metric_name
@@ -54,13 +55,14 @@ def html_report(
         FileNotFoundError: The folder of the sounds does not exist.
         OSError: The file cannot be written.
     """
-    page = _page(summarised(rows), title, sounds)
+    files = None if sounds is None else sound_files(sounds)
+    page = _page(summarised(rows), title, files)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return Path(path)
 
 
-def _page(datasets: Sequence[DatasetSummary], title: str, sounds: str | os.PathLike[str] | None) -> str:
+def _page(datasets: Sequence[DatasetSummary], title: str, files: Files | None) -> str:
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -72,8 +74,8 @@ def _page(datasets: Sequence[DatasetSummary], title: str, sounds: str | os.PathL
         tag("style", Html(STYLE)),
     )
     # The sounds make up most of the file, so its limit holds for all datasets together.
-    most = max(1, MOST_CLIPS // len(datasets)) if sounds else MOST_CLIPS
-    sections = [_section(data, number, sounds, most) for number, data in enumerate(datasets)]
+    most = max(1, MOST_CLIPS // len(datasets)) if files else MOST_CLIPS
+    sections = [_section(data, number, files, most) for number, data in enumerate(datasets)]
     body = tag("body", _header(datasets, title), tag("main", sections), _footer(), tag("script", Html(SCRIPT)))
     return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
 
@@ -99,7 +101,7 @@ def _footer() -> Html:
     return tag("footer", tag("p", text, class_="soft"))
 
 
-def _section(data: DatasetSummary, number: int, sounds: str | os.PathLike[str] | None, most: int) -> Html:
+def _section(data: DatasetSummary, number: int, files: Files | None, most: int) -> Html:
     drawn = data.models[:MOST_DRAWN]
     blocks = [
         _block("Leaderboard", _about_table(data), leaderboard_table(data)),
@@ -107,7 +109,7 @@ def _section(data: DatasetSummary, number: int, sounds: str | os.PathLike[str] |
         _charts("Classes", _about_classes(data), class_charts(data, drawn), _legend(drawn[:MOST_DOTS])),
         _charts("Learning curves", _ABOUT_CURVES, curve_charts(drawn)),
         _confusion(data, drawn),
-        _hardest(data, sounds, most),
+        _hardest(data, files, most),
         _block("Commands", "The commands that computed these rows.", _commands(data)),
     ]
     return tag("section", tag("h2", data.name), _lead(data), _facts(data), blocks, id=f"d{number}")
@@ -182,12 +184,12 @@ def _confusion(data: DatasetSummary, models: Sequence[ModelSummary]) -> Html | N
     return _block("Confusion", about, *blocks) if blocks else None
 
 
-def _hardest(data: DatasetSummary, sounds: str | os.PathLike[str] | None, most: int) -> Html | None:
+def _hardest(data: DatasetSummary, files: Files | None, most: int) -> Html | None:
     clips = hardest_clips(data, most=most)
     if not clips:
         return None
     about = "Test clips that more than half of the models get wrong. Some may be labelled wrongly, or hold several sounds."
-    return _block("Hardest clips", about, hard_section(clips, data.name, sounds))
+    return _block("Hardest clips", about, hard_section(clips, data.name, files))
 
 
 def _commands(data: DatasetSummary) -> Html:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from audiozoo.report.hardest import HardClip
 from audiozoo.report.page.markup import Html, tag
-from audiozoo.report.page.sounds import located, player, sound_files
+from audiozoo.report.page.sounds import Files, located, player
 
 LICENCES = {
     "esc10": "ESC-10 (K. J. Piczak, 2015), Freesound clips under CC BY",
@@ -20,29 +18,25 @@ LICENCES = {
 """Origin and licence of the sounds of each dataset, which must accompany them."""
 
 
-def hard_section(clips: Sequence[HardClip], dataset: str, sounds: str | os.PathLike[str] | None) -> Html:
+def hard_section(clips: Sequence[HardClip], dataset: str, files: Files | None) -> Html:
     """Return the hardest clips: cards with sounds, or a table without.
 
     Args:
         clips: Clips, the hardest first.
         dataset: Name of the dataset.
-        sounds: Folder of the sounds; `None` for none.
+        files: Sound files, see `sound_files`; `None` leaves sounds out.
 
     Returns:
         The elements.
-
-    Raises:
-        FileNotFoundError: There is no such folder.
     """
-    if sounds is None:
+    if files is None:
         return _table(clips)
-    files = sound_files(sounds)
     origin = LICENCES.get(dataset, f"{dataset}; their licence is that of the dataset")
     note = tag("p", f"The sounds are from {origin}. Cut to 5 s, mono, 16 kHz.", class_="note")
     return tag("div", note, tag("div", [_card(clip, files) for clip in clips], class_="grid"))
 
 
-def _card(clip: HardClip, files: Mapping[str, list[Path]]) -> Html:
+def _card(clip: HardClip, files: Files) -> Html:
     found = located(clip.name, files)
     heard = player(*found, about=f"{clip.name}, a {clip.label}") if found else None
     missing = tag("p", "The sound is not in the folder, or cannot be read.", class_="note")

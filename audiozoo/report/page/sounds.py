@@ -21,8 +21,11 @@ _LEVELS = 32  # colours; with more, the picture would be larger than the sound
 _FLOOR = 70.0  # decibels below the loudest point that stay visible
 _EXCERPT = re.compile(r"^(?P<file>.*) (?P<start>[\d.e+-]+)-(?P<end>[\d.e+-]*) s$", re.DOTALL)
 
+Files = Mapping[str, list[Path]]
+"""Sound files by name, see `sound_files`."""
 
-def sound_files(root: str | os.PathLike[str]) -> dict[str, list[Path]]:
+
+def sound_files(root: str | os.PathLike[str]) -> Files:
     """Map the name of each sound file below a folder to its paths.
 
     Args:
@@ -39,13 +42,13 @@ def sound_files(root: str | os.PathLike[str]) -> dict[str, list[Path]]:
     return found
 
 
-def located(name: str, files: Mapping[str, list[Path]]) -> tuple[Path, float, float | None] | None:
+def located(name: str, files: Files) -> tuple[Path, float, float | None] | None:
     """Find the file of a clip.
 
     Args:
         name: Name of the clip in a row: the end of its path, and the excerpt if it is not the whole file. It comes from a file,
             so it is only compared with the files that were found, and never opened as a path.
-        files: Files by name, see `sound_files`.
+        files: Files by name.
 
     Returns:
         The file, the start and the end (seconds); `None` if no file or more than one fits.
