@@ -85,7 +85,7 @@ def _halved_hdf5(hdf5: bytes) -> bytes:
 def _half(name: str, values: np.ndarray) -> np.ndarray:
     if values.dtype != np.float32:
         return values
-    if (largest := float(np.abs(values).max(initial=0))) > np.finfo(np.float16).max:
+    if (largest := float(np.abs(values).max(initial=0))) > float(np.finfo(np.float16).max):
         raise ValueError(f"{name} has a weight of {largest:g}, beyond half precision: save in single precision")
     return values.astype(np.float16)
 
