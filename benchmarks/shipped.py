@@ -2,8 +2,8 @@
 
     python benchmarks/shipped.py ESC-50/ house_cnn
 
-The classifier, in half precision and with a card, is written to `audiozoo/pretrained/MODEL/esc10.audiozoo`. The script prints the
-accuracy in single and in half precision.
+The classifier, in half precision and with a card, is written to `audiozoo/pretrained/MODEL/esc10.audiozoo`. The script prints
+the accuracy in single and in half precision.
 """
 
 import argparse
