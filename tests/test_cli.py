@@ -376,7 +376,7 @@ def test_benchmark_of_a_folder(audiozoo, sound_folder, tmp_path):
     assert status == 0, err
     assert "feature_mlp" in out
     assert err.count("fold") == 2
-    assert {path.name for path in (tmp_path / "r").iterdir()} == {"rows", "folder.md", "folder-feature_mlp.png"}
+    assert {path.name for path in (tmp_path / "r").iterdir()} == {"rows", "folder.md", "folder.html", "folder-feature_mlp.png"}
     rows = [json.loads(path.read_text()) for path in (tmp_path / "r" / "rows").iterdir()]
     assert len(rows) == 2
     assert {row["provenance"]["command"] for row in rows} == {shlex.join(map(str, ["audiozoo", *words]))}

@@ -175,15 +175,27 @@ class KerasScorer(Scorer):
             self._parts[layer] = keras.Model(self.model.inputs[0], self.model.get_layer(layer).output)
         return np.concatenate([self._predict(self._parts[layer], batch) for batch in batched(windows)])
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the layers of all outputs. The first gives the probabilities, and the others were auxiliary in training."""
+        return tuple(output._keras_history.operation.name for output in self.model.outputs)
+
+    def all_scores(self, windows: np.ndarray) -> np.ndarray:
+        """Return the probabilities of all outputs, ``(outputs, windows, classes)``."""
+        return np.concatenate([np.stack(self._outputs(self.model, batch)) for batch in batched(windows)], axis=1)
+
+    @classmethod
+    def _predict(cls, model: Any, batch: np.ndarray) -> np.ndarray:
+        return cls._outputs(model, batch)[0]
+
     @staticmethod
-    def _predict(model: Any, batch: np.ndarray) -> np.ndarray:
+    def _outputs(model: Any, batch: np.ndarray) -> list[np.ndarray]:
         # TensorFlow traces a graph for each batch size, so batches are padded to powers of two: at most six traces.
         count = len(batch)
         if missing := (1 << (count - 1).bit_length()) - count:
             batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)])
         outputs = model.predict_on_batch(batch)
-        first = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
-        return np.asarray(first)[:count]
+        return [np.asarray(each)[:count] for each in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]
 
     def to_files(self) -> dict[str, bytes]:
         """Return the model in the ``.keras`` format."""

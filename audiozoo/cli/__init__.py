@@ -23,6 +23,7 @@ from audiozoo.cli import (
     list_,
     plot,
     predict,
+    report,
     train,
 )
 from audiozoo.cli.console import EXAMPLE_STYLE
@@ -61,6 +62,7 @@ for verb, module in (
     ("evaluate", evaluate),
     ("ensemble", ensemble),
     ("benchmark", benchmark),
+    ("report", report),
     ("extract", extract),
     ("plot", plot),
 ):

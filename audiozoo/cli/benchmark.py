@@ -67,6 +67,7 @@ def run(
     stops the benchmark before training starts, because all models must be compared on the same clips.
     """
     from audiozoo.crossval import fold_jobs, leaderboard
+    from audiozoo.report import html_report
     from audiozoo.training import recipe_for
 
     data = open_dataset(dataset, root, table, options)
@@ -85,6 +86,7 @@ def run(
         quiet_backend()
         rows = _run_all(jobs, output, kept)
     _finish(leaderboard(rows), data, output)
+    out.print(f"report: {html_report(rows, output / f'{data.name}.html')}", soft_wrap=True)
 
 
 def _quick(recipe: Recipe) -> Recipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,10 +24,18 @@ from audiozoo.cli.labels import print_labels
 from audiozoo.files import check_target
 
 if TYPE_CHECKING:
+    from audiozoo.classifier import Classifier
     from audiozoo.classifier.answering import Answering
-    from audiozoo.crossval import Calibration, Evaluation, LabelMeasures, Measures
+    from audiozoo.crossval import Calibration, Evaluation, Measures
+    from audiozoo.datasets import Clip
+    from audiozoo.features import FeatureCache
 
 EXAMPLE = "audiozoo evaluate my.audiozoo more-sounds/ --picture confusion.png"
+
+SubBands = Annotated[
+    Path | None, typer.Option(help="Picture to write: accuracy of each sub-band's own classifier, for subspectralnet.")
+]
+Bands = Annotated[Path | None, typer.Option(help="Picture to write: mean and deviation of the frontend's bands by class.")]
 
 
 def run(
@@ -43,6 +52,8 @@ def run(
     reliability: Annotated[
         Path | None, typer.Option(help="Picture of the reliability diagrams to write, before and after the temperature.")
     ] = None,
+    sub_bands: SubBands = None,
+    bands: Bands = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     strict: Annotated[bool, typer.Option(help="Stop if a file cannot be read; by default it is left out.")] = False,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
@@ -52,13 +63,12 @@ def run(
     For a dataset with an official test set, only that test set is used. For clips with several labels, a class counts as found
     where its score reaches the threshold that training chose.
     """
-    for target in filter(None, (picture, reliability)):
-        # Before the evaluation, which may take minutes.
+    # Before the evaluation, which may take minutes.
+    for target in filter(None, (picture, reliability, sub_bands, bands)):
         check_target(target)
     quiet_backend()
     from audiozoo.classifier import load_classifier
     from audiozoo.crossval import evaluate
-    from audiozoo.report import reliability_picture
 
     loaded = load_classifier(classifier)
     data = open_dataset(dataset, folder, table, options)
@@ -73,10 +83,8 @@ def run(
     else:
         _print(result, loaded, clips)
     title = f"{classifier.name} on {folder.name}"
-    if picture:
-        _draw(result.measures, loaded.labels, picture, title=title)
-    if reliability:
-        reliability_picture(result, reliability, title=title)
+    _draw(result, loaded.labels, title, picture=picture, reliability=reliability)
+    _draw_bands(loaded, data.test_clips, title, cache=feature_cache(cache), sub_bands=sub_bands, bands=bands)
     report_failures(list(result.failures.values()), used=clips)
 
 
@@ -91,14 +99,44 @@ def _figures(result: Evaluation, classifier: Answering) -> dict[str, Any]:
     return {**measures.by_name(), "confusion": measures.confusion, "calibration": calibration, **both}
 
 
-def _draw(measures: Measures | LabelMeasures, labels: tuple[str, ...], path: Path, *, title: str) -> None:
-    from audiozoo.crossval import Measures
-    from audiozoo.report import confusion_picture, label_picture
+def _draw(result: Evaluation, labels: tuple[str, ...], title: str, *, picture: Path | None, reliability: Path | None) -> None:
+    from audiozoo.crossval import LabelMeasures, Measures
+    from audiozoo.report import confusion_picture, label_picture, reliability_picture
 
-    if isinstance(measures, Measures):
-        confusion_picture(np.array(measures.confusion), labels, path, title=title)
-    else:
-        label_picture({"average precision": measures.average_precision, "F1": measures.f1}, labels, path, title=title)
+    measures = result.measures
+    if picture and isinstance(measures, Measures):
+        confusion_picture(np.array(measures.confusion), labels, picture, title=title)
+    elif picture and isinstance(measures, LabelMeasures):
+        label_picture({"average precision": measures.average_precision, "F1": measures.f1}, labels, picture, title=title)
+    if reliability:
+        reliability_picture(result, reliability, title=title)
+
+
+def _draw_bands(
+    classifier: Answering,
+    clips: Sequence[Clip],
+    title: str,
+    *,
+    cache: FeatureCache | None,
+    sub_bands: Path | None,
+    bands: Path | None,
+) -> None:
+    from audiozoo.report import band_picture, band_statistics, sub_band_accuracy, sub_band_picture
+
+    if sub_bands:
+        accuracy = sub_band_accuracy(_single(classifier, "--sub-bands"), clips, cache=cache)
+        sub_band_picture(accuracy, sub_bands, title=title)
+    if bands:
+        frontend = _single(classifier, "--bands").frontend
+        band_picture(band_statistics(frontend, clips, labels=classifier.labels, cache=cache), bands, title=title)
+
+
+def _single(classifier: Answering, option: str) -> Classifier:
+    from audiozoo.classifier import Classifier
+
+    if not isinstance(classifier, Classifier):
+        raise ValueError(f"{option} needs a single classifier, and this is an ensemble: name one of its members")
+    return classifier
 
 
 def _print(result: Evaluation, classifier: Answering, clips: int) -> None:

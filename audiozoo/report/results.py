@@ -15,8 +15,31 @@ from audiozoo.metrics import LABEL_METRICS
 if TYPE_CHECKING:
     from audiozoo.crossval import LabelLeaderboardEntry, LeaderboardEntry
 
-_NAMES = {"accuracy": "accuracy", "macro_accuracy": "macro accuracy", "map@3": "MAP@3"}
-_LABEL_NAMES = {"map": "mAP", "macro_f1": "macro F1", "micro_f1": "micro F1", "roc_auc": "ROC-AUC"}
+_NAMES = {
+    "accuracy": "accuracy",
+    "macro_accuracy": "macro accuracy",
+    "map@3": "MAP@3",
+    "map": "mAP",
+    "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
+    "roc_auc": "ROC-AUC",
+}
+
+
+def metric_name(metric: str) -> str:
+    """Return the name of a metric as papers write it, such as "MAP@3" for "map@3"."""
+    return _NAMES[metric]
+
+
+def duration(seconds: float) -> str:
+    """Format a time in its natural unit.
+
+    >>> [duration(seconds) for seconds in (0.34, 42, 372, 9_000)]
+    ['0.3 s', '42 s', '6.2 min', '2.5 h']
+    """
+    if seconds < 120:
+        return f"{seconds:.{int(seconds < 10)}f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"
 
 
 def measured(metric: str, value: float, deviation: float | None = None) -> str:
@@ -40,13 +63,13 @@ def measured(metric: str, value: float, deviation: float | None = None) -> str:
 
 def columns(metric: str) -> tuple[str, ...]:
     """Return the column names of the leaderboard; the dataset's own metric comes before the other metrics."""
-    return ("model", "parameters", *((_NAMES | _LABEL_NAMES)[name] for name in _shown(metric)), "training", "per clip")
+    return ("model", "parameters", *map(metric_name, shown_metrics(metric)), "training", "per clip")
 
 
 def cells(entry: LeaderboardEntry | LabelLeaderboardEntry) -> tuple[str, ...]:
     """Format an entry as cells for the columns of `columns`; the standard deviation is left out for a single fold."""
     values = _values(entry)
-    shown = [(name, *values[name]) for name in _shown(entry.metric)]
+    shown = [(name, *values[name]) for name in shown_metrics(entry.metric)]
     return (
         entry.model,
         f"{entry.parameters:,}",
@@ -62,7 +85,8 @@ def _values(entry: LeaderboardEntry | LabelLeaderboardEntry) -> Mapping[str, tup
     return {"accuracy": entry.accuracy, "map@3": (entry.map_at_3, None), entry.metric: entry.score}  # type: ignore[union-attr]
 
 
-def _shown(metric: str) -> tuple[str, ...]:
+def shown_metrics(metric: str) -> tuple[str, ...]:
+    """Return the metrics that a table shows: the dataset's own before the others."""
     others = LABEL_METRICS if metric in LABEL_METRICS else ("accuracy", "map@3")
     return tuple(dict.fromkeys((metric, *others)))
 

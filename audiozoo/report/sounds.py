@@ -135,9 +135,14 @@ def panels_of(frontend: Frontend, wave: np.ndarray, rate: int) -> list[Panel]:
     ]
 
 
+def unit_of(frontend: Frontend) -> str:
+    """Return the unit of a frontend's features, such as "dB"; "" if they have none."""
+    return _UNITS.get(getattr(frontend, "compression", None) or "", "")
+
+
 def _channels(frontend: Frontend, count: int) -> list[tuple[str, str]]:
     """Return the title and the unit of each channel of a feature."""
-    unit = _UNITS.get(getattr(frontend, "compression", None) or "", "")
+    unit = unit_of(frontend)
     halves = {
         "magnitude_phase": [("magnitude", unit), ("phase", "radians")],
         "real_imaginary": [("real part", ""), ("imaginary part", "")],

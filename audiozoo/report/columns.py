@@ -1,0 +1,71 @@
+"""Columns of the leaderboard of a report, for HTML and for Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from audiozoo.report.results import duration, measured, metric_name
+from audiozoo.report.summary import MOST_LISTED, DatasetSummary, ModelSummary
+
+
+class Column(NamedTuple):
+    """Column of the leaderboard.
+
+    Args:
+        name: Name in the head of the table.
+        value: Function that returns the number of a model, or `None`.
+        text: Function that formats the number.
+        first: Order of the first click on the head.
+        about: Explanation of the name.
+    """
+
+    name: str
+    value: Callable[[ModelSummary], float | None]
+    text: Callable[[float], str]
+    first: str = "ascending"
+    about: str = ""
+
+    def written(self, model: ModelSummary) -> str:
+        """Return the text of a model; "" without a number."""
+        value = self.value(model)
+        return "" if value is None else self.text(value)
+
+
+def columns(data: DatasetSummary) -> list[Column]:
+    """Return the columns after the ranking metric and its interval; a column without any number is left out."""
+    found = [
+        *(_metric_column(name) for name in data.models[0].rows[0].measures.METRICS if name != data.metric),
+        Column(
+            "ECE",
+            lambda model: model.calibration_error,
+            lambda value: f"{100 * value:.1f} %",
+            about="expected calibration error",
+        ),
+        Column("parameters", lambda model: model.entry.parameters, lambda value: f"{value:,.0f}"),
+        Column("ms per clip", lambda model: model.entry.ms_per_clip, lambda value: f"{value:.1f}"),
+        Column("training", lambda model: model.train_seconds, duration, about="median time to train one fold"),
+        Column(
+            "energy", lambda model: model.energy, lambda value: f"{value:.3g} Wh", about="estimated energy to train one fold"
+        ),
+        Column("trainings", lambda model: len(model.rows), lambda value: f"{value:.0f}", "descending", "folds times seeds"),
+    ]
+    return [column for column in found if any(column.value(model) is not None for model in data.models[:MOST_LISTED])]
+
+
+def _metric_column(name: str) -> Column:
+    return Column(metric_name(name), lambda model: model.mean(name), lambda value: measured(name, value), "descending")
+
+
+def score_text(model: ModelSummary) -> str:
+    """Return the ranking metric of a model with its deviation over the rows, if there are several."""
+    mean, deviation = model.entry.score
+    return measured(model.entry.metric, mean, deviation if len(model.rows) > 1 else None)
+
+
+def interval_text(model: ModelSummary) -> str:
+    """Return the 95 % interval of the ranking metric; "" if it is not known."""
+    if model.interval is None:
+        return ""
+    low, high = (measured(model.entry.metric, value) for value in model.interval)
+    return f"{low.removesuffix(' %')} to {high}"

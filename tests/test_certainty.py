@@ -1,0 +1,78 @@
+"""Intervals of models and the groups that cannot be told apart."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_rows import made_rows
+
+from audiozoo import metrics
+from audiozoo.crossval.testscores import pack
+from audiozoo.report.certainty import certainty
+
+
+def certain(*skills, clips=200, metric="accuracy", **changes):
+    """Return the certainty about models of some skills on the same clips; each has noise of its own."""
+    models = []
+    for number, skill in enumerate(skills):
+        rows = made_rows(("mel_cnn" + "x" * number,), skill=skill, clips=clips, **changes)
+        models.append([replace(row, request=replace(row.request, model="mel_cnn")) for row in rows])
+    return models, certainty(models, metric)
+
+
+def test_an_interval_covers_the_accuracy_and_shrinks_with_more_clips():
+    widths = []
+    for clips in (50, 800):
+        [[*rows], *_], found = certain(2.0, clips=clips)
+        low, high = found.intervals[0]
+        assert low < np.mean([row.score for row in rows]) < high
+        widths.append(high - low)
+    assert widths[0] / widths[1] == pytest.approx(4, rel=0.25), "the square root of 16"
+
+
+def test_the_interval_of_independent_clips_is_that_of_the_binomial_distribution():
+    [[*rows]], found = certain(2.0, clips=400)
+    share = np.mean([row.score for row in rows])
+    expected = 2 * 1.96 * np.sqrt(share * (1 - share) / 800)
+    assert found.intervals[0][1] - found.intervals[0][0] == pytest.approx(expected, rel=0.1)
+
+
+def test_clips_of_one_recording_are_not_independent():
+    [rows], found = certain(2.0)
+    # Twenty copies of each of ten clips are no better than ten clips, and copies of a recording must not pass for 200 of them.
+    copies = np.repeat(np.arange(10), 20)
+    tests = [
+        replace(
+            row.test,
+            recordings=tuple(map(str, copies)),
+            targets=tuple(row.test.classes[copies]),
+            packed=pack(row.test.scores[copies]),
+        )
+        for row in rows
+    ]
+    joined = certainty([[replace(row, test=test) for row, test in zip(rows, tests, strict=True)]], "accuracy")
+    width, usual = (high - low for low, high in (joined.intervals[0], found.intervals[0]))
+    assert width > 3 * usual
+
+
+def test_equal_models_are_not_told_apart_and_different_ones_are():
+    _, found = certain(3.0, 3.0, 0.5)
+    assert found.groups == [(1,), (0,), ()]
+
+
+def test_models_without_scores_or_on_other_clips_belong_to_no_group():
+    models, _ = certain(3.0, 3.0)
+    old = [replace(row, test=None) for row in models[0]]
+    found = certainty([*models, old, models[0][:1]], "accuracy")
+    assert found.groups == [(1,), (0,), None, None]
+    assert found.intervals[2] is None
+    assert found.intervals[3] is not None
+    assert certainty([old], "accuracy") == ([None], [None])
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_accuracy", "map@3"])
+def test_the_bootstrap_is_of_the_metric_itself(metric):
+    [rows], found = certain(1.0, metric=metric)
+    scores, targets = (np.concatenate([getattr(row.test, of) for row in rows]) for of in ("scores", "classes"))
+    low, high = found.intervals[0]
+    assert (low + high) / 2 == pytest.approx(metrics.METRICS[metric](scores, targets), abs=0.02)
