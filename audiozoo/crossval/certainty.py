@@ -185,7 +185,7 @@ def _groups(tested: Sequence[Tested | None], means: dict[int, np.ndarray]) -> li
 def _told_apart(means: Sequence[np.ndarray]) -> np.ndarray:
     """Return for each pair of models whether their difference is significant after Holm's correction, ``(models, models)``."""
     pairs = np.triu_indices(len(means), 1)
-    chances = [chance_of_difference(means[one] - means[other]) for one, other in zip(*pairs, strict=True)]
+    chances = [chance_of_difference(means[int(one)] - means[int(other)]) for one, other in zip(*pairs, strict=True)]
     apart = np.zeros((len(means), len(means)), bool)
     apart[pairs] = metrics.holm(chances) < LEVEL
     return np.asarray(apart | apart.T)
