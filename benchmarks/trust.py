@@ -23,6 +23,8 @@ import numpy as np
 import audiozoo
 from audiozoo import metrics
 from audiozoo.classifier import Classifier
+from audiozoo.classifier.calibration import tempered
+from audiozoo.crossval.testscores import pack, unpack
 from audiozoo.datasets import Clip, Dataset
 from audiozoo.features import FeatureCache
 from audiozoo.files import replacing
@@ -49,8 +51,7 @@ def calibrated(data: Dataset, fold: int, weights_file: Path, cache: FeatureCache
     classifier = probe("yamnet", learnt, weights_file=weights_file, labels=data.labels, cache=cache)
     scored = classifier.score_clips(tested, cache=cache)
     return {
-        "raw": scored.raw.tolist(),
-        "scores": scored.scores.tolist(),
+        "raw": pack(scored.raw),
         "targets": target_indices(tested, data.labels)[scored.index].tolist(),
         "temperature": classifier.temperature,
     }
@@ -96,7 +97,9 @@ def noises(rng: np.random.Generator) -> list[np.ndarray]:
 
 def table(folds: Sequence[dict[str, Any]], draws: Sequence[dict[str, float]]) -> str:
     """Format the results in Markdown."""
-    raw, scores = (np.concatenate([fold[name] for fold in folds]) for name in ("raw", "scores"))
+    each = [unpack(fold["raw"], len(fold["targets"])) for fold in folds]
+    raw = np.concatenate(each)
+    scores = np.concatenate([tempered(one, fold["temperature"], "softmax") for one, fold in zip(each, folds, strict=True)])
     targets = np.concatenate([fold["targets"] for fold in folds])
     before, after = (metrics.expected_calibration_error(one, targets) for one in (raw, scores))
     temperatures = ", ".join(f"{fold['temperature']:.2f}" for fold in folds)

@@ -7,8 +7,8 @@ import pytest
 from made_rows import made_rows
 
 from audiozoo import metrics
+from audiozoo.crossval.certainty import certainty
 from audiozoo.crossval.testscores import pack
-from audiozoo.report.certainty import certainty
 
 
 def certain(*skills, clips=200, metric="accuracy", **changes):

@@ -15,6 +15,7 @@ import pytest
 from conftest import tone
 
 import audiozoo
+from audiozoo import crossval, registry
 from audiozoo.classifier import Classifier, Failure, KerasScorer, Prediction, Scorer, TrainingFacts
 from audiozoo.classifier.scorers import batch_size
 from audiozoo.features import CleaningStep, LogMel, Scaler, Waveform
@@ -710,3 +711,77 @@ def test_a_bad_file_does_not_stop_the_others(classifier, write_sound, tmp_path):
     assert answered.source == good
     with pytest.raises(FileNotFoundError):
         list(classifier.predict_many(paths, strict=True))
+
+
+# Half precision, and the classifiers of the package
+
+
+def test_half_precision_halves_the_file_and_hardly_changes_the_scores(classifier, tmp_path, rng):
+    classifier.save(tmp_path / "single.audiozoo")
+    classifier.save(tmp_path / "half.audiozoo", half_precision=True)
+    loaded = audiozoo.load_classifier(tmp_path / "half.audiozoo")
+    wave = rng.uniform(-0.5, 0.5, 8_000)
+    before, after = (one.predict(wave, sample_rate=8_000).scores for one in (classifier, loaded))
+    assert np.abs(before - after).max() < 2e-3
+    for weight, given in zip(loaded.scorer.model.weights, classifier.scorer.model.weights, strict=True):
+        assert weight.dtype == given.dtype
+        assert np.array_equal(weight.numpy() if hasattr(weight, "numpy") else weight, np.float16(given).astype(np.float32))
+
+
+def test_half_precision_refuses_a_weight_beyond_its_range(classifier, tmp_path):
+    model = keras.models.clone_model(classifier.scorer.model)
+    model.set_weights([np.full(weight.shape, 1e5, np.float32) for weight in model.weights])
+    large = replace(classifier, scorer=KerasScorer(model))
+    with pytest.raises(ValueError, match="100000, beyond half precision"):
+        large.save(tmp_path / "half.audiozoo", half_precision=True)
+    assert not (tmp_path / "half.audiozoo").exists()
+
+
+@pytest.fixture
+def shipped(classifier, tmp_path, monkeypatch):
+    folder = tmp_path / "house_cnn"
+    folder.mkdir()
+    about = replace(classifier.about, licence="CC BY", notes={"data": "three sounds", "test": "accuracy 90 %"})
+    replace(classifier, about=about).save(folder / "tiny.audiozoo", half_precision=True)
+    monkeypatch.setattr(registry.shipped, "_FOLDER", tmp_path)
+
+
+@pytest.mark.usefixtures("shipped")
+def test_a_classifier_of_the_package_is_loaded_by_name(rng):
+    loaded = audiozoo.load_classifier("house_cnn/tiny")
+    assert loaded.labels == LABELS
+    assert loaded.predict(rng.uniform(-0.5, 0.5, 8_000), sample_rate=8_000).label in LABELS
+    with pytest.raises(FileNotFoundError, match="house_cnn/tinny"):
+        audiozoo.load_classifier("house_cnn/tinny")
+
+
+@pytest.mark.usefixtures("shipped")
+def test_the_command_line_lists_and_describes_a_classifier_of_the_package(request):
+    run = request.getfixturevalue("audiozoo")
+    for words in (["list", "--pretrained", "house*"], ["info", "house_cnn/tiny"]):
+        status, text, _ = run(*words)
+        assert status == 0
+        assert "house_cnn/tiny" in text
+        assert "CC BY" in text
+        assert "three sounds" in text
+    assert json.loads(run("list", "--pretrained", "--json")[1]) == ["yamnet", "house_cnn/tiny"]
+
+
+SHIPPED = registry.shipped_classifiers()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_classifier_of_the_package_is_small_and_has_a_card(name):
+    card = registry.shipped_card(name)
+    assert SHIPPED[name].stat().st_size < 1_500_000
+    assert {"data", "test", "intended use"} <= set(card["about"]["notes"])
+    assert card["about"]["licence"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_classifier_of_the_package_reaches_the_accuracy_on_its_card(name, esc50_root):
+    clips = [clip for clip in audiozoo.load_dataset("esc10", root=esc50_root).clips if clip.fold == 5]
+    measured = crossval.evaluate(audiozoo.load_classifier(name), clips).measures.accuracy
+    stated = float(re.search(r"accuracy ([\d.]+) %", registry.shipped_card(name)["about"]["notes"]["test"])[1])
+    assert 100 * measured == pytest.approx(stated, abs=1.3)  # a clip more or less

@@ -835,9 +835,19 @@ def test_scaler_knows_what_it_fits():
         Scaler(np.zeros(3, np.float32), np.zeros(3, np.float32)).check((3,))
 
 
+def test_an_end_as_short_as_the_padding_of_a_codec_gets_no_window_of_its_own(rng):
+    frontend = replace(FRONTENDS[3], hop=None)
+    wave = rng.uniform(-0.5, 0.5, 2 * frontend.samples).astype(np.float32)
+    longest = frontend.samples // 100
+    for last, extra, count in (("align", longest, 1), ("align", longest + 1, 2), ("pad", 1, 2), ("drop", longest + 1, 1)):
+        windows = list(replace(frontend, last=last).windows(wave[: frontend.samples + extra]))
+        assert len(windows) == count, (last, extra)
+        assert np.array_equal(windows[0][1], frontend(wave[: frontend.samples]))
+
+
 def test_extract_keeps_order_and_all_windows(write_sound, rng):
     frontend = FRONTENDS[3]
-    waves = [rng.uniform(-0.5, 0.5, length) for length in (1_000, 4_000, 20_000, 4_001)]
+    waves = [rng.uniform(-0.5, 0.5, length) for length in (1_000, 4_000, 20_000, 4_041)]
     clips = [Clip(str(write_sound(wave, name=f"{i}.wav", subtype="FLOAT")), ("a",)) for i, wave in enumerate(waves)]
     seen = []
     features = extract(clips, frontend, progress=lambda stage, done, total, figures: seen.append((done, total)))

@@ -6,7 +6,7 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.config import named_classes
 from audiozoo.features import Frontend
 from audiozoo.layers import Activation, keras
+
+if TYPE_CHECKING:
+    from audiozoo.classifier.classifier import Classifier
 
 SCHEMA = 4
 """Version of the saved format; older versions load.
@@ -105,6 +108,29 @@ class Card:
             thresholds=checked_thresholds(card.get("thresholds")),
             rejection=card.get("rejection"),
         )
+
+
+def card_of(classifier: Classifier) -> bytes:
+    """Return the card of a classifier as JSON, which `Card.parse` accepts.
+
+    Raises:
+        ValueError: See `card_with`.
+    """
+    return card_with(
+        {
+            "scorer": classifier.scorer.kind,
+            "frontend": classifier.frontend.to_config(),
+            "labels": list(classifier.labels),
+            "pooling": classifier.pooling,
+            "temperature": classifier.temperature,
+            "activation": classifier.activation,
+            "thresholds": classifier.thresholds and list(classifier.thresholds),
+            "rejection": classifier.rejection,
+            "parameters": classifier.scorer.parameters,
+            "history": classifier.history,
+            "about": classifier.about.to_dict(),
+        }
+    )
 
 
 def card_with(values: Mapping[str, Any]) -> bytes:

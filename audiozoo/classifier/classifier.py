@@ -17,10 +17,11 @@ from audiozoo import audio
 from audiozoo.checks import require_choice, require_number, unknown_name
 from audiozoo.classifier.answering import Answering
 from audiozoo.classifier.calibration import TEMPERATURES, tempered
-from audiozoo.classifier.card import card_with
+from audiozoo.classifier.card import card_of
 from audiozoo.classifier.clipscores import Answer, ClipScores, Timeline, checked_labels
 from audiozoo.classifier.embedding import EMBEDDINGS, Statistic, statistic_named
 from audiozoo.classifier.facts import TrainingFacts
+from audiozoo.classifier.kerasfile import halved
 from audiozoo.classifier.many import Path, reduced_many
 from audiozoo.classifier.prediction import Failure, checked_levels
 from audiozoo.classifier.scorers import POOLINGS, KerasScorer, Pooling, Scorer, batch_size, batched
@@ -309,10 +310,15 @@ class Classifier(Answering):
             )
         return scores if self.temperature == 1 else tempered(scores, self.temperature, self.activation)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, half_precision: bool = False) -> None:
         """Save the classifier as one file, a ZIP archive of `card.json`, `scaler.npz` and the model.
 
         The file is written atomically: an older file at the path is kept until the new one is complete.
+
+        Args:
+            path: Path of the file.
+            half_precision: Whether to store the weights of the network as float16, which halves the file. They are loaded as
+                float32, rounded to three digits.
 
         Raises:
             OSError: The file cannot be written.
@@ -320,30 +326,15 @@ class Classifier(Answering):
                 limits for files, such as a label of more than 1,000 characters.
         """
         with replacing(path) as temporary:
-            self.write(temporary)
+            self.write(temporary, half_precision=half_precision)
 
-    def write(self, file: str | os.PathLike[str] | IO[bytes]) -> None:
+    def write(self, file: str | os.PathLike[str] | IO[bytes], *, half_precision: bool = False) -> None:
         """Write the archive that `save` saves, not atomically."""
         scaler = io.BytesIO()
         np.savez(scaler, mean=self.scaler.mean, deviation=self.scaler.deviation)
-        files = {"card.json": self._card(), "scaler.npz": scaler.getvalue(), **self.scorer.to_files()}
+        files = {"card.json": card_of(self), "scaler.npz": scaler.getvalue(), **self.scorer.to_files()}
+        if half_precision:
+            files["model.keras"] = halved(files["model.keras"])
         with zipfile.ZipFile(file, "w") as archive:
             for name, content in files.items():
                 archive.writestr(name, content)
-
-    def _card(self) -> bytes:
-        return card_with(
-            {
-                "scorer": self.scorer.kind,
-                "frontend": self.frontend.to_config(),
-                "labels": list(self.labels),
-                "pooling": self.pooling,
-                "temperature": self.temperature,
-                "activation": self.activation,
-                "thresholds": self.thresholds and list(self.thresholds),
-                "rejection": self.rejection,
-                "parameters": self.scorer.parameters,
-                "history": self.history,
-                "about": self.about.to_dict(),
-            }
-        )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import math
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+import numpy as np
 
 from audiozoo.bounded import MIB, BoundedZip, hdf5_datasets, parse_json
 from audiozoo.layers import keras
@@ -42,6 +45,49 @@ def check_keras_file(content: bytes) -> None:
     # thread, so the variables of a rejected model disappear with the thread.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(_check_layers, config, custom, held).result()
+
+
+def halved(content: bytes) -> bytes:
+    """Return a ``.keras`` file with its weights in half precision. Keras converts them back to single precision on loading.
+
+    Args:
+        content: Content of the ``.keras`` file.
+
+    Raises:
+        ValueError: A weight is beyond the range of half precision.
+    """
+    halved = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(halved, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in _MEMBERS:
+            member = source.read(name)
+            target.writestr(name, _halved_hdf5(member) if name.endswith(".h5") else member)
+    return halved.getvalue()
+
+
+def _halved_hdf5(hdf5: bytes) -> bytes:
+    import h5py
+
+    converted = io.BytesIO()
+    with h5py.File(io.BytesIO(hdf5)) as source, h5py.File(converted, "w") as target:
+        target.attrs.update(source.attrs)
+
+        def copy(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Group):
+                made = target.require_group(name)
+            else:
+                made = target.create_dataset(name, data=_half(name, item[()]))
+            made.attrs.update(item.attrs)
+
+        source.visititems(copy)
+    return converted.getvalue()
+
+
+def _half(name: str, values: np.ndarray) -> np.ndarray:
+    if values.dtype != np.float32:
+        return values
+    if (largest := float(np.abs(values).max(initial=0))) > float(np.finfo(np.float16).max):
+        raise ValueError(f"{name} has a weight of {largest:g}, beyond half precision: save in single precision")
+    return values.astype(np.float16)
 
 
 def _weights_in(hdf5: bytes) -> int:

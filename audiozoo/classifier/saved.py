@@ -18,7 +18,7 @@ from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.probe import ProbeScorer
 from audiozoo.classifier.scorers import KerasScorer, Scorer
 from audiozoo.features import Scaler
-from audiozoo.registry import build, list_models, model_info, split_weights
+from audiozoo.registry import build, list_models, model_info, shipped_classifiers, split_weights
 
 _MOST_SCALER_BYTES = 64 * MIB
 
@@ -33,8 +33,8 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier | Ensemble:
     file is run.
 
     Args:
-        path: Path of the file. If there is no such file, a name from ``list_models(pretrained=True)``, see
-            `pretrained_classifier`.
+        path: Path of the file. If there is no such file, the name of a classifier that comes with the package, such as
+            "house_cnn/esc10", or a name from ``list_models(pretrained=True)``, see `pretrained_classifier`.
 
     Returns:
         The `Classifier` or `Ensemble`.
@@ -46,8 +46,11 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier | Ensemble:
             values beyond the limits, or has a newer schema.
     """
     if not Path(path).is_file():
-        if str(path) in list_models(pretrained=True):
-            return pretrained_classifier(str(path))
+        name = Path(path).as_posix()
+        if name in list_models(pretrained=True):
+            return pretrained_classifier(name)
+        if name in (shipped := shipped_classifiers()):
+            return load_classifier(shipped[name])
         raise FileNotFoundError(f"{path}: no such file; a classifier is saved by `audiozoo train DIR -o FILE`")
     with open(path, "rb") as file, refusing(path, "not a classifier that this version reads"):
         with BoundedZip(file, _limits() | _member_limits(MEMBER_NAMES)) as archive:

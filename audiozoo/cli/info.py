@@ -10,24 +10,24 @@ from typing import Annotated, Any
 import typer
 
 from audiozoo.cli.console import out, quiet_backend
-from audiozoo.registry import ModelSpec, PretrainedWeights, build, model_info
+from audiozoo.registry import ModelSpec, PretrainedWeights, build, model_info, shipped_card, shipped_classifiers
 
 EXAMPLE = "audiozoo info subspectralnet"
 
 
 def run(
-    name: Annotated[str, typer.Argument(help="Name of a model, see `audiozoo list`.")],
+    name: Annotated[str, typer.Argument(help="Name of a model, or of a classifier of this package, see `audiozoo list`.")],
     layers: Annotated[
         bool, typer.Option("--layers", help="Build the model at its published size and show its layers.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a model: paper, frontend, options, recipe, published weights and scores."""
-    spec = model_info(name)
+    shipped = name in shipped_classifiers()
     if layers:
-        _print_layers(spec)
+        _print_layers(model_info(name.split("/")[0] if shipped else name))
         return
-    card = _card(spec)
+    card = _shipped(name) if shipped else _card(model_info(name))
     if as_json:
         print(json.dumps(card, indent=1))
         return
@@ -39,6 +39,22 @@ def run(
     for key, value in card.items():
         table.add_row(key, _lines(value))
     out.print(table)
+
+
+def _shipped(name: str) -> dict[str, Any]:
+    card = shipped_card(name)
+    about = card["about"]
+    return {
+        "name": name,
+        "model": about["model"],
+        **about.get("notes", {}),
+        "licence": about.get("licence", ""),
+        "labels": card["labels"],
+        "parameters": card["parameters"],
+        "frontend": card["frontend"],
+        "recipe": about.get("recipe"),
+        "versions": card["versions"],
+    }
 
 
 def _card(spec: ModelSpec) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import warnings
 from typing import Any
 
+from audiozoo.crossval.certainty import RESAMPLED
+from audiozoo.crossval.comparison import Comparison, compare, compare_all
 from audiozoo.crossval.evaluation import Calibration, Evaluation, evaluate
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.identity import Request
@@ -14,8 +16,10 @@ from audiozoo.crossval.search import AugmentationSearch, search_augmentation
 from audiozoo.crossval.testscores import TestScores
 
 __all__ = [
+    "RESAMPLED",
     "AugmentationSearch",
     "Calibration",
+    "Comparison",
     "Evaluation",
     "FeatureBank",
     "FoldJob",
@@ -28,6 +32,8 @@ __all__ = [
     "Row",
     "TestScores",
     "benchmark",
+    "compare",
+    "compare_all",
     "evaluate",
     "find_row",
     "fold_jobs",

@@ -22,6 +22,7 @@ from audiozoo.metrics.several_labels import (
     precision_recall_f1,
     roc_auc,
 )
+from audiozoo.metrics.significance import holm, mcnemar
 
 __all__ = [
     "LABEL_METRICS",
@@ -32,10 +33,12 @@ __all__ = [
     "binary_log_loss",
     "confusion_matrix",
     "expected_calibration_error",
+    "holm",
     "log_loss",
     "macro_accuracy",
     "macro_f1",
     "map_at_k",
+    "mcnemar",
     "mean_and_deviation",
     "mean_average_precision",
     "micro_f1",

@@ -1,6 +1,7 @@
 """The registry of models: names, what each model expects, and how to build it. Nothing here loads Keras before `build`."""
 
 from audiozoo.registry.building import build, split_weights
+from audiozoo.registry.shipped import shipped_card, shipped_classifiers
 from audiozoo.registry.spec import (
     Builder,
     InputKind,
@@ -38,5 +39,7 @@ __all__ = [
     "recipe_for",
     "register",
     "register_variant",
+    "shipped_card",
+    "shipped_classifiers",
     "split_weights",
 ]

@@ -12,9 +12,9 @@ import numpy as np
 
 from audiozoo import metrics
 from audiozoo.crossval import LabelLeaderboardEntry, LeaderboardEntry, Row, leaderboard
+from audiozoo.crossval.certainty import certainty
 from audiozoo.crossval.identity import differences
 from audiozoo.crossval.rows import code_digest
-from audiozoo.report.certainty import certainty
 
 MOST_LISTED = 200
 """Number of models in the tables of a dataset; the charts show fewer."""

@@ -1,0 +1,118 @@
+"""``audiozoo compare``: tell whether models differ on the same test clips."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from audiozoo.checks import unknown_name
+from audiozoo.cli.console import out
+from audiozoo.cli.report import row_folders
+
+if TYPE_CHECKING:
+    from audiozoo.crossval import Comparison, Row
+    from audiozoo.report.summary import DatasetSummary
+
+EXAMPLE = "audiozoo compare house_cnn mel_cnn --rows runs/"
+
+_MOST_CLIPS = 10
+
+
+def run(
+    models: Annotated[list[str] | None, typer.Argument(help="Two models, or more; by default all of them.")] = None,
+    rows: Annotated[Path, typer.Option(help="Folder of `audiozoo benchmark -o`, or of rows.")] = Path("runs"),
+    dataset: Annotated[str | None, typer.Option(help="Name of the dataset, if the folder has rows of several.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="accuracy, macro_accuracy, map@3 or map; by default the dataset's.")
+    ] = None,
+    clips: Annotated[bool, typer.Option("--clips", help="List clips that only one of the two gets right.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare models on the same test clips, with confidence intervals and significance tests.
+
+    The intervals come from a bootstrap over recordings. For each pair, the command prints the difference, its 95 % interval and
+    its p value, with Holm's correction for several pairs, and for two models the p value of McNemar's test.
+    """
+    from audiozoo.crossval import compare_all, read_rows
+    from audiozoo.report.summary import summarised
+
+    known = [row for folder in row_folders(rows) for row in read_rows(folder)]
+    if not known:
+        raise ValueError(f"{rows}: no result rows there; run `audiozoo benchmark -o {rows}` first")
+    chosen = _chosen(_dataset(summarised(known), dataset), models or [])
+    found = compare_all(chosen, metric=metric)
+    if as_json:
+        print(json.dumps([each.to_dict() for each in found], indent=1))
+    elif len(found) == 1:
+        _print_pair(found[0], clips=clips)
+    else:
+        _print_table(found)
+
+
+def _dataset(summaries: Sequence[DatasetSummary], name: str | None) -> DatasetSummary:
+    named = [each for each in summaries if name in (None, each.name)]
+    names = dict.fromkeys(each.name for each in summaries)
+    if not named:
+        raise unknown_name("dataset", name, names)
+    if len(named) > 1:
+        raise ValueError(f"the rows are of several datasets or labels: choose one of {', '.join(names)} with --dataset")
+    return named[0]
+
+
+def _chosen(summary: DatasetSummary, names: Sequence[str]) -> Mapping[str, Sequence[Row]]:
+    """Return the rows of models by the names that the leaderboard gives them, or by the name of the model if it is unique."""
+    listed = {each.name: each.rows for each in summary.models}
+    chosen = {one: listed[one] for name in names for one in [_listed(name, listed)]} if names else listed
+    if len(chosen) < 2:
+        raise ValueError(f"a comparison needs two models, got {', '.join(chosen) or 'none'}; there are {', '.join(listed)}")
+    return chosen
+
+
+def _listed(name: str, listed: Mapping[str, Sequence[Row]]) -> str:
+    if name in listed:
+        return name
+    variants = [one for one, rows in listed.items() if rows[0].model == name]
+    if len(variants) > 1:
+        raise ValueError(f"{name} was trained in several ways: give one of {', '.join(map(repr, variants))}")
+    if not variants:
+        raise unknown_name("model", name, listed)
+    return variants[0]
+
+
+def _print_pair(found: Comparison, *, clips: bool) -> None:
+    out.print(f"{found.clips} clips of {found.recordings} recordings, folds {', '.join(map(str, found.folds))}; {found.metric}")
+    for name, value, (low, high) in zip(found.models, found.values, found.intervals, strict=True):
+        out.print(f"  {name:<24} {100 * value:5.1f} %   95 % interval {100 * low:.1f} to {100 * high:.1f}", highlight=False)
+    out.print(_verdict(found), highlight=False, soft_wrap=True)
+    if found.mcnemar_p is not None:
+        counts = (
+            f"only {found.models[0]} is right on {len(found.only[0])} clips, only {found.models[1]} on {len(found.only[1])}"
+        )
+        out.print(f"McNemar's test: {counts}; p = {found.mcnemar_p:.2g}", highlight=False, soft_wrap=True)
+    for name, names in zip(found.models, found.only, strict=True) if clips else ():
+        more = f" and {len(names) - _MOST_CLIPS} more" if len(names) > _MOST_CLIPS else ""
+        out.print(f"only {name}: {', '.join(names[:_MOST_CLIPS])}{more}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _verdict(found: Comparison) -> str:
+    low, high = (100 * end for end in found.difference_interval)
+    figures = f"{100 * found.difference:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, p = {found.p:.2g}"
+    if found.better is None:
+        return f"{found.models[0]} and {found.models[1]} are not told apart: {figures}"
+    return f"{found.better} is better: {figures} ({found.models[0]} minus {found.models[1]})"
+
+
+def _print_table(found: Sequence[Comparison]) -> None:
+    from rich.table import Table
+
+    table = Table("first", "second", "difference", "95 % interval", "p", "p, Holm", "better", box=None, header_style="bold")
+    for each in found:
+        low, high = each.difference_interval
+        figures = f"{100 * each.difference:+.1f}", f"{100 * low:+.1f} to {100 * high:+.1f}", f"{each.p:.2g}"
+        table.add_row(*each.models, *figures, f"{each.corrected_p:.2g}", each.better or "not told apart")
+    out.print(f"{found[0].clips} clips of {found[0].recordings} recordings; {found[0].metric}, in points")
+    out.print(table)
