@@ -116,6 +116,15 @@ def test_the_hardest_clips_are_wrong_for_most_models():
     assert all(clip.taken_for != clip.label and clip.wrong > 0.5 for clip in hardest)
 
 
+def test_a_clip_that_more_models_get_wrong_is_harder():
+    rows = [made_row("feature_mlp", fold=1, skill=9.0), *made_rows(("mel_cnn",), skill=9.0)]
+    clips = hardest_clips(*summarised(rows))
+    assert [(clip.name, clip.share) for clip in clips] == [
+        ("1-0.wav", "100 % of 2 models"),
+        ("2-0.wav", "the only model tested on it"),
+    ]
+
+
 def test_a_report_needs_rows(tmp_path):
     with pytest.raises(ValueError, match="at least one row"):
         html_report([], tmp_path / "a.html")

@@ -45,9 +45,6 @@ def columns(data: DatasetSummary) -> list[Column]:
         Column("parameters", lambda model: model.entry.parameters, lambda value: f"{value:,.0f}"),
         Column("ms per clip", lambda model: model.entry.ms_per_clip, lambda value: f"{value:.1f}"),
         Column("training", lambda model: model.train_seconds, duration, about="median time to train one fold"),
-        Column(
-            "energy", lambda model: model.energy, lambda value: f"{value:.3g} Wh", about="estimated energy to train one fold"
-        ),
         Column("trainings", lambda model: len(model.rows), lambda value: f"{value:.0f}", "descending", "folds times seeds"),
     ]
     return [column for column in found if any(column.value(model) is not None for model in data.models[:MOST_LISTED])]

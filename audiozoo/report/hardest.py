@@ -33,7 +33,7 @@ class HardClip(NamedTuple):
     @property
     def share(self) -> str:
         """Share of the models that are wrong, as text."""
-        return f"{100 * self.wrong:.0f} % of {self.models} models"
+        return f"{100 * self.wrong:.0f} % of {self.models} models" if self.models > 1 else "the only model tested on it"
 
 
 def hardest_clips(data: DatasetSummary, *, most: int = 12) -> list[HardClip]:
@@ -87,7 +87,8 @@ class _Tally:
 
     def hardest(self, most: int) -> list[HardClip]:
         shares, scores = (each / np.maximum(self.models, 1) for each in (self.wrong, self.probability))
-        order = [int(place) for place in np.lexsort((scores, -shares)) if shares[place] > 0.5]
+        # Among equal shares, a clip that more models were tested on says more.
+        order = [int(place) for place in np.lexsort((scores, -self.models, -shares)) if shares[place] > 0.5]
         return [self._clip(place, float(shares[place]), float(scores[place])) for place in order[:most]]
 
     def _clip(self, place: int, share: float, probability: float) -> HardClip:

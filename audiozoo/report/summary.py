@@ -98,11 +98,6 @@ class ModelSummary:
                     found.setdefault(name, []).append(finite)
         return found
 
-    @property
-    def energy(self) -> float | None:
-        """Mean estimated energy to train one fold (watt hours); `None` if no row has one."""
-        return None
-
 
 @dataclass(frozen=True, eq=False)
 class DatasetSummary:

@@ -27,7 +27,6 @@ COSTS = (
     Cost("parameters", lambda model: model.entry.parameters),
     Cost("milliseconds per clip", lambda model: model.entry.ms_per_clip),
     Cost("seconds of training per fold", lambda model: model.train_seconds),
-    Cost("watt hours of training per fold (estimated)", lambda model: model.energy),
 )
 
 
