@@ -16,7 +16,7 @@ from audiozoo.progress import Progress
 if TYPE_CHECKING:
     import requests
 
-_BLOCK = 2**20
+_BLOCK = 2**14  # When the connection breaks off, requests loses the block that is not complete.
 _TIMEOUT = 30.0  # Longest silence of the server (seconds).
 
 
@@ -88,9 +88,9 @@ def _receive(url: str, part: Path, progress: Progress | None) -> None:
 
     known = _known(part)
     start = part.stat().st_size if known.get("url") == url and part.is_file() else 0
+    if start and start == known.get("size"):
+        return  # the process was killed between the last byte and the check
     with requests.get(url, headers=_headers(start, known), stream=True, timeout=_TIMEOUT) as answer:
-        if answer.status_code == 416 and start == known.get("size"):
-            return  # the part is the complete file: the process was killed before the check
         if answer.status_code == 416:
             raise _changed(part)
         answer.raise_for_status()
