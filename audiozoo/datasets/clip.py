@@ -20,6 +20,7 @@ class Clip:
         end: End in the file (seconds); `None`, or a time beyond the end of the file, is the end of the file.
         weight: Weight in training.
         licence: Licence of the sound, if the licences in the dataset differ; otherwise "".
+        domain: Recording device or another condition, by which scores can be compared; "" if unknown.
 
     Raises:
         ValueError: There is no label, `start` and `end` are not in order, or the weight is negative.
@@ -33,6 +34,7 @@ class Clip:
     end: float | None = None
     weight: float = 1.0
     licence: str = ""
+    domain: str = ""
 
     def __post_init__(self) -> None:
         if not (0 <= self.start < math.inf and (self.end is None or self.start < self.end)):

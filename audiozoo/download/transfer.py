@@ -1,0 +1,162 @@
+"""Download large files in parts: an interrupted transfer continues, and the complete file has a known checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audiozoo.files import naming, replacing
+from audiozoo.progress import Progress
+
+if TYPE_CHECKING:
+    import requests
+
+_BLOCK = 2**14  # When the connection breaks off, requests loses the block that is not complete.
+_TIMEOUT = 30.0  # Longest silence of the server (seconds).
+
+
+def transfer(url: str, path: str | os.PathLike[str], *, checksum: str, progress: Progress | None = None) -> Path:
+    """Download a file, or continue its download after an interruption.
+
+    The bytes so far are kept in a file that ends with ".part", and the server's description of the file beside it. The
+    transfer continues only if the server still describes the same file; otherwise it starts again.
+
+    Args:
+        url: HTTP or HTTPS address.
+        path: Path of the complete file. If it exists with this checksum, nothing is downloaded.
+        checksum: Expected checksum, such as "md5:9aa6..." or "sha256:af14...".
+        progress: Callback, see `audiozoo.progress`; it counts bytes.
+
+    Returns:
+        `path`.
+
+    Raises:
+        OSError: The transfer failed or broke off, or the disk is too small; the message says how to continue.
+        ValueError: The file has another checksum; the downloaded one is deleted.
+    """
+    path = Path(path)
+    if path.is_file() and _has(path, checksum):
+        return path
+    part = path.with_name(f"{path.name}.part")
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _receive(url, part, progress)
+    except OSError as error:
+        raise OSError(
+            f"{url} could not be downloaded ({error}); run the command again to continue, or download it elsewhere and put "
+            f"it at {path}; its checksum is {checksum}"
+        ) from error
+    if not _has(part, checksum):
+        _forget(part)
+        raise ValueError(f"{url}: the download does not have the checksum {checksum} and was deleted; try again later")
+    part.replace(path)
+    _forget(part)
+    return path
+
+
+def _has(path: Path, checksum: str) -> bool:
+    kind, _, expected = checksum.partition(":")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest() == expected.lower()
+
+
+def _note(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json")
+
+
+def _forget(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    _note(part).unlink(missing_ok=True)
+
+
+def _known(part: Path) -> dict[str, Any]:
+    try:
+        known = json.loads(_note(part).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _receive(url: str, part: Path, progress: Progress | None) -> None:
+    import requests
+
+    known = _known(part)
+    start = part.stat().st_size if known.get("url") == url and part.is_file() else 0
+    if start and start == known.get("size"):
+        return  # the process was killed between the last byte and the check
+    with requests.get(url, headers=_headers(start, known), stream=True, timeout=_TIMEOUT) as answer:
+        if answer.status_code == 416:
+            raise _changed(part)
+        answer.raise_for_status()
+        if not _continues(answer, part, start, known):
+            start = 0
+        _write(answer, url, part, start, progress)
+
+
+def _headers(start: int, known: dict[str, Any]) -> dict[str, str]:
+    from pooch import __version__
+
+    # Zenodo refuses the user agent of requests, and a compressed answer has no ranges of the file.
+    headers = {"User-Agent": f"pooch/{__version__}", "Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+        # If-Range needs a strong validator; a weak one would promise equal meaning and not equal bytes.
+        validator = known.get("tag") or known.get("modified")
+        if validator and not validator.startswith("W/"):
+            headers["If-Range"] = validator
+    return headers
+
+
+def _described(answer: requests.Response, url: str) -> dict[str, Any]:
+    total = re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers.get("Content-Range", ""))
+    length = total[1] if total else answer.headers.get("Content-Length")
+    return {
+        "url": url,
+        "size": int(length) if length else None,
+        "tag": answer.headers.get("ETag"),
+        "modified": answer.headers.get("Last-Modified"),
+    }
+
+
+def _continues(answer: requests.Response, part: Path, start: int, known: dict[str, Any]) -> bool:
+    """Tell whether the answer is the rest of the file from `start`.
+
+    Raises:
+        OSError: The answer is a rest, but of another file or from another place.
+    """
+    if answer.status_code != 206:
+        return False
+    expected = f"bytes {start}-"
+    if _described(answer, known["url"]) != known or not answer.headers.get("Content-Range", "").startswith(expected):
+        raise _changed(part)
+    return True
+
+
+def _changed(part: Path) -> OSError:
+    _forget(part)
+    return OSError("the server has another file now, so the part was deleted")
+
+
+def _write(answer: requests.Response, url: str, part: Path, start: int, progress: Progress | None) -> None:
+    described = _described(answer, url)
+    size = described["size"]
+    free = shutil.disk_usage(part.parent).free
+    if size is not None and size - start > free:
+        raise OSError(f"{size - start:,} bytes are missing, and the disk has {free:,} free")
+    with replacing(_note(part)) as note:
+        note.write_text(json.dumps(described), encoding="utf-8")
+    done = start
+    with part.open("ab" if start else "wb") as file:
+        for block in answer.iter_content(_BLOCK):
+            file.write(block)
+            done += len(block)
+            if progress is not None:
+                progress("download", done, size or done, {})
+    if size is not None and done != size:
+        raise OSError(f"the transfer ended after {done:,} of {size:,} bytes")
