@@ -1,11 +1,14 @@
 """Result rows: their identity, those that earlier versions wrote, and those of this repository."""
 
+import base64
 import json
 import runpy
 import shutil
+import zlib
 from dataclasses import field, make_dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from audiozoo import config, load_dataset, metrics, model_info
@@ -23,6 +26,7 @@ from audiozoo.crossval import (
     write_row,
 )
 from audiozoo.crossval.identity import differences
+from audiozoo.crossval.testscores import pack
 from audiozoo.features import LogMel, Pcen, Statistics
 from audiozoo.registry import table
 from audiozoo.report import markdown
@@ -258,7 +262,7 @@ def test_a_row_of_another_job_is_not_overwritten(tmp_path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"schema": 3}, "schema is 3.*update audiozoo"),
+        ({"schema": 4}, "schema is 4.*update audiozoo"),
         ({"schema": "two"}, "schema is 'two'"),
         ({"labels": ["a", "b"]}, "10 classes.*2 labels"),
         ({"metric": "bleu"}, "metric must be one of 'accuracy'"),
@@ -307,3 +311,66 @@ def test_rows_are_taken_in(tmp_path, capsys):
     other = load_dataset("synthetic", clips_per_class=3, folds=3)
     with pytest.raises(ValueError, match="other clips"):
         script["take_in"](tmp_path / "synthetic-feature_mlp-fold1-0.json", old, other, unproven=True)
+
+
+# Rows that are computed again
+
+
+def run(folder, jobs, **how):
+    conflicts = []
+    return list(benchmark(jobs, folder, conflict=conflicts.append, **how)), conflicts
+
+
+def test_a_row_has_the_scores_the_history_and_the_hardware(tmp_path):
+    [row], _ = run(tmp_path, synthetic_jobs())
+    assert row == read_row(next(tmp_path.glob("*.json")))
+    assert row.test.scores.shape == (row.test_clips, len(row.labels))
+    assert metrics.accuracy(row.test.scores, row.test.classes) == row.measures.accuracy
+    assert all(not Path(clip).is_absolute() for clip in row.test.clips)
+    assert len(row.history["loss"]) == 1
+    assert row.provenance.hardware["cores"] >= 1
+    assert not row.provenance.stale
+
+
+def test_a_stale_row_is_computed_again_and_the_earlier_one_is_kept(tmp_path):
+    jobs = synthetic_jobs()
+    [row], _ = run(tmp_path, jobs)
+    path = tmp_path / jobs[0].file_name
+    old = replace(row, provenance=replace(row.provenance, code="0123456789abcdef"))
+    write_row(path, old)
+    assert run(tmp_path, jobs)[0] == [old]
+    [again], conflicts = run(tmp_path, jobs, rerun="stale")
+    assert (again.provenance.stale, conflicts) == (False, [])
+    assert read_row(tmp_path / "superseded" / f"{path.stem}-0123456789abcdef.json") == old
+    assert [each.provenance.stale for each in read_rows(tmp_path)] == [False]
+
+
+def test_another_result_of_the_same_job_is_reported(tmp_path):
+    jobs = synthetic_jobs()
+    [row], _ = run(tmp_path, jobs)
+    scores = np.roll(row.test.scores, 1, axis=1)
+    other = replace(row, test=replace(row.test, packed=pack(scores)), measures=Measures.of(scores, row.test.classes))
+    write_row(tmp_path / jobs[0].file_name, other)
+    [again], [conflict] = run(tmp_path, jobs, rerun="all")
+    assert conflict.earlier == other
+    assert again.measures == row.measures
+    assert read_row(conflict.path) == other
+    assert f"accuracy is {row.score:.4f}, and was {other.score:.4f}" in str(conflict)
+    assert str(conflict.path) in str(conflict)
+    run(tmp_path, jobs, rerun="all")
+    assert len(list((tmp_path / "superseded").iterdir())) == 2
+
+
+def test_rerun_is_checked(tmp_path):
+    with pytest.raises(ValueError, match="rerun must be"):
+        run(tmp_path, synthetic_jobs(), rerun="old")
+
+
+def test_damaged_scores_are_refused(tmp_path):
+    [row], _ = run(tmp_path, synthetic_jobs())
+    for packed in ("?", row.test.packed[:-8], pack(np.zeros((1, 3)))):
+        with pytest.raises(ValueError, match="scores"):
+            _ = replace(row.test, packed=packed).scores
+    bomb = base64.b64encode(zlib.compress(bytes(10**9 // 4))).decode()
+    with pytest.raises(ValueError, match="more than"):
+        _ = replace(row.test, packed=bomb).scores

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "audiozoo benchmark --dataset esc10 --root ESC-50/ --models 'feature_mlp,*cnn*'"
 
+_RERUN_HELP = "Finished folds to compute again: missing (none of them), stale (those of other code) or all."
 _THREE = "feature_mlp,dcase2018_baseline,house_cnn"
 
 
@@ -57,14 +58,16 @@ def run(
         Path | None, typer.Option(help="With --dataset folder: CSV table with the columns file, label, fold and group.")
     ] = None,
     options: DatasetOptions = None,
+    rerun: Annotated[str, typer.Option(help=_RERUN_HELP)] = "missing",
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
 ) -> None:
     """Train and test models on all official folds, then print a table and draw the confusion matrix of the best model.
 
     For clips with several labels, the picture shows the average precision and the F1 of each class instead.
 
-    The result of each finished fold is saved, and the same command continues an interrupted run. A sound that cannot be read
-    stops the benchmark before training starts, because all models must be compared on the same clips.
+    The result of each finished fold is saved, and the same command continues an interrupted run. A row that is computed again
+    does not overwrite the earlier one, which moves to the folder rows/superseded; a different result is reported. A sound that
+    cannot be read stops the benchmark before training starts, because all models must be compared on the same clips.
     """
     from audiozoo.crossval import fold_jobs, leaderboard
     from audiozoo.report import html_report
@@ -84,7 +87,7 @@ def run(
     kept = feature_cache(cache)
     with keeping(f"finished folds are kept in {output}, and the same command continues"):
         quiet_backend()
-        rows = _run_all(jobs, output, kept)
+        rows = _run_all(jobs, output, kept, rerun)
     _finish(leaderboard(rows), data, output)
     out.print(f"report: {html_report(rows, output / f'{data.name}.html')}", soft_wrap=True)
 
@@ -117,7 +120,7 @@ def _chosen_models(patterns: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _run_all(jobs: Sequence[FoldJob], output: Path, cache: FeatureCache | None) -> list[Row]:
+def _run_all(jobs: Sequence[FoldJob], output: Path, cache: FeatureCache | None, rerun: str) -> list[Row]:
     from audiozoo.crossval import benchmark
     from audiozoo.report import measured
 
@@ -132,7 +135,8 @@ def _run_all(jobs: Sequence[FoldJob], output: Path, cache: FeatureCache | None) 
         def started(job: FoldJob) -> None:
             current[0] = f"{job.model} {job.fold}"
 
-        for row in benchmark(jobs, output / "rows", command=command, cache=cache, progress=labelled, started=started):
+        how: dict[str, Any] = {"rerun": rerun, "conflict": lambda found: err.print(f"note: {found}", soft_wrap=True)}
+        for row in benchmark(jobs, output / "rows", command=command, cache=cache, progress=labelled, started=started, **how):
             rows.append(row)
             err.print(
                 f"  {row.model:<24} fold {row.fold}: {measured(row.metric, row.score):>7}  "
@@ -152,7 +156,7 @@ def _note_origins(rows: Sequence[Row]) -> None:
     if others:
         err.print(
             f"note: {others} of {len(rows)} rows were computed by another version of the code or on another backend; "
-            "to compute them again, choose another --output",
+            "`--rerun stale` computes those of other code again",
             soft_wrap=True,
         )
 

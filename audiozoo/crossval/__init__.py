@@ -9,6 +9,7 @@ from audiozoo.crossval.evaluation import Calibration, Evaluation, evaluate
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.identity import Request
 from audiozoo.crossval.jobs import FeatureBank, benchmark, fold_jobs, milliseconds_per_clip, run_fold
+from audiozoo.crossval.keeping import Conflict
 from audiozoo.crossval.label_measures import LabelMeasures
 from audiozoo.crossval.leaderboard import LabelLeaderboardEntry, LeaderboardEntry, leaderboard
 from audiozoo.crossval.rows import Measures, Provenance, Row, find_row, read_row, read_rows, write_row
@@ -20,6 +21,7 @@ __all__ = [
     "AugmentationSearch",
     "Calibration",
     "Comparison",
+    "Conflict",
     "Evaluation",
     "FeatureBank",
     "FoldJob",

@@ -14,7 +14,9 @@ import numpy as np
 from audiozoo.classifier import Classifier, versions
 from audiozoo.crossval.evaluation import measures_of
 from audiozoo.crossval.foldjob import FoldJob
-from audiozoo.crossval.rows import Provenance, Row, code_digest, find_row, write_row
+from audiozoo.crossval.hardware import hardware
+from audiozoo.crossval.keeping import Conflict, Rerun, keep, row_to_use
+from audiozoo.crossval.rows import Provenance, Row, code_digest, read_row
 from audiozoo.crossval.testscores import TestScores
 from audiozoo.datasets import Clip, Dataset, check_disjoint
 from audiozoo.features import FeatureCache, Features, Frontend, extract
@@ -117,7 +119,8 @@ def run_fold(
         feature_seconds=round(bank.seconds, 2),
         ms_per_clip=round(milliseconds_per_clip(classifier, job.test), 3),
         test=TestScores.of_clips(job.test, scores, targets),
-        provenance=Provenance(versions=versions(), code=code_digest(), command=command),
+        history={name: tuple(round(value, 6) for value in values) for name, values in classifier.history.items()},
+        provenance=Provenance(versions=versions(), code=code_digest(), command=command, hardware=hardware()),
     )
     return row, classifier
 
@@ -188,11 +191,13 @@ def benchmark(
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
     started: Callable[[FoldJob], Any] | None = None,
+    rerun: Rerun = "missing",
+    conflict: Callable[[Conflict], Any] | None = None,
 ) -> Iterator[Row]:
     """Run jobs and save the row of each when it ends; jobs whose row is already in the folder are not run again.
 
-    Rows of other versions of the package and other backends are reused, too; see `Row.provenance`. To compute a row again,
-    delete its file or choose another folder.
+    Rows of other versions of the package and other backends are reused, too; see `Row.provenance` and `rerun`. A row that is
+    computed again never overwrites the earlier one, which moves to the subfolder `superseded`.
 
     Args:
         jobs: Jobs to run. Consecutive jobs with the same frontend share its features.
@@ -201,16 +206,19 @@ def benchmark(
         cache: Cache of features; `None` for no cache.
         progress: Callback, see `audiozoo.progress`.
         started: Callback that receives each job before it runs.
+        rerun: Jobs to run although they have a row: "missing" runs none of them, "stale" those whose row another version of the
+            code computed, "all" every job.
+        conflict: Callback that receives a row with another result than the earlier row of the same job.
 
     Yields:
         The rows, in the order of the jobs.
 
     Raises:
-        ValueError: A clip cannot be read, or a row is damaged.
+        ValueError: A clip cannot be read, a row is damaged, or `rerun` is unknown.
     """
     bank: FeatureBank | None = None
     for position, job in enumerate(jobs):
-        if kept := find_row(folder, job):
+        if kept := row_to_use(folder, job, rerun):
             yield kept
             continue
         path = _free_path(folder, job)
@@ -221,13 +229,14 @@ def benchmark(
             clips = _clips_ahead(jobs[position:], job.frontend)
             bank = FeatureBank.of(clips, job.frontend, cache=cache, progress=progress)
         row, _ = run_fold(job, bank=bank, command=command, progress=progress)
-        write_row(path, row)
+        if (found := keep(path, row)) and conflict:
+            conflict(found)
         yield row
 
 
 def _free_path(folder: str | os.PathLike[str], job: FoldJob) -> Path:
     path = Path(folder) / job.file_name
-    if path.exists():
+    if path.exists() and read_row(path).key != job.key:
         # A default has changed, so the row in this file has another key now. Raise before training, which may take hours.
         raise ValueError(
             f"{path}: contains the row of another job, written by an earlier version; rename it with "

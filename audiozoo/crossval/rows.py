@@ -28,8 +28,9 @@ from audiozoo.registry import model_info
 if TYPE_CHECKING:
     from audiozoo.crossval.foldjob import FoldJob
 
-SCHEMA = 2
-"""Version of the JSON format of rows. Rows of schema 1 have no number; `read_row` reads both."""
+SCHEMA = 3
+"""Version of the JSON format of rows; `read_row` reads all. Rows of schema 1 have no number; those of schema 2 have neither the
+scores of the test clips nor the history nor the hardware."""
 
 _FIELDS = {"map@3": "map_at_3"}  # metrics whose names are not valid names of fields
 
@@ -97,11 +98,18 @@ class Provenance(Configured):
         versions: Versions of the package, Python, NumPy and Keras, and the name of the backend.
         code: Hash of the package's source, see `code_digest`; "" if unknown.
         command: Command line, or "".
+        hardware: Processor, number of cores, memory and GPUs, see `hardware`; empty if unknown.
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
     code: str = ""
     command: str = ""
+    hardware: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def stale(self) -> bool:
+        """Whether another version of the code computed the row."""
+        return self.code != code_digest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +130,7 @@ class Row(Configured):
         feature_seconds: Time to compute the features of all folds, or to read them from a cache (seconds).
         ms_per_clip: Median time to classify a clip from samples in memory, one clip at a time (milliseconds).
         test: Scores of each test clip; `None` in rows of earlier versions.
+        history: Metrics of each epoch by name, such as "loss" and "val_loss"; empty in rows of earlier versions.
         provenance: Versions, code and command that computed the row.
         notes: Further facts from a script, such as the kind of augmentation.
 
@@ -142,6 +151,7 @@ class Row(Configured):
     feature_seconds: float
     ms_per_clip: float
     test: TestScores | None = None
+    history: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=Provenance)
     notes: Mapping[str, Any] = field(default_factory=dict)
 

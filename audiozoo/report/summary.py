@@ -14,7 +14,6 @@ from audiozoo import metrics
 from audiozoo.crossval import LabelLeaderboardEntry, LeaderboardEntry, Row, leaderboard
 from audiozoo.crossval.certainty import certainty
 from audiozoo.crossval.identity import differences
-from audiozoo.crossval.rows import code_digest
 
 MOST_LISTED = 200
 """Number of models in the tables of a dataset; the charts show fewer."""
@@ -53,7 +52,7 @@ class ModelSummary:
     @property
     def stale(self) -> int:
         """Number of rows that another version of the code computed."""
-        return sum(row.provenance.code != code_digest() for row in self.rows)
+        return sum(row.provenance.stale for row in self.rows)
 
     def marks(self, folds: int) -> list[str]:
         """Return what a reader must know before comparing the model, given the number of folds of the dataset."""
@@ -92,7 +91,7 @@ class ModelSummary:
         """Metrics of each epoch by name, a list for each row that has a history; values that are not finite are NaN."""
         found: dict[str, list[list[float]]] = {}
         for row in self.rows:
-            for name, values in (getattr(row, "history", None) or {}).items():
+            for name, values in row.history.items():
                 finite = [value if math.isfinite(value) else math.nan for value in values]
                 if not all(map(math.isnan, finite)):
                     found.setdefault(name, []).append(finite)

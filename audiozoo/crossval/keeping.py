@@ -1,0 +1,106 @@
+"""Rows that are computed again: which jobs to run, and where the earlier row goes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from audiozoo.checks import require_choice
+from audiozoo.crossval.foldjob import FoldJob
+from audiozoo.crossval.rows import Row, find_row, read_row, write_row
+
+Rerun = Literal["missing", "stale", "all"]
+
+SUPERSEDED = "superseded"
+"""Name of the subfolder of earlier rows, which `read_rows` does not read."""
+
+_TOLERANCE = 1e-3
+"""Difference of scores that is not a different result: processors round differently, and training amplifies that."""
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Two rows of the same job with different results.
+
+    Args:
+        earlier: Row that was there.
+        row: Row that replaces it.
+        path: File of the earlier row now.
+    """
+
+    earlier: Row
+    row: Row
+    path: Path
+
+    def __str__(self) -> str:
+        """Describe both results in a sentence."""
+        return (
+            f"{self.row.model}, fold {self.row.fold}, seed {self.row.seed}: {self.row.metric} is {self.row.score:.4f}, and was "
+            f"{self.earlier.score:.4f}; the earlier row is kept in {self.path}"
+        )
+
+
+def row_to_use(folder: str | os.PathLike[str], job: FoldJob, rerun: Rerun) -> Row | None:
+    """Find the row of a job, `None` if the job must run.
+
+    Args:
+        folder: Folder of rows.
+        job: Job to look up.
+        rerun: See `benchmark`.
+
+    Returns:
+        The row.
+
+    Raises:
+        ValueError: `rerun` is unknown, or a row is damaged.
+    """
+    require_choice("rerun", rerun, ("missing", "stale", "all"))
+    row = None if rerun == "all" else find_row(folder, job)
+    return None if row and rerun == "stale" and row.provenance.stale else row
+
+
+def keep(path: Path, row: Row) -> Conflict | None:
+    """Write a row, and move an earlier row of the same job out of the way.
+
+    Args:
+        path: File of the row.
+        row: Row to write.
+
+    Returns:
+        Both rows if their results differ, otherwise `None`.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    earlier = [(one, before) for one in _of_the_same_job(path, row) if (before := read_row(one)).key == row.key]
+    moved = [(before, _moved(one)) for one, before in earlier]
+    write_row(path, row)
+    found = [Conflict(before, row, place) for before, place in moved if _differ(before, row)]
+    return found[-1] if found else None
+
+
+def _of_the_same_job(path: Path, row: Row) -> list[Path]:
+    # An earlier version may have written the row under another key.
+    start = path.name.removesuffix(f"-{row.key}.json")
+    return sorted(path.parent.glob(f"{start}-*.json"))
+
+
+def _moved(path: Path) -> Path:
+    code = read_row(path).provenance.code or "unknown"
+    folder = path.parent / SUPERSEDED
+    folder.mkdir(exist_ok=True)
+    number, target = 1, folder / f"{path.stem}-{code}.json"
+    while target.exists():
+        number += 1
+        target = folder / f"{path.stem}-{code}-{number}.json"
+    return path.rename(target)
+
+
+def _differ(one: Row, other: Row) -> bool:
+    if one.test and other.test and one.test.clips == other.test.clips:
+        return bool(np.abs(one.test.scores - other.test.scores).max() > _TOLERANCE)
+    return one.measures != other.measures
