@@ -6,7 +6,7 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.config import named_classes
 from audiozoo.features import Frontend
 from audiozoo.layers import Activation, keras
-
-if TYPE_CHECKING:
-    from audiozoo.classifier.classifier import Classifier
 
 SCHEMA = 4
 """Version of the saved format; older versions load.
@@ -110,8 +107,11 @@ class Card:
         )
 
 
-def card_of(classifier: Classifier) -> bytes:
+def card_of(classifier: Any) -> bytes:
     """Return the card of a classifier as JSON, which `Card.parse` accepts.
+
+    Args:
+        classifier: A `Classifier`, whose module imports this one.
 
     Raises:
         ValueError: See `card_with`.
