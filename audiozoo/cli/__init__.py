@@ -15,6 +15,7 @@ from audiozoo.cli import (
     benchmark,
     cache,
     compare,
+    datasets,
     embed,
     ensemble,
     evaluate,
@@ -70,6 +71,7 @@ for verb, module in (
 ):
     app.command(verb, epilog=f"[{EXAMPLE_STYLE}]Example:[/] {module.EXAMPLE}")(module.run)
 app.add_typer(augment.app, name="augment", epilog=f"[{EXAMPLE_STYLE}]Example:[/] {augment.EXAMPLE}")
+app.add_typer(datasets.app, name="datasets", epilog=f"[{EXAMPLE_STYLE}]Example:[/] {datasets.EXAMPLE}")
 app.add_typer(cache.app, name="cache", epilog=f"[{EXAMPLE_STYLE}]Example:[/] {cache.EXAMPLE}")
 
 

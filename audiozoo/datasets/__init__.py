@@ -9,20 +9,29 @@ from typing import Any
 from audiozoo.checks import refuse_unknown
 from audiozoo.config import import_all
 from audiozoo.datasets.clip import Clip
+from audiozoo.datasets.fetching import accept_licence, accepted_licences, fetch_dataset
+from audiozoo.datasets.sources import SOURCES, Archive, Source, source_of
 from audiozoo.datasets.splits import check_disjoint, check_taught, hold_out, is_multilabel, recordings_by_label
 from audiozoo.datasets.table import Dataset, loader_named, loader_names, register_dataset
 
 __all__ = [
+    "SOURCES",
+    "Archive",
     "Clip",
     "Dataset",
+    "Source",
+    "accept_licence",
+    "accepted_licences",
     "check_disjoint",
     "check_taught",
+    "fetch_dataset",
     "hold_out",
     "is_multilabel",
     "list_datasets",
     "load_dataset",
     "recordings_by_label",
     "register_dataset",
+    "source_of",
 ]
 
 

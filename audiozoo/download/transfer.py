@@ -20,7 +20,7 @@ _BLOCK = 2**14  # When the connection breaks off, requests loses the block that 
 _TIMEOUT = 30.0  # Longest silence of the server (seconds).
 
 
-def transfer(url: str, path: str | os.PathLike[str], *, checksum: str, progress: Progress | None = None) -> Path:
+def transfer(url: str, path: str | os.PathLike[str], *, checksum: str | None, progress: Progress | None = None) -> Path:
     """Download a file, or continue its download after an interruption.
 
     The bytes so far are kept in a file that ends with ".part", and the server's description of the file beside it. The
@@ -29,7 +29,7 @@ def transfer(url: str, path: str | os.PathLike[str], *, checksum: str, progress:
     Args:
         url: HTTP or HTTPS address.
         path: Path of the complete file. If it exists with this checksum, nothing is downloaded.
-        checksum: Expected checksum, such as "md5:9aa6..." or "sha256:af14...".
+        checksum: Expected checksum, such as "md5:9aa6..." or "sha256:af14..."; `None` trusts any complete file.
         progress: Callback, see `audiozoo.progress`; it counts bytes.
 
     Returns:
@@ -50,7 +50,7 @@ def transfer(url: str, path: str | os.PathLike[str], *, checksum: str, progress:
     except OSError as error:
         raise OSError(
             f"{url} could not be downloaded ({error}); run the command again to continue, or download it elsewhere and put "
-            f"it at {path}; its checksum is {checksum}"
+            f"it at {path}; its checksum is {checksum or 'not known'}"
         ) from error
     if not _has(part, checksum):
         _forget(part)
@@ -60,7 +60,9 @@ def transfer(url: str, path: str | os.PathLike[str], *, checksum: str, progress:
     return path
 
 
-def _has(path: Path, checksum: str) -> bool:
+def _has(path: Path, checksum: str | None) -> bool:
+    if checksum is None:
+        return True
     kind, _, expected = checksum.partition(":")
     with path.open("rb") as file:
         return hashlib.file_digest(file, kind).hexdigest() == expected.lower()
