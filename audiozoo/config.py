@@ -120,6 +120,10 @@ class Configured:
 
     @classmethod
     def _find(cls, name: object, given: object) -> type[Self]:
+        # Listing all classes takes as long as the rest of reading a value, so a known one is looked up first.
+        known = _CLASSES.get(_FORMER.get(name, name)) if isinstance(name, str) else None
+        if known and issubclass(known, cls) and not inspect.isabstract(known):
+            return known
         kinds = cls._kinds()
         if isinstance(name, str) and (kind := kinds.get(_FORMER.get(name, name))):
             return kind
