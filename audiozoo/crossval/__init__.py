@@ -3,10 +3,12 @@
 import warnings
 from typing import Any
 
+from audiozoo.crossval.benchmarking import benchmark
 from audiozoo.crossval.evaluation import Calibration, Evaluation, evaluate
+from audiozoo.crossval.executors import Executor, Failure
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.identity import Request
-from audiozoo.crossval.jobs import FeatureBank, benchmark, fold_jobs, milliseconds_per_clip, run_fold
+from audiozoo.crossval.jobs import FeatureBank, fold_jobs, milliseconds_per_clip, run_fold
 from audiozoo.crossval.label_measures import LabelMeasures
 from audiozoo.crossval.leaderboard import LabelLeaderboardEntry, LeaderboardEntry, leaderboard
 from audiozoo.crossval.rows import Measures, Provenance, Row, find_row, read_row, read_rows, write_row
@@ -17,6 +19,8 @@ __all__ = [
     "AugmentationSearch",
     "Calibration",
     "Evaluation",
+    "Executor",
+    "Failure",
     "FeatureBank",
     "FoldJob",
     "LabelLeaderboardEntry",

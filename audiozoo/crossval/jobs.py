@@ -1,12 +1,11 @@
-"""Benchmark jobs: one for each model and fold, each saved as a row, so that an interrupted run continues."""
+"""Benchmark jobs, one for each model and fold: their features, and their training and test."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from audiozoo.classifier import Classifier, versions
 from audiozoo.crossval.evaluation import measures_of
 from audiozoo.crossval.foldjob import FoldJob
-from audiozoo.crossval.rows import Provenance, Row, code_digest, find_row, write_row
+from audiozoo.crossval.rows import Provenance, Row, code_digest
 from audiozoo.crossval.testscores import TestScores
 from audiozoo.datasets import Clip, Dataset, check_disjoint
 from audiozoo.features import FeatureCache, Features, Frontend, extract
@@ -70,10 +69,17 @@ class FeatureBank:
         features.raise_failures()
         return cls(tuple(clips), frontend, features, time.perf_counter() - begin)
 
+    @cached_property
+    def _places(self) -> dict[Clip, int]:
+        return {clip: place for place, clip in enumerate(self.clips)}
+
+    def covers(self, clips: Iterable[Clip]) -> bool:
+        """Tell whether the bank has the features of all of the clips."""
+        return all(clip in self._places for clip in clips)
+
     def examples(self, clips: Sequence[Clip], labels: Sequence[str]) -> Examples:
         """Return some of the clips as examples that share the features."""
-        places = {clip: place for place, clip in enumerate(self.clips)}
-        index = np.array([places[clip] for clip in clips], int)
+        index = np.array([self._places[clip] for clip in clips], int)
         return Examples(self.clips, self.features, targets_of(self.clips, labels), index)
 
 
@@ -178,64 +184,3 @@ def fold_jobs(
         for fold, train, test in dataset.splits()
         if not folds or fold in folds
     ]
-
-
-def benchmark(
-    jobs: Sequence[FoldJob],
-    folder: str | os.PathLike[str],
-    *,
-    command: str = "",
-    cache: FeatureCache | None = None,
-    progress: Progress | None = None,
-    started: Callable[[FoldJob], Any] | None = None,
-) -> Iterator[Row]:
-    """Run jobs and save the row of each when it ends; jobs whose row is already in the folder are not run again.
-
-    Rows of other versions of the package and other backends are reused, too; see `Row.provenance`. To compute a row again,
-    delete its file or choose another folder.
-
-    Args:
-        jobs: Jobs to run. Consecutive jobs with the same frontend share its features.
-        folder: Folder of the rows, with one JSON file for each job.
-        command: Command line to save in each row.
-        cache: Cache of features; `None` for no cache.
-        progress: Callback, see `audiozoo.progress`.
-        started: Callback that receives each job before it runs.
-
-    Yields:
-        The rows, in the order of the jobs.
-
-    Raises:
-        ValueError: A clip cannot be read, or a row is damaged.
-    """
-    bank: FeatureBank | None = None
-    for position, job in enumerate(jobs):
-        if kept := find_row(folder, job):
-            yield kept
-            continue
-        path = _free_path(folder, job)
-        if started:
-            started(job)
-        if bank is None or bank.frontend != job.frontend:
-            bank = None  # release the old features before the new ones are computed
-            clips = _clips_ahead(jobs[position:], job.frontend)
-            bank = FeatureBank.of(clips, job.frontend, cache=cache, progress=progress)
-        row, _ = run_fold(job, bank=bank, command=command, progress=progress)
-        write_row(path, row)
-        yield row
-
-
-def _free_path(folder: str | os.PathLike[str], job: FoldJob) -> Path:
-    path = Path(folder) / job.file_name
-    if path.exists():
-        # A default has changed, so the row in this file has another key now. Raise before training, which may take hours.
-        raise ValueError(
-            f"{path}: contains the row of another job, written by an earlier version; rename it with "
-            "`python benchmarks/take_in_rows.py`, or choose another folder"
-        )
-    return path
-
-
-def _clips_ahead(jobs: Sequence[FoldJob], frontend: Frontend) -> list[Clip]:
-    ahead = [job for job in jobs if job.frontend == frontend]
-    return list(dict.fromkeys(clip for job in ahead for clip in (*job.train, *job.test)))
