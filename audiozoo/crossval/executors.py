@@ -164,7 +164,10 @@ class Joblib:
             with closing(Parallel(self.workers, backend=self.backend, **ahead)(tasks())) as outcomes:
                 for key, outcome in outcomes:
                     yield running.pop(key), outcome
-        except Exception as error:  # a worker died, or the cluster is gone: joblib does not tell with which job
+        except Exception as error:
+            if not running:  # the backend does not work at all
+                raise
+            # A worker died, or the cluster is gone; joblib does not tell with which job.
             for job in list(running.values()):
                 yield job, Failure(job, f"{type(error).__name__}: {error}", details=traceback.format_exc())
 
