@@ -3,12 +3,12 @@
     audiozoo benchmark --dataset esc10 --root ESC-50/ --models lstm --recipes benchmarks/recipes.py
 
 Each entry can have three parts: "recipe", the changed fields of the model's recipe; "options", options of its builder; and
-"frontend", the changed fields of its frontend, or all of them with a "class". `audiozoo benchmark` reads the table without running
-this file, so it can contain only literals. A model without an entry keeps its own settings.
+"frontend", the changed fields of its frontend, or all of them with a "class". `audiozoo benchmark` reads the table without
+running this file, so it can contain only literals. A model without an entry keeps its own settings.
 
-The numbers of epochs are chosen so that a fold of ESC-10 takes about 20 minutes or less on two cores, estimated from the training
-times in results/esc10-every-model: 320 clips, with a refit on all of them after the choice of the epoch. The values have not
-been tuned, and none was chosen by its score on a test fold.
+The numbers of epochs are chosen so that a fold of ESC-10 takes about 20 minutes or less on two cores, estimated from the
+training times in results/esc10-every-model: 320 clips, with a refit on all of them after the choice of the epoch. The values
+have not been tuned, and none was chosen by its score on a test fold.
 """
 
 RECIPES = {

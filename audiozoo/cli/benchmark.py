@@ -83,11 +83,13 @@ def run(
     The result of each finished fold is saved, and the same command continues an interrupted run. Several runs with the same
     --output share the work.
     """
+    # Before the datasets are read, which takes longer.
+    names, tested, drawn = chosen_models(models), numbers(folds, "--folds"), numbers(seeds, "--seeds") or [0]
     plan = planned(
         opened(dataset or ["synthetic"], root, table, options),
-        chosen_models(models),
-        numbers(folds, "--folds"),
-        numbers(seeds, "--seeds") or [0],
+        names,
+        tested,
+        drawn,
         Settings(
             recipe=recipe,
             epochs=epochs,

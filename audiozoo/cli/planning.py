@@ -229,13 +229,13 @@ def read_recipes(file: Path) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
         ValueError: The file does not have such settings, or a model or a part is unknown.
         OSError: The file cannot be read.
     """
-    from audiozoo.registry import model_info
+    from audiozoo.registry import list_models
 
     content = _values(file)
     for models in _objects(file, content):
+        # Only the current names: an alias would be a second entry of the same model.
+        refuse_unknown(f"model in {file}", models, list_models())
         for name, parts in zip(models, _objects(file, models), strict=True):
-            if model_info(name).name != name:
-                raise ValueError(f"{file}: {name!r} is another name of {model_info(name).name!r}; write that")
             refuse_unknown(f"part of the settings of {name} in {file}", parts, _PARTS)
             _objects(file, parts)
     return content
