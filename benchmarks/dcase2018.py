@@ -9,4 +9,4 @@ The protocol tests on fold 1 and chooses the epoch on 30 % of the training locat
 from compare import compare
 
 if __name__ == "__main__":
-    compare("dcase2018", ["dcase2018_baseline", "dcase_tutorial_cnn", "subspectralnet", "house_cnn"])
+    compare("dcase2018", ["dcase2018_baseline", "dcase_tutorial_cnn", "subspectralnet", "house_cnn"], recipes=True)

@@ -6,4 +6,4 @@ python benchmarks/esc50.py ESC-50/
 from compare import compare
 
 if __name__ == "__main__":
-    compare("esc50", ["feature_mlp", "dcase2018_baseline", "subspectralnet", "house_cnn"])
+    compare("esc50", ["feature_mlp", "dcase2018_baseline", "subspectralnet", "house_cnn"], recipes=True)

@@ -8,4 +8,4 @@ Published results on the private test clips (option `--option usage=private`): 0
 from compare import compare
 
 if __name__ == "__main__":
-    compare("freesound2018", ["feature_mlp", "freesound2018_baseline", "wave_cnn", "mel_cnn", "house_cnn"])
+    compare("freesound2018", ["feature_mlp", "freesound2018_baseline", "wave_cnn", "mel_cnn", "house_cnn"], recipes=True)

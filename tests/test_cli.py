@@ -372,6 +372,8 @@ def test_benchmark_of_a_folder(audiozoo, sound_folder, tmp_path):
         2,
         "--folds",
         "1,2",
+        "--jobs",
+        0,
         "-o",
         tmp_path / "r",
     ]

@@ -177,7 +177,7 @@ def test_a_sound_without_any_label_has_a_line(audiozoo, data, tmp_path):
 @pytest.mark.slow
 def test_the_verb_benchmark_with_several_labels(audiozoo, mixtures, tmp_path):
     words = ("--root", mixtures.parent, "--table", mixtures, "--models", "feature_mlp", "--epochs", 2, "-o", tmp_path / "runs")
-    status, out, _ = audiozoo("benchmark", "--dataset", "folder", *words, "--folds", "1")
+    status, out, _ = audiozoo("benchmark", "--dataset", "folder", *words, "--folds", "1", "--jobs", 0)
     assert status == 0
     assert "ROC-AUC" in out
     assert "figures by class of feature_mlp" in out

@@ -294,7 +294,7 @@ def run(capsys, monkeypatch):
     return run
 
 
-QUICK = ("--models", "feature_mlp", "--epochs", 1)
+QUICK = ("--models", "feature_mlp", "--epochs", 1, "--jobs", 0)
 
 
 def test_the_script_of_dcase2018(run, scenes, tmp_path):
@@ -372,7 +372,7 @@ def test_a_comparison_is_of_what_there_is(script, run, monkeypatch):
     assert set(options["--models"].split(",")) <= set(list_models())
     assert (options["--root"], options["--seed"]) == ("FOLDER", "1")
     assert Path(options["--output"]).resolve().parent == BENCHMARKS / "results"
-    assert Path(options.get("--frontend", __file__)).is_file()
+    assert all(Path(options.get(option, __file__)).is_file() for option in ("--frontend", "--recipes", "--recipe"))
 
 
 def test_a_comparison_without_a_folder_says_how(monkeypatch):

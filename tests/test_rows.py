@@ -354,9 +354,9 @@ def test_another_result_of_the_same_job_is_reported(tmp_path):
     [again], [conflict] = run(tmp_path, jobs, rerun="all")
     assert conflict.earlier == other
     assert again.measures == row.measures
-    assert read_row(conflict.path) == other
+    assert [read_row(path) for path in conflict.folder.iterdir()] == [other]
     assert f"accuracy is {row.score:.4f}, and was {other.score:.4f}" in str(conflict)
-    assert str(conflict.path) in str(conflict)
+    assert str(conflict.folder) in str(conflict)
     run(tmp_path, jobs, rerun="all")
     assert len(list((tmp_path / "superseded").iterdir())) == 2
 

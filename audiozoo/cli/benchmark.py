@@ -1,11 +1,10 @@
-"""``audiozoo benchmark``: compare models on the official folds of a dataset."""
+"""``audiozoo benchmark``: compare models on the official folds of datasets."""
 
 from __future__ import annotations
 
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,22 +15,39 @@ from audiozoo.cli.console import (
     DatasetOptions,
     FrontendName,
     FrontendSettings,
-    changed_recipe,
     chosen_frontend,
     err,
     feature_cache,
-    open_dataset,
     out,
     progress_bar,
     quiet_backend,
 )
 from audiozoo.cli.errors import keeping
+from audiozoo.cli.planning import (
+    DatasetNames,
+    DatasetTable,
+    Epochs,
+    ExecutorName,
+    Folds,
+    Jobs,
+    Models,
+    Plan,
+    RecipesFile,
+    Seeds,
+    Settings,
+    chosen_models,
+    numbers,
+    opened,
+    planned,
+    read_recipes,
+)
+from audiozoo.cli.schedule import Schedule
+from audiozoo.threads import thread_count
 
 if TYPE_CHECKING:
-    from audiozoo.crossval import FoldJob, LabelLeaderboardEntry, LeaderboardEntry, Row
+    from audiozoo.crossval import Failure, FoldJob, LabelLeaderboardEntry, LeaderboardEntry, Row
     from audiozoo.datasets import Dataset
     from audiozoo.features import FeatureCache
-    from audiozoo.recipe import Recipe
 
 EXAMPLE = "audiozoo benchmark --dataset esc10 --root ESC-50/ --models 'feature_mlp,*cnn*'"
 
@@ -40,135 +56,163 @@ _THREE = "feature_mlp,dcase2018_baseline,house_cnn"
 
 
 def run(
-    dataset: Annotated[
-        str, typer.Option(help="synthetic (no download), esc10, esc50, dcase2018, freesound2018, urbansound8k or folder.")
-    ] = "synthetic",
+    dataset: DatasetNames = None,
     root: Annotated[Path | None, typer.Option(help="Folder of the unpacked dataset.")] = None,
-    models: Annotated[str, typer.Option(help="Names or globs of models, separated by commas.")] = _THREE,
-    folds: Annotated[str, typer.Option(help="Numbers of the folds to test on, such as 1,2; by default all.")] = "",
-    epochs: Annotated[
-        int | None, typer.Option(help="Number of epochs; by default the model's own, or 30 on synthetic sounds.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    models: Models = _THREE,
+    folds: Folds = "",
+    epochs: Epochs = None,
+    seeds: Seeds = "0",
     recipe: Annotated[Path | None, typer.Option(help="JSON file with training options for all models.")] = None,
+    recipes: RecipesFile = None,
     frontend: FrontendName = None,
     settings: FrontendSettings = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for result rows, table and picture.")] = Path("runs"),
-    table: Annotated[
-        Path | None, typer.Option(help="With --dataset folder: CSV table with the columns file, label, fold and group.")
-    ] = None,
+    table: DatasetTable = None,
     options: DatasetOptions = None,
     rerun: Annotated[str, typer.Option(help=_RERUN_HELP)] = "missing",
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
+    jobs: Jobs = 1,
+    executor: ExecutorName = "processes",
 ) -> None:
     """Train and test models on all official folds, then print a table and draw the confusion matrix of the best model.
 
     For clips with several labels, the picture shows the average precision and the F1 of each class instead.
 
-    The result of each finished fold is saved, and the same command continues an interrupted run. A row that is computed again
-    does not overwrite the earlier one, which moves to the folder rows/superseded; a different result is reported. A sound that
-    cannot be read stops the benchmark before training starts, because all models must be compared on the same clips.
-    """
-    from audiozoo.crossval import fold_jobs, leaderboard
-    from audiozoo.report import html_report
-    from audiozoo.training import recipe_for
+    Each training runs in another process than this one. If it crashes or the memory runs out, the training runs once more, and
+    the others go on; the exit status is 1 if any failed twice. A sound that cannot be read fails all trainings of its
+    dataset, because all models must be compared on the same clips.
 
-    data = open_dataset(dataset, root, table, options)
-    data = data if data.folds else data.with_folds(5, seed=seed)
-    protocol = _quick if dataset == "synthetic" else data.protocol
-    chosen = _fold_numbers(folds)
-    other = chosen_frontend(frontend, settings or ()) if frontend else None
-    jobs: list[FoldJob] = []
-    for model in _chosen_models(models):
-        how = changed_recipe(protocol(recipe_for(model)), recipe, epochs=epochs, seed=seed)
-        jobs += fold_jobs(data, model, folds=chosen, recipe=how, frontend=other)
-    names = list(dict.fromkeys(job.model for job in jobs))
-    out.print(f"{data.name}: {len(data)} clips, {len(data.labels)} classes; {', '.join(names)} on {len(jobs)} fold(s) in all")
+    The result of each finished fold is saved, and the same command continues an interrupted run. Several runs with the same
+    --output share the work. A row that is computed again does not overwrite the earlier one, which moves to the folder
+    rows/superseded; a different result is reported.
+    """
+    # Before the datasets are read, which takes longer.
+    names, tested, drawn = chosen_models(models), numbers(folds, "--folds"), numbers(seeds, "--seeds") or [0]
+    plan = planned(
+        opened(dataset or ["synthetic"], root, table, options),
+        names,
+        tested,
+        drawn,
+        Settings(
+            recipe=recipe,
+            epochs=epochs,
+            frontend=chosen_frontend(frontend, settings or ()) if frontend else None,
+            tables=read_recipes(recipes) if recipes else {},
+        ),
+    )
+    _announce(plan)
     kept = feature_cache(cache)
     with keeping(f"finished folds are kept in {output}, and the same command continues"):
-        quiet_backend()
-        rows = _run_all(jobs, output, kept, rerun)
-    _finish(leaderboard(rows), data, output)
-    out.print(f"report: {html_report(rows, output / f'{data.name}.html')}", soft_wrap=True)
+        how = {"executor": executor if jobs else None, "workers": thread_count(jobs) if jobs else 1, "rerun": rerun}
+        rows, failures = _run_all(plan.jobs, output, kept, how)
+    for data in plan.datasets.values():
+        if found := [row for row in rows if row.request.dataset == data.name]:
+            _finish(found, data, output)
+    _report_failures(failures, len(plan.jobs))
 
 
-def _quick(recipe: Recipe) -> Recipe:
-    # Synthetic sounds are for a first try. 30 epochs let three models finish in about two minutes; augmentation needs more
-    # steps than that to help.
-    return replace(recipe, epochs=30, min_steps=0, refit=False, augment_features=None, mix=None)
-
-
-def _fold_numbers(text: str) -> list[int]:
-    try:
-        return [int(fold) for fold in text.split(",") if fold.strip()]
-    except ValueError:
-        raise ValueError(f"--folds must be numbers separated by commas, such as 1,2; got {text!r}") from None
-
-
-def _chosen_models(patterns: str) -> list[str]:
-    from audiozoo.registry import list_models, model_info
-
-    names: list[str] = []
-    for pattern in filter(None, (part.strip() for part in patterns.split(","))):
-        # model_info resolves aliases, and suggests the closest name for a misspelt one; a glob could do neither.
-        found = list_models(pattern) if set(pattern) & set("*?[") else [model_info(pattern).name]
-        if not found:
-            raise ValueError(f"no model matches {pattern!r}; see `audiozoo list`")
-        names += found
-    if not names:
-        raise ValueError(f"--models must be names or globs separated by commas, got {patterns!r}; see `audiozoo list`")
-    return list(dict.fromkeys(names))
-
-
-def _run_all(jobs: Sequence[FoldJob], output: Path, cache: FeatureCache | None, rerun: str) -> list[Row]:
-    from audiozoo.crossval import benchmark
-    from audiozoo.report import measured
-
-    rows: list[Row] = []
-    command = shlex.join(["audiozoo", *sys.argv[1:]])
-    with progress_bar() as show:
-        current = [""]
-
-        def labelled(stage: str, done: int, total: int, figures: Any) -> None:
-            show(f"{current[0]} {stage}", done, total, figures)
-
-        def started(job: FoldJob) -> None:
-            current[0] = f"{job.model} {job.fold}"
-
-        how: dict[str, Any] = {"rerun": rerun, "conflict": lambda found: err.print(f"note: {found}", soft_wrap=True)}
-        for row in benchmark(jobs, output / "rows", command=command, cache=cache, progress=labelled, started=started, **how):
-            rows.append(row)
-            err.print(
-                f"  {row.model:<24} fold {row.fold}: {measured(row.metric, row.score):>7}  "
-                f"({row.best_epoch} epochs, {row.train_seconds:.0f} s)"
-            )
-    _note_origins(rows)
-    return rows
-
-
-def _note_origins(rows: Sequence[Row]) -> None:
-    """Warn if another version of the code, or another backend, computed some of the rows: the table then mixes them."""
-    from audiozoo.classifier import versions
-    from audiozoo.crossval.rows import code_digest
-
-    here = code_digest(), versions()["backend"]
-    others = sum((row.provenance.code, row.provenance.versions.get("backend")) != here for row in rows)
-    if others:
-        err.print(
-            f"note: {others} of {len(rows)} rows were computed by another version of the code or on another backend; "
-            "`--rerun stale` computes those of other code again",
-            soft_wrap=True,
+def _announce(plan: Plan) -> None:
+    for data in plan.datasets.values():
+        count = sum(job.dataset == data.name for job in plan.jobs)
+        seeds = f" with {len(plan.seeds)} seeds" if len(plan.seeds) > 1 else ""
+        out.print(
+            f"{data.name}: {len(data)} clips, {len(data.labels)} classes; {', '.join(plan.models)} on {count} fold(s) in all"
+            + seeds
         )
 
 
-def _finish(entries: Sequence[LeaderboardEntry] | Sequence[LabelLeaderboardEntry], data: Dataset, output: Path) -> None:
+def _run_all(
+    jobs: Sequence[FoldJob], output: Path, cache: FeatureCache | None, how: dict[str, Any]
+) -> tuple[list[Row], list[Failure]]:
+    from audiozoo.crossval import benchmark
+
+    rows: list[Row] = []
+    failures: list[Failure] = []
+    command = shlex.join(["audiozoo", *sys.argv[1:]])
+    schedule = Schedule(jobs, how["workers"])
+    with progress_bar(further=(schedule,)) as show:
+
+        def told(stage: str, done: int, total: int, figures: Any) -> None:
+            show(f"{stage} {done}/{total}", schedule.done, schedule.total, figures)
+
+        def failed(failure: Failure) -> None:
+            schedule.stopped(failure.job, final=failure.final)
+            if failure.final:
+                failures.append(failure)
+            err.print(f"  failed: {failure}" + ("" if failure.final else "; it runs once more"), soft_wrap=True)
+
+        for row in benchmark(
+            jobs,
+            output / "rows",
+            command=command,
+            cache=cache,
+            progress=told,
+            started=schedule.started,
+            retries=1,
+            prepare=quiet_backend,
+            failed=failed,
+            conflict=lambda found: err.print(f"note: {found}", soft_wrap=True),
+            **how,
+        ):
+            rows.append(row)
+            schedule.finished(row)
+            err.print(_line(row, jobs))
+    _note_origins(rows)
+    return rows, failures
+
+
+def _line(row: Row, jobs: Sequence[FoldJob]) -> str:
+    """Describe a finished job; the dataset and the seed are left out if all jobs have the same."""
+    from audiozoo.report import measured
+
+    dataset = f"{row.request.dataset} " if len({job.dataset for job in jobs}) > 1 else ""
+    seed = f" seed {row.seed}" if len({job.recipe.seed for job in jobs}) > 1 else ""
+    return (
+        f"  {dataset}{row.model:<24} fold {row.fold}{seed}: {measured(row.metric, row.score):>7}  "
+        f"({row.best_epoch} epochs, {row.train_seconds:.0f} s)"
+    )
+
+
+def _report_failures(failures: Sequence[Failure], jobs: int) -> None:
+    """List the jobs that have no row on standard error, and exit with status 1 if there are any."""
+    if not failures:
+        return
+    err.print(f"{len(failures)} of {jobs} trainings failed; the same command tries them again:", style="bold yellow")
+    for failure in failures:
+        err.print(f"  {failure}", soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def _note_origins(rows: Sequence[Row]) -> None:
+    """Warn if different versions of the code, or different backends, computed the rows: the table then mixes them."""
+    from audiozoo.crossval.rows import code_digest
+
+    # The backend is not loaded for this in the process that only starts the others.
+    backends = {row.provenance.versions.get("backend") for row in rows}
+    others = sum(row.provenance.code != code_digest() for row in rows)
+    if others:
+        err.print(
+            f"note: {others} of {len(rows)} rows were computed by another version of the code; "
+            "`--rerun stale` computes them again",
+            soft_wrap=True,
+        )
+    if len(backends) > 1:
+        err.print(
+            f"note: the rows were computed on different backends: {', '.join(sorted(map(str, backends)))}", soft_wrap=True
+        )
+
+
+def _finish(rows: Sequence[Row], data: Dataset, output: Path) -> None:
     from rich.table import Table
 
+    from audiozoo.crossval import leaderboard
     from audiozoo.files import replacing
-    from audiozoo.report import cells, columns, markdown, measured
+    from audiozoo.report import cells, columns, html_report, markdown, measured
 
-    best = entries[0]
-    table = Table(title=f"{data.name}, folds tested: {best.folds}")
+    entries = leaderboard(rows)
+    best, seeds = entries[0], len({row.seed for row in rows})
+    tested = f"folds tested: {len({row.fold for row in rows})}" + (f", seeds: {seeds}" if seeds > 1 else "")
+    table = Table(title=f"{data.name}, {tested}")
     for index, column in enumerate(columns(best.metric)):
         table.add_column(column, justify="right" if index else "left")
     for entry in entries:
@@ -179,7 +223,8 @@ def _finish(entries: Sequence[LeaderboardEntry] | Sequence[LabelLeaderboardEntry
     title = f"{best.model} on {data.name}: {measured(best.metric, best.score[0])}"
     path = output / f"{data.name}-{best.model}.png"
     what = _draw(best, path, title)
-    out.print(f"{what} of {best.model}: {path}\nrows and table: {output}", soft_wrap=True)
+    page = html_report(rows, output / f"{data.name}.html")
+    out.print(f"{what} of {best.model}: {path}\nrows and table: {output}\nreport: {page}", soft_wrap=True)
 
 
 def _draw(best: LeaderboardEntry | LabelLeaderboardEntry, path: Path, title: str) -> str:

@@ -3,12 +3,14 @@
 import warnings
 from typing import Any
 
+from audiozoo.crossval.benchmarking import benchmark
 from audiozoo.crossval.certainty import RESAMPLED
 from audiozoo.crossval.comparison import Comparison, compare, compare_all
 from audiozoo.crossval.evaluation import Calibration, Evaluation, evaluate
+from audiozoo.crossval.executors import Executor, Failure
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.identity import Request
-from audiozoo.crossval.jobs import FeatureBank, benchmark, fold_jobs, milliseconds_per_clip, run_fold
+from audiozoo.crossval.jobs import FeatureBank, fold_jobs, milliseconds_per_clip, run_fold
 from audiozoo.crossval.keeping import Conflict
 from audiozoo.crossval.label_measures import LabelMeasures
 from audiozoo.crossval.leaderboard import LabelLeaderboardEntry, LeaderboardEntry, leaderboard
@@ -23,6 +25,8 @@ __all__ = [
     "Comparison",
     "Conflict",
     "Evaluation",
+    "Executor",
+    "Failure",
     "FeatureBank",
     "FoldJob",
     "LabelLeaderboardEntry",

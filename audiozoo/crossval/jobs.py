@@ -1,12 +1,11 @@
-"""Benchmark jobs: one for each model and fold, each saved as a row, so that an interrupted run continues."""
+"""Benchmark jobs, one for each model and fold: their features, and their training and test."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,7 @@ from audiozoo.classifier import Classifier, versions
 from audiozoo.crossval.evaluation import measures_of
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.hardware import hardware
-from audiozoo.crossval.keeping import Conflict, Rerun, keep, row_to_use
-from audiozoo.crossval.rows import Provenance, Row, code_digest, read_row
+from audiozoo.crossval.rows import Provenance, Row, code_digest
 from audiozoo.crossval.testscores import TestScores
 from audiozoo.datasets import Clip, Dataset, check_disjoint
 from audiozoo.features import FeatureCache, Features, Frontend, extract
@@ -72,10 +70,17 @@ class FeatureBank:
         features.raise_failures()
         return cls(tuple(clips), frontend, features, time.perf_counter() - begin)
 
+    @cached_property
+    def _places(self) -> dict[Clip, int]:
+        return {clip: place for place, clip in enumerate(self.clips)}
+
+    def covers(self, clips: Iterable[Clip]) -> bool:
+        """Tell whether the bank has the features of all of the clips."""
+        return all(clip in self._places for clip in clips)
+
     def examples(self, clips: Sequence[Clip], labels: Sequence[str]) -> Examples:
         """Return some of the clips as examples that share the features."""
-        places = {clip: place for place, clip in enumerate(self.clips)}
-        index = np.array([places[clip] for clip in clips], int)
+        index = np.array([self._places[clip] for clip in clips], int)
         return Examples(self.clips, self.features, targets_of(self.clips, labels), index)
 
 
@@ -181,70 +186,3 @@ def fold_jobs(
         for fold, train, test in dataset.splits()
         if not folds or fold in folds
     ]
-
-
-def benchmark(
-    jobs: Sequence[FoldJob],
-    folder: str | os.PathLike[str],
-    *,
-    command: str = "",
-    cache: FeatureCache | None = None,
-    progress: Progress | None = None,
-    started: Callable[[FoldJob], Any] | None = None,
-    rerun: Rerun = "missing",
-    conflict: Callable[[Conflict], Any] | None = None,
-) -> Iterator[Row]:
-    """Run jobs and save the row of each when it ends; jobs whose row is already in the folder are not run again.
-
-    Rows of other versions of the package and other backends are reused, too; see `Row.provenance` and `rerun`. A row that is
-    computed again never overwrites the earlier one, which moves to the subfolder `superseded`.
-
-    Args:
-        jobs: Jobs to run. Consecutive jobs with the same frontend share its features.
-        folder: Folder of the rows, with one JSON file for each job.
-        command: Command line to save in each row.
-        cache: Cache of features; `None` for no cache.
-        progress: Callback, see `audiozoo.progress`.
-        started: Callback that receives each job before it runs.
-        rerun: Jobs to run although they have a row: "missing" runs none of them, "stale" those whose row another version of the
-            code computed, "all" every job.
-        conflict: Callback that receives a row with another result than the earlier row of the same job.
-
-    Yields:
-        The rows, in the order of the jobs.
-
-    Raises:
-        ValueError: A clip cannot be read, a row is damaged, or `rerun` is unknown.
-    """
-    bank: FeatureBank | None = None
-    for position, job in enumerate(jobs):
-        if kept := row_to_use(folder, job, rerun):
-            yield kept
-            continue
-        path = _free_path(folder, job)
-        if started:
-            started(job)
-        if bank is None or bank.frontend != job.frontend:
-            bank = None  # release the old features before the new ones are computed
-            clips = _clips_ahead(jobs[position:], job.frontend)
-            bank = FeatureBank.of(clips, job.frontend, cache=cache, progress=progress)
-        row, _ = run_fold(job, bank=bank, command=command, progress=progress)
-        if (found := keep(path, row)) and conflict:
-            conflict(found)
-        yield row
-
-
-def _free_path(folder: str | os.PathLike[str], job: FoldJob) -> Path:
-    path = Path(folder) / job.file_name
-    if path.exists() and read_row(path).key != job.key:
-        # A default has changed, so the row in this file has another key now. Raise before training, which may take hours.
-        raise ValueError(
-            f"{path}: contains the row of another job, written by an earlier version; rename it with "
-            "`python benchmarks/take_in_rows.py`, or choose another folder"
-        )
-    return path
-
-
-def _clips_ahead(jobs: Sequence[FoldJob], frontend: Frontend) -> list[Clip]:
-    ahead = [job for job in jobs if job.frontend == frontend]
-    return list(dict.fromkeys(clip for job in ahead for clip in (*job.train, *job.test)))

@@ -29,19 +29,33 @@ class Conflict:
     Args:
         earlier: Row that was there.
         row: Row that replaces it.
-        path: File of the earlier row now.
+        folder: Folder of the earlier row now.
     """
 
     earlier: Row
     row: Row
-    path: Path
+    folder: Path
 
     def __str__(self) -> str:
         """Describe both results in a sentence."""
         return (
             f"{self.row.model}, fold {self.row.fold}, seed {self.row.seed}: {self.row.metric} is {self.row.score:.4f}, and was "
-            f"{self.earlier.score:.4f}; the earlier row is kept in {self.path}"
+            f"{self.earlier.score:.4f}; the earlier row is kept in {self.folder}"
         )
+
+    @classmethod
+    def of(cls, earlier: Row | None, row: Row, folder: Path) -> Conflict | None:
+        """Compare a row with the earlier row of the same job.
+
+        Args:
+            earlier: Row that was in the folder; `None` if there was none.
+            row: Row that replaces it.
+            folder: Folder of rows.
+
+        Returns:
+            Both rows if their results differ, otherwise `None`.
+        """
+        return cls(earlier, row, folder / SUPERSEDED) if earlier and _differ(earlier, row) else None
 
 
 def row_to_use(folder: str | os.PathLike[str], job: FoldJob, rerun: Rerun) -> Row | None:
@@ -63,24 +77,16 @@ def row_to_use(folder: str | os.PathLike[str], job: FoldJob, rerun: Rerun) -> Ro
     return None if row and rerun == "stale" and row.provenance.stale else row
 
 
-def keep(path: Path, row: Row) -> Conflict | None:
-    """Write a row, and move an earlier row of the same job out of the way.
-
-    Args:
-        path: File of the row.
-        row: Row to write.
-
-    Returns:
-        Both rows if their results differ, otherwise `None`.
+def keep(path: Path, row: Row) -> None:
+    """Write a row, and move earlier rows of the same job out of the way.
 
     Raises:
         OSError: A file cannot be written.
     """
-    earlier = [(one, before) for one in _of_the_same_job(path, row) if (before := read_row(one)).key == row.key]
-    moved = [(before, _moved(one)) for one, before in earlier]
+    for earlier in _of_the_same_job(path, row):
+        if read_row(earlier).key == row.key:
+            _move(earlier)
     write_row(path, row)
-    found = [Conflict(before, row, place) for before, place in moved if _differ(before, row)]
-    return found[-1] if found else None
 
 
 def _of_the_same_job(path: Path, row: Row) -> list[Path]:
@@ -89,7 +95,7 @@ def _of_the_same_job(path: Path, row: Row) -> list[Path]:
     return sorted(path.parent.glob(f"{start}-*.json"))
 
 
-def _moved(path: Path) -> Path:
+def _move(path: Path) -> None:
     code = read_row(path).provenance.code or "unknown"
     folder = path.parent / SUPERSEDED
     folder.mkdir(exist_ok=True)
@@ -97,7 +103,7 @@ def _moved(path: Path) -> Path:
     while target.exists():
         number += 1
         target = folder / f"{path.stem}-{code}-{number}.json"
-    return path.rename(target)
+    path.rename(target)
 
 
 def _differ(one: Row, other: Row) -> bool:

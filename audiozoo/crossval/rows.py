@@ -262,8 +262,13 @@ def read_rows(folder: str | os.PathLike[str]) -> Iterator[Row]:
     Raises:
         ValueError: A file is not a row.
     """
-    for path in sorted(Path(folder).glob("*.json")):
+    for path in sorted(_rows_in(folder, "*.json")):
         yield read_row(path)
+
+
+def _rows_in(folder: str | os.PathLike[str], pattern: str) -> Iterator[Path]:
+    """Yield the files of rows that match a pattern, without those that a killed process has left half-written."""
+    return (path for path in Path(folder).glob(pattern) if not path.name.startswith("."))
 
 
 def find_row(folder: str | os.PathLike[str], job: FoldJob) -> Row | None:
@@ -290,4 +295,4 @@ def find_row(folder: str | os.PathLike[str], job: FoldJob) -> Row | None:
 def _candidates(folder: Path, job: FoldJob) -> list[Path]:
     spec = model_info(job.model)
     names = {glob.escape(f"{job.dataset}-{name}-fold{job.fold}-") for name in (spec.name, *spec.aliases, *spec.formerly)}
-    return sorted({path for name in names for path in folder.glob(f"*{name}*.json")})
+    return sorted({path for name in names for path in _rows_in(folder, f"*{name}*.json")})
