@@ -227,6 +227,7 @@ def test_recipes_are_transforms_or_have_one(tmp_path):
             read_transform(path)
 
 
+@pytest.mark.slow
 def test_the_preview_shows_each_change(write_sound, tmp_path):
     mono = write_sound(tone(300, 1, 16_000), 16_000, name="dog/bark.wav")
     picture, count, left_out = augmentation_preview(mono, tmp_path / "all")

@@ -153,6 +153,7 @@ def test_the_time_that_remains_follows_from_jobs_of_the_same_model(data, monkeyp
     assert (schedule.left(), schedule.done) == (0.0, 4)
 
 
+@pytest.mark.slow
 def test_a_failed_training_is_listed_and_the_others_are_kept(audiozoo, sound_folder, tmp_path, monkeypatch):
     from audiozoo.crossval import benchmarking
 
