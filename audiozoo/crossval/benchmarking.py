@@ -74,18 +74,21 @@ def benchmark(
         RuntimeError: A process died, and `failed` is `None`. An exception of a job in this process is raised unchanged.
     """
     waiting: dict[str, FoldJob] = {}
+    earlier: dict[str, Row] = {}
     for job in jobs:
         if kept := row_to_use(folder, job, rerun):
             yield kept
         else:
             _free_path(folder, job)
             waiting[job.key] = job
+            if rerun != "missing" and (row := find_row(folder, job)):
+                earlier[job.key] = row
     if not waiting:
         return
     work = FoldWork(Path(folder), command, cache, prepare)
     with Claims(work.folder / _CLAIMS) as claims, closing(chosen_executor(executor, workers)) as chosen:
         followers = _Followers(started, progress, failed, conflict, named=executor is not None)
-        yield from _Run(work, chosen, claims, waiting, followers, retries).rows()
+        yield from _Run(work, chosen, claims, waiting, earlier, followers, retries).rows()
 
 
 @dataclass(eq=False)
@@ -172,7 +175,8 @@ class _Run:
         work: Work on each job.
         executor: Executor of the jobs.
         claims: Claims of this run.
-        waiting: Jobs without a row, by key.
+        waiting: Jobs to run, by key.
+        earlier: Rows of these jobs that are to be computed again, by key.
         followers: Callbacks.
         retries: Number of times that a job that failed runs again.
     """
@@ -181,18 +185,14 @@ class _Run:
     executor: Executor
     claims: Claims
     waiting: dict[str, FoldJob]
+    earlier: dict[str, Row]
     followers: _Followers
     retries: int
     _failures: Counter[str] = field(default_factory=Counter)
-    _earlier: dict[str, Row] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        found = {key: find_row(self.work.folder, job) for key, job in self.waiting.items()}
-        self._earlier = {key: row for key, row in found.items() if row}
 
     def _new(self, job: FoldJob) -> Row | None:
         """Return the row of a job, unless it is the earlier one that is to be computed again."""
-        row, earlier = find_row(self.work.folder, job), self._earlier.get(job.key)
+        row, earlier = find_row(self.work.folder, job), self.earlier.get(job.key)
         # As text, a loss that is not a number equals itself.
         return None if row is None or repr(row) == repr(earlier) else row
 
@@ -244,7 +244,7 @@ class _Run:
                 yield row
 
     def _compare(self, job: FoldJob, row: Row) -> None:
-        found = Conflict.of(self._earlier.get(job.key), row, self.work.folder)
+        found = Conflict.of(self.earlier.get(job.key), row, self.work.folder)
         if found and self.followers.conflict:
             self.followers.conflict(found)
 

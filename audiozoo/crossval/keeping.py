@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,7 @@ import numpy as np
 from audiozoo.checks import require_choice
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.rows import Row, find_row, read_row, write_row
+from audiozoo.files import replacing
 
 Rerun = Literal["missing", "stale", "all"]
 
@@ -78,15 +80,18 @@ def row_to_use(folder: str | os.PathLike[str], job: FoldJob, rerun: Rerun) -> Ro
 
 
 def keep(path: Path, row: Row) -> None:
-    """Write a row, and move earlier rows of the same job out of the way.
+    """Write a row after a copy of each earlier row of the same job is in the subfolder, so that a killed process loses none.
 
     Raises:
         OSError: A file cannot be written.
     """
-    for earlier in _of_the_same_job(path, row):
-        if read_row(earlier).key == row.key:
-            _move(earlier)
+    earlier = [one for one in _of_the_same_job(path, row) if read_row(one).key == row.key]
+    for one in earlier:
+        _copy(one)
     write_row(path, row)
+    for one in earlier:
+        if one != path:
+            one.unlink(missing_ok=True)
 
 
 def _of_the_same_job(path: Path, row: Row) -> list[Path]:
@@ -95,7 +100,7 @@ def _of_the_same_job(path: Path, row: Row) -> list[Path]:
     return sorted(path.parent.glob(f"{start}-*.json"))
 
 
-def _move(path: Path) -> None:
+def _copy(path: Path) -> None:
     code = read_row(path).provenance.code or "unknown"
     folder = path.parent / SUPERSEDED
     folder.mkdir(exist_ok=True)
@@ -103,7 +108,8 @@ def _move(path: Path) -> None:
     while target.exists():
         number += 1
         target = folder / f"{path.stem}-{code}-{number}.json"
-    path.rename(target)
+    with replacing(target) as temporary:
+        shutil.copyfile(path, temporary)
 
 
 def _differ(one: Row, other: Row) -> bool:
