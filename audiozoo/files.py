@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 _FINGERPRINT = 2**15  # bytes at each end of a file; different recordings hardly agree in both ends and in size
 
@@ -100,8 +102,19 @@ def naming(path: Path, *, instead_of: Path | None = None) -> Iterator[None]:
         raise
 
 
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
+    """Write JSON data atomically, indented for people.
+
+    Raises:
+        OSError: The file cannot be written; the message names it.
+        ValueError: The path is not a regular file.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
 def open_to_all(path: Path) -> None:
-    """Give a temporary file, which only its owner may read, the default permissions of a new file."""
+    """Give a temporary file or folder, which only its owner may read, the default permissions of a new one."""
     mask = os.umask(0)
     os.umask(mask)
-    path.chmod(0o666 & ~mask)
+    path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)

@@ -25,7 +25,7 @@ from audiozoo.augment import AddNoise
 from audiozoo.classifier.card import versions
 from audiozoo.crossval import evaluate
 from audiozoo.datasets.synthetic import LABELS, synthesize
-from audiozoo.files import replacing
+from audiozoo.files import replacing, write_json
 
 RESULTS = Path(__file__).parent / "results"
 RATE = 22_050
@@ -48,9 +48,7 @@ def kept(name, measure):
     path = RESULTS / "budget" / f"{name}.json"
     if not path.exists():
         row = {"name": name, **measure(), "versions": versions()}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            Path(temporary).write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
+        write_json(path, row)
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -29,7 +29,7 @@ from audiozoo.augment import (
 from audiozoo.config import digest
 from audiozoo.crossval import FeatureBank, find_row, fold_jobs, run_fold, search_augmentation, write_row
 from audiozoo.crossval.identity import differences
-from audiozoo.files import replacing
+from audiozoo.files import replacing, write_json
 from audiozoo.training import recipe_for
 
 MODEL = "house_cnn"
@@ -68,9 +68,7 @@ def searched(job):
     kept = RESULTS / "search" / f"fold{job.fold}-{key}.json"
     if not kept.is_file():
         found = search_augmentation(MODEL, job.train, PARTS, short, labels=job.labels, frontend=job.frontend, finished=print)
-        with replacing(kept) as temporary:
-            content = {"best": found.best.to_config(), "choices": found.choices, "table": found.table}
-            temporary.write_text(json.dumps(content, indent=1) + "\n")
+        write_json(kept, {"best": found.best.to_config(), "choices": found.choices, "table": found.table})
     return replace(NONE, augment_wave=Transform.from_config(json.loads(kept.read_text())["best"]))
 
 

@@ -20,6 +20,7 @@ import audiozoo
 from audiozoo import metrics
 from audiozoo.augment import Mixup
 from audiozoo.features import FeatureCache
+from audiozoo.files import write_json
 from audiozoo.training import FINETUNING, finetune, probe
 from audiozoo.training.embeddings import embeddings
 
@@ -85,8 +86,7 @@ def measure(way, name, given, cache, function, **options):
             "recipe": classifier.about.recipe,
             "training_seconds": seconds,
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
+        write_json(path, row)
         print(f"{way} {name} fold {fold}: {100 * row['accuracy']:.1f} % in {seconds:.0f} s", flush=True)
 
 

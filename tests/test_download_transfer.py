@@ -1,6 +1,7 @@
 import hashlib
 import json
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -47,16 +48,24 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def server():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.asked, running.faults, running.content = [], [], CONTENT
-        running.url = f"http://127.0.0.1:{running.server_port}/a.zip"
+@contextmanager
+def serving(handler):
+    """Run a server in a thread."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        running.asked, running.faults = [], []
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield running
         running.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def server():
+    with serving(Handler) as running:
+        running.content = CONTENT
+        running.url = f"http://127.0.0.1:{running.server_port}/a.zip"
+        yield running
 
 
 @pytest.fixture

@@ -3,13 +3,11 @@
 import hashlib
 import io
 import json
-import threading
 import zipfile
 from dataclasses import replace
-from http.server import ThreadingHTTPServer
 
 import pytest
-from test_download_transfer import Handler
+from test_download_transfer import Handler, serving
 
 from audiozoo.datasets import SOURCES, Archive, accepted_licences, fetch_dataset, fetching, list_datasets, sources
 from audiozoo.download import cache_folder
@@ -33,13 +31,9 @@ def server():
             self.server.content = self.server.archives[self.path]
             super().do_GET()
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Several) as running:
-        running.asked, running.faults, running.archives = [], [], {"/one.zip": ONE, "/two.zip": TWO}
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Several) as running:
+        running.archives = {"/one.zip": ONE, "/two.zip": TWO}
         yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from audiozoo.cli.console import (
     chosen_frontend,
     err,
     feature_cache,
+    list_failures,
     out,
     progress_bar,
     quiet_backend,
@@ -108,7 +109,8 @@ def run(
     for data in plan.datasets.values():
         if found := [row for row in rows if row.request.dataset == data.name]:
             _finish(found, data, output)
-    _report_failures(failures, len(plan.jobs))
+    heading = f"{len(failures)} of {len(plan.jobs)} trainings failed; the same command tries them again:"
+    list_failures(heading, [str(failure) for failure in failures])
 
 
 def _announce(plan: Plan) -> None:
@@ -129,6 +131,7 @@ def _run_all(
     rows: list[Row] = []
     failures: list[Failure] = []
     command = shlex.join(["audiozoo", *sys.argv[1:]])
+    alike = len({job.dataset for job in jobs}) == 1, len({job.recipe.seed for job in jobs}) == 1
     schedule = Schedule(jobs, how["workers"])
     with progress_bar(further=(schedule,)) as show:
 
@@ -156,40 +159,28 @@ def _run_all(
         ):
             rows.append(row)
             schedule.finished(row)
-            err.print(_line(row, jobs))
+            err.print(_line(row, *alike))
     _note_origins(rows)
     return rows, failures
 
 
-def _line(row: Row, jobs: Sequence[FoldJob]) -> str:
+def _line(row: Row, one_dataset: bool, one_seed: bool) -> str:
     """Describe a finished job; the dataset and the seed are left out if all jobs have the same."""
     from audiozoo.report import measured
 
-    dataset = f"{row.request.dataset} " if len({job.dataset for job in jobs}) > 1 else ""
-    seed = f" seed {row.seed}" if len({job.recipe.seed for job in jobs}) > 1 else ""
+    dataset = "" if one_dataset else f"{row.request.dataset} "
+    seed = "" if one_seed else f" seed {row.seed}"
     return (
         f"  {dataset}{row.model:<24} fold {row.fold}{seed}: {measured(row.metric, row.score):>7}  "
         f"({row.best_epoch} epochs, {row.train_seconds:.0f} s)"
     )
 
 
-def _report_failures(failures: Sequence[Failure], jobs: int) -> None:
-    """List the jobs that have no row on standard error, and exit with status 1 if there are any."""
-    if not failures:
-        return
-    err.print(f"{len(failures)} of {jobs} trainings failed; the same command tries them again:", style="bold yellow")
-    for failure in failures:
-        err.print(f"  {failure}", soft_wrap=True)
-    raise typer.Exit(1)
-
-
 def _note_origins(rows: Sequence[Row]) -> None:
     """Warn if different versions of the code, or different backends, computed the rows: the table then mixes them."""
-    from audiozoo.crossval.rows import code_digest
-
     # The backend is not loaded for this in the process that only starts the others.
     backends = {row.provenance.versions.get("backend") for row in rows}
-    others = sum(row.provenance.code != code_digest() for row in rows)
+    others = sum(row.provenance.stale for row in rows)
     if others:
         err.print(
             f"note: {others} of {len(rows)} rows were computed by another version of the code; "

@@ -284,9 +284,14 @@ def sounds_of(paths: Sequence[Path]) -> list[str]:
 
 def report_failures(failures: Sequence[str], *, used: int) -> None:
     """List the files that could not be used on standard error, and exit with status 1 if there are any."""
+    list_failures(f"{len(failures)} file(s) could not be used, {used} were used:", failures)
+
+
+def list_failures(heading: str, failures: Sequence[str]) -> None:
+    """List failures below a heading on standard error, and exit with status 1 if there are any."""
     if not failures:
         return
-    err.print(f"{len(failures)} file(s) could not be used, {used} were used:", style="bold yellow")
+    err.print(heading, style="bold yellow")
     for failure in failures:
         err.print(f"  {failure}", soft_wrap=True)
     raise typer.Exit(1)

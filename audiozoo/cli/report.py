@@ -30,13 +30,18 @@ def run(
     for target in (output, output.with_suffix(".md")):
         check_target(target)
     from audiozoo.crossval import read_rows
-    from audiozoo.report import html_report, markdown_report
+    from audiozoo.report.page.document import write_page
+    from audiozoo.report.page.sounds import sound_files
+    from audiozoo.report.summary import summarised
+    from audiozoo.report.tables import write_tables
 
     rows = [row for each in row_folders(folder) for row in read_rows(each)]
     if not rows:
         raise ValueError(f"{folder}: no result rows there; run `audiozoo benchmark -o {folder}` first")
-    html_report(rows, output, title=title, sounds=sounds)
-    markdown_report(rows, output.with_suffix(".md"))
+    files = None if sounds is None else sound_files(sounds)
+    datasets = summarised(rows)
+    write_page(datasets, output, title=title, files=files)
+    write_tables(datasets, output.with_suffix(".md"))
     out.print(f"{len(rows)} rows: {output} and {output.with_suffix('.md')}", soft_wrap=True)
 
 

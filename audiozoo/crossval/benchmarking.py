@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from audiozoo.checks import require_choice
 from audiozoo.crossval.claims import Claims
 from audiozoo.crossval.executors import Executor, Failure, chosen_executor
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.jobs import FeatureBank, run_fold
-from audiozoo.crossval.keeping import Conflict, Rerun, keep, row_to_use
+from audiozoo.crossval.keeping import Conflict, Rerun, keep, usable
 from audiozoo.crossval.rows import Row, find_row, read_row
 from audiozoo.features import FeatureCache
 from audiozoo.progress import Progress
@@ -73,16 +74,18 @@ def benchmark(
         ValueError: A row is damaged, or the executor or `rerun` is unknown.
         RuntimeError: A process died, and `failed` is `None`. An exception of a job in this process is raised unchanged.
     """
+    require_choice("rerun", rerun, get_args(Rerun))
     waiting: dict[str, FoldJob] = {}
     earlier: dict[str, Row] = {}
     for job in jobs:
-        if kept := row_to_use(folder, job, rerun):
-            yield kept
-        else:
-            _free_path(folder, job)
-            waiting[job.key] = job
-            if rerun != "missing" and (row := find_row(folder, job)):
-                earlier[job.key] = row
+        row = find_row(folder, job)
+        if row and usable(row, rerun):
+            yield row
+            continue
+        _free_path(folder, job)
+        waiting[job.key] = job
+        if row:
+            earlier[job.key] = row
     if not waiting:
         return
     work = FoldWork(Path(folder), command, cache, prepare)
@@ -194,7 +197,7 @@ class _Run:
         """Return the row of a job, unless it is the earlier one that is to be computed again."""
         row, earlier = find_row(self.work.folder, job), self.earlier.get(job.key)
         # As text, a loss that is not a number equals itself.
-        return None if row is None or repr(row) == repr(earlier) else row
+        return None if row and earlier and repr(row) == repr(earlier) else row
 
     def rows(self) -> Iterator[Row]:
         """Run the jobs, and again those that failed, until each has a row, here or from another run, or has failed for good."""

@@ -44,6 +44,7 @@ class Claims:
         self._ended.set()
         for name in list(self._held):
             self.release(name)
+        self._clear()
 
     def take(self, name: str) -> bool:
         """Claim a piece of work.
@@ -92,6 +93,12 @@ class Claims:
         path.unlink(missing_ok=True)
         with suppress(OSError):  # other claims are in it
             self.folder.rmdir()
+
+    def _clear(self) -> None:
+        """Remove the claims of runs that were killed after they had written the row, which nobody takes over."""
+        for name in {path.stem for path in self._files("*")}:
+            if self.take(name):
+                self.release(name)
 
     def _files(self, name: str) -> list[Path]:
         return [path for path in self.folder.glob(f"{name}.*") if path.suffix[1:].isdecimal()]

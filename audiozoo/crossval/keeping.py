@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from audiozoo.checks import require_choice
-from audiozoo.crossval.foldjob import FoldJob
-from audiozoo.crossval.rows import Row, find_row, read_row, write_row
+from audiozoo.crossval.rows import Row, read_row, write_row
 from audiozoo.files import replacing
 
 Rerun = Literal["missing", "stale", "all"]
@@ -60,23 +57,9 @@ class Conflict:
         return cls(earlier, row, folder / SUPERSEDED) if earlier and _differ(earlier, row) else None
 
 
-def row_to_use(folder: str | os.PathLike[str], job: FoldJob, rerun: Rerun) -> Row | None:
-    """Find the row of a job, `None` if the job must run.
-
-    Args:
-        folder: Folder of rows.
-        job: Job to look up.
-        rerun: See `benchmark`.
-
-    Returns:
-        The row.
-
-    Raises:
-        ValueError: `rerun` is unknown, or a row is damaged.
-    """
-    require_choice("rerun", rerun, ("missing", "stale", "all"))
-    row = None if rerun == "all" else find_row(folder, job)
-    return None if row and rerun == "stale" and row.provenance.stale else row
+def usable(row: Row, rerun: Rerun) -> bool:
+    """Return whether a row answers its job, so that the job need not run."""
+    return rerun == "missing" or (rerun == "stale" and not row.provenance.stale)
 
 
 def keep(path: Path, row: Row) -> None:
@@ -85,9 +68,10 @@ def keep(path: Path, row: Row) -> None:
     Raises:
         OSError: A file cannot be written.
     """
-    earlier = [one for one in _of_the_same_job(path, row) if read_row(one).key == row.key]
-    for one in earlier:
-        _copy(one)
+    named = {one: read_row(one) for one in _of_the_same_job(path, row)}
+    earlier = {one: before for one, before in named.items() if before.key == row.key}
+    for one, before in earlier.items():
+        _copy(one, before.provenance.code or "unknown")
     write_row(path, row)
     for one in earlier:
         if one != path:
@@ -100,8 +84,7 @@ def _of_the_same_job(path: Path, row: Row) -> list[Path]:
     return sorted(path.parent.glob(f"{start}-*.json"))
 
 
-def _copy(path: Path) -> None:
-    code = read_row(path).provenance.code or "unknown"
+def _copy(path: Path, code: str) -> None:
     folder = path.parent / SUPERSEDED
     folder.mkdir(exist_ok=True)
     number, target = 1, folder / f"{path.stem}-{code}.json"

@@ -22,7 +22,7 @@ from audiozoo.crossval.first_schema import migrated
 from audiozoo.crossval.identity import Request
 from audiozoo.crossval.label_measures import LabelMeasures
 from audiozoo.crossval.testscores import TestScores
-from audiozoo.files import replacing
+from audiozoo.files import write_json
 from audiozoo.registry import model_info
 
 if TYPE_CHECKING:
@@ -216,9 +216,7 @@ def write_row(path: Path, row: Row) -> None:
     Raises:
         OSError: The file cannot be written; the message names it.
     """
-    with replacing(path) as temporary:
-        content = {"schema": SCHEMA, "key": row.key, **row.to_config()}
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(path, {"schema": SCHEMA, "key": row.key, **row.to_config()})
 
 
 def read_row(path: Path, job: FoldJob | None = None) -> Row:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from audiozoo.datasets.clip import Clip
 from audiozoo.datasets.table import Dataset, register_dataset
-from audiozoo.datasets.unpacked import as_published, find_table, read_table, require_sounds
+from audiozoo.datasets.unpacked import as_published, find_table, read_table, require_list, require_listed, require_sounds
 from audiozoo.recipe import Recipe
 
 _ARCHIVE = "TUT-urban-acoustic-scenes-2018-development"
@@ -63,12 +63,10 @@ def _as_the_baseline(recipe: Recipe) -> Recipe:
 
 def _clips(base: Path, name: str, fold: int | None, rows: dict[str, dict[str, str]]) -> list[Clip]:
     path = base / "evaluation_setup" / name
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: the published list is missing; unpack {_ARCHIVE}.meta.zip into {base}")
+    require_list(path, f"unpack {_ARCHIVE}.meta.zip into {base}")
     # The lists have no header, and their second column repeats the label from meta.csv.
     files = [line.split("\t")[0].strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    if unknown := [file for file in files if file not in rows]:
-        raise ValueError(f"{path}: {len(unknown)} file(s) are not in meta.csv, the first is {unknown[0]!r}; unpack both again")
+    require_listed(path, files, rows)
     return [
         Clip(path=str(base / file), labels=(rows[file]["scene_label"],), fold=fold, group=rows[file]["identifier"])
         for file in files

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from audiozoo.datasets.sources import Archive, Source, source_of
 from audiozoo.download import cache_folder, transfer, unpack
-from audiozoo.files import checksum, replacing
+from audiozoo.files import checksum, write_json
 from audiozoo.progress import Progress
 
 _WORK = ".archives"
@@ -57,9 +57,9 @@ def _fetch(archive: Archive, source: Source, folder: Path, progress: Progress | 
     trusted = f"sha256:{known['sha256']}" if "sha256" in known else None
     path = transfer(archive.url, work / archive.name, checksum=archive.checksum or trusted, progress=named)
     found = checksum(path)
-    _write(note, {"url": archive.url, "sha256": found, "published": archive.checksum, "unpacked": False})
+    write_json(note, {"url": archive.url, "sha256": found, "published": archive.checksum, "unpacked": False})
     _unpack(path, source, folder)
-    _write(note, {"url": archive.url, "sha256": found, "published": archive.checksum, "unpacked": True})
+    write_json(note, {"url": archive.url, "sha256": found, "published": archive.checksum, "unpacked": True})
     path.unlink()
 
 
@@ -73,11 +73,6 @@ def _unpack(path: Path, source: Source, folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         file.replace(target)
     shutil.rmtree(unpacked)
-
-
-def _write(path: Path, content: dict[str, object]) -> None:
-    with replacing(path) as temporary:
-        Path(temporary).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def accepted_licences() -> dict[str, str]:
@@ -95,9 +90,7 @@ def accept_licence(name: str) -> None:
     Raises:
         OSError: The note cannot be written to the cache folder.
     """
-    path = _licences()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, {**accepted_licences(), name: source_of(name).licence})
+    write_json(_licences(), {**accepted_licences(), name: source_of(name).licence})
 
 
 def _licences() -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from audiozoo.datasets.clip import Clip
 from audiozoo.datasets.table import Dataset, register_dataset
-from audiozoo.datasets.unpacked import find_table, require_sounds
+from audiozoo.datasets.unpacked import find_table, require_list, require_sounds
 
 _NOT_WORDS = "_"  # The folder of background noise, `_background_noise_`, is not a word.
 
@@ -45,8 +45,7 @@ def speech_commands(root: str | os.PathLike[str] | None, *, validation_clips: bo
 
 
 def _listed(path: Path) -> list[str]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: the published list is missing; unpack speech_commands_v0.02.tar.gz again")
+    require_list(path, "unpack speech_commands_v0.02.tar.gz again")
     return path.read_text(encoding="utf-8").split()
 
 

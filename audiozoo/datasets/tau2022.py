@@ -12,7 +12,7 @@ from pathlib import Path
 
 from audiozoo.datasets.clip import Clip
 from audiozoo.datasets.table import Dataset, register_dataset
-from audiozoo.datasets.unpacked import as_published, find_table, read_table, require_sounds
+from audiozoo.datasets.unpacked import as_published, find_table, read_table, require_list, require_listed, require_sounds
 
 _NAME = "TAU 2022 mobile"
 _ARCHIVE = "TAU-urban-acoustic-scenes-2022-mobile-development"
@@ -53,11 +53,9 @@ def tau2022(root: str | os.PathLike[str] | None) -> Dataset:
 
 def _clips(base: Path, name: str, fold: int | None, rows: dict[str, dict[str, str]]) -> list[Clip]:
     path = base / "evaluation_setup" / name
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: the published list is missing; unpack {_ARCHIVE}.meta.zip into {base.parent}")
+    require_list(path, f"unpack {_ARCHIVE}.meta.zip into {base.parent}")
     files = [row["filename"] for row in read_table(path, ("filename",), name=_NAME, delimiter="\t")]
-    if unknown := [file for file in files if file not in rows]:
-        raise ValueError(f"{path}: {len(unknown)} file(s) are not in meta.csv, the first is {unknown[0]!r}; unpack both again")
+    require_listed(path, files, rows)
     return [_clip(base, rows[file], fold) for file in files]
 
 

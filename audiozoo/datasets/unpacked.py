@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +61,31 @@ def read_table(table: Path, columns: Iterable[str], *, name: str, delimiter: str
     if missing := set(columns) - set(rows[0] if rows else ()):
         raise ValueError(f"{table}: not the table of {name}: it lacks {', '.join(sorted(missing))}")
     return rows
+
+
+def require_list(path: Path, way_out: str) -> None:
+    """Check that a published list of clips exists.
+
+    Raises:
+        FileNotFoundError: It is missing. The message ends with `way_out`.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: the published list is missing; {way_out}")
+
+
+def require_listed(path: Path, files: Iterable[str], known: Container[str]) -> None:
+    """Check that the table of a dataset has all files of a published list.
+
+    Args:
+        path: Path of the list, for the message.
+        files: Names in the list.
+        known: Names in the table, `meta.csv`.
+
+    Raises:
+        ValueError: Some files are not in the table. The message gives their number and the first one.
+    """
+    if unknown := [file for file in files if file not in known]:
+        raise ValueError(f"{path}: {len(unknown)} file(s) are not in meta.csv, the first is {unknown[0]!r}; unpack both again")
 
 
 def require_sounds(clips: Sequence[Clip], way_out: str) -> None:

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audiozoo.files import naming, replacing
+from audiozoo.files import naming, write_json
 from audiozoo.progress import Progress
 
 if TYPE_CHECKING:
@@ -151,8 +151,7 @@ def _write(answer: requests.Response, url: str, part: Path, start: int, progress
     free = shutil.disk_usage(part.parent).free
     if size is not None and size - start > free:
         raise OSError(f"{size - start:,} bytes are missing, and the disk has {free:,} free")
-    with replacing(_note(part)) as note:
-        note.write_text(json.dumps(described), encoding="utf-8")
+    write_json(_note(part), described)
     done = start
     with part.open("ab" if start else "wb") as file:
         for block in answer.iter_content(_BLOCK):

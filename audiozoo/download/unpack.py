@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from audiozoo.files import open_to_all
+
 _BLOCK = 2**20
 _NAME = 255  # Longest name of a file on common file systems (bytes).
 
@@ -54,19 +56,13 @@ def unpack(archive: str | os.PathLike[str], target: str | os.PathLike[str], *, m
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         _Writer(archive, temporary, most_bytes, most_files).write()
-        temporary.chmod(0o777 & ~_umask())
+        open_to_all(temporary)
         temporary.rename(target)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, zlib.error, lzma.LZMAError) as error:
         raise ValueError(f"{archive}: the archive is damaged ({error}); delete it and download it again") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 class _Writer:

@@ -17,7 +17,7 @@ from audiozoo.augment import SpectralTransform, Transform, WaveTransform
 from audiozoo.augment.files import write_wave
 from audiozoo.augment.transform import Drawn
 from audiozoo.features import LogMel, Waveform
-from audiozoo.files import replacing
+from audiozoo.report.figures import new_figure, save_figure
 from audiozoo.report.sounds import Panel, draw_panel, panels_of
 
 _BANDS = 64
@@ -85,9 +85,8 @@ def augmentation_preview(
     sounds = {name: row.sound for name, row in rows.items() if row.sound is not None}
     for name, sound in sounds.items():
         write_wave(folder / f"{name}.wav", sound, rate)
-    with replacing(folder / "preview.png") as temporary:
-        _figure(list(rows.values()), rate).savefig(temporary, dpi=80)
-    return Preview(folder / "preview.png", len(sounds), left_out)
+    picture = save_figure(_figure(list(rows.values()), rate), folder / "preview.png", dpi=80)
+    return Preview(picture, len(sounds), left_out)
 
 
 def _changed(before: _Row, part: Transform, rate: int, label: str, seed: tuple[int, int]) -> _Row:
@@ -139,9 +138,7 @@ def _log_mel(sound: np.ndarray, rate: int) -> Panel:
 
 
 def _figure(rows: Sequence[_Row], rate: int) -> Any:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(14, 0.6 + 1.9 * len(rows)), layout="constrained")
+    figure = new_figure(14, 0.6 + 1.9 * len(rows))
     for (left, right), row in zip(figure.subplots(len(rows), 2, squeeze=False), rows, strict=True):
         if row.sound is None:
             left.axis("off")

@@ -12,8 +12,8 @@ import numpy as np
 
 from audiozoo.datasets import Clip
 from audiozoo.features import Axis, FeatureCache, Features, Frontend, extract
-from audiozoo.files import replacing
 from audiozoo.progress import Progress
+from audiozoo.report.figures import new_figure, save_figure
 from audiozoo.report.sounds import unit_of
 from audiozoo.training import target_indices
 
@@ -119,12 +119,9 @@ def band_picture(statistics: BandStatistics, path: str | os.PathLike[str], *, ti
     Raises:
         OSError: The picture cannot be written.
     """
-    # Not pyplot, which would need a display on some systems and keep every figure in global state.
-    from matplotlib.figure import Figure
-
     # The slope that all sounds share, which is loud at the bottom, would hide the differences between classes.
     relative = statistics.mean - np.nanmean(statistics.mean, axis=0)
-    figure = Figure(figsize=(12, 1.9 + 0.36 * len(statistics.labels)), layout="constrained")
+    figure = new_figure(12, 1.9 + 0.36 * len(statistics.labels))
     left, right = figure.subplots(1, 2, sharey=True)
     limit = float(np.nanmax(np.abs(relative))) or 1.0
     _draw(left, relative, statistics, {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit})
@@ -133,9 +130,7 @@ def band_picture(statistics: BandStatistics, path: str | os.PathLike[str], *, ti
     right.set(title="standard deviation over frames and clips")
     left.set_yticks(range(len(statistics.labels)), statistics.labels)
     figure.suptitle(title)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)
-    return Path(path)
+    return save_figure(figure, path)
 
 
 def _draw(axes: Any, values: np.ndarray, statistics: BandStatistics, how: dict[str, Any]) -> None:
@@ -144,20 +139,3 @@ def _draw(axes: Any, values: np.ndarray, statistics: BandStatistics, how: dict[s
     axes.set_xticks(places, [f"{statistics.axis.values[place]:.0f}" for place in places])
     axes.set(xlabel=statistics.axis.label)
     axes.figure.colorbar(image, ax=axes, pad=0.01, label=statistics.unit)
-
-
-def axis_text(axis: Axis, place: int) -> str:
-    """Return the value of a band with its unit, such as "1.2 kHz" for an axis in hertz.
-
-    >>> axis_text(Axis("frequency, Hz", np.array([50.0, 1_234.0])), 1)
-    '1.2 kHz'
-    """
-    value = float(axis.values[place])
-    if not axis.label.endswith("Hz"):
-        return f"{axis.label} {value:g}"
-    return f"{value / 1_000:.1f} kHz" if value >= 1_000 else f"{value:.0f} Hz"
-
-
-def blended_text_colour(share: float) -> str:
-    """Return the colour of a text that stays legible on the colour map viridis."""
-    return "black" if share > 0.6 else "white"

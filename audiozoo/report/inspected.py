@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from audiozoo.files import replacing
 from audiozoo.inspection import Inspection
+from audiozoo.report.figures import new_figure, save_figure
 
 # Kinds of clips in the bars, with their colours; the problems have colours that stand out.
 _COLOURS = {"clips": "tab:blue", "clipped": "tab:orange", "silent": "tab:gray", "unreadable": "tab:red"}
@@ -29,17 +29,13 @@ def inspection_picture(inspection: Inspection, path: str | os.PathLike[str], *, 
     Raises:
         OSError: The picture cannot be written.
     """
-    from matplotlib.figure import Figure
-
     # Labels need 0.22 inches each to stay legible.
-    figure = Figure(figsize=(11, 2 + max(2.2, 0.22 * len(inspection.classes))), layout="constrained")
+    figure = new_figure(11, 2 + max(2.2, 0.22 * len(inspection.classes)))
     left, right = figure.subplots(1, 2)
     _draw_classes(left, inspection)
     _draw_durations(right, inspection)
     figure.suptitle(title)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110)
-    return Path(path)
+    return save_figure(figure, path, dpi=110)
 
 
 def _draw_classes(axes: Any, inspection: Inspection) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiozoo.files import replacing
+from audiozoo.report.figures import new_figure, save_figure
 
 
 def label_picture(
@@ -26,12 +26,9 @@ def label_picture(
     Returns:
         The path of the picture.
     """
-    # Not pyplot, which would need a display on some systems and keep every figure in global state.
-    from matplotlib.figure import Figure
-
     values = {name: np.array(each, float) for name, each in figures.items()}  # None becomes NaN
     order = np.argsort(np.nan_to_num(next(iter(values.values())), nan=-1), kind="stable")
-    figure = Figure(figsize=(7, 1.6 + 0.32 * len(labels)), layout="constrained")
+    figure = new_figure(7, 1.6 + 0.32 * len(labels))
     axes = figure.add_subplot()
     height = 0.8 / len(values)
     places = np.arange(len(labels))
@@ -41,6 +38,4 @@ def label_picture(
     axes.set(xlim=(0, 1), title=title)
     axes.grid(axis="x", alpha=0.4)
     figure.legend(loc="outside lower center", ncols=len(values))
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)
-    return Path(path)
+    return save_figure(figure, path)

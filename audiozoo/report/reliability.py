@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audiozoo.files import replacing
+from audiozoo.report.figures import new_figure, save_figure
 
 if TYPE_CHECKING:
     from audiozoo.crossval import Calibration, Evaluation
@@ -28,10 +28,7 @@ def reliability_picture(evaluation: Evaluation, path: str | os.PathLike[str], *,
     """
     if not (evaluation.before and evaluation.after):
         raise ValueError("a reliability diagram needs a classifier that gives each clip one label; this one gives several")
-    # Not pyplot, which would need a display on some systems and keep every figure in global state.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9.6, 5.6), layout="constrained")
+    figure = new_figure(9.6, 5.6)
     both = figure.subplots(1, 2, sharey=True)
     for axes, calibration, name in zip(
         both, (evaluation.before, evaluation.after), ("temperature 1", "own temperature"), strict=True
@@ -41,9 +38,7 @@ def reliability_picture(evaluation: Evaluation, path: str | os.PathLike[str], *,
     both[0].set(ylabel="share of correct answers")
     both[0].legend(loc="upper left")
     figure.suptitle(title)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)
-    return Path(path)
+    return save_figure(figure, path)
 
 
 def _draw(axes: Any, calibration: Calibration) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiozoo.files import replacing
 from audiozoo.metrics import LABEL_METRICS
+from audiozoo.report.figures import new_figure, save_figure
 
 if TYPE_CHECKING:
     from audiozoo.crossval import LabelLeaderboardEntry, LeaderboardEntry
@@ -110,12 +110,9 @@ def confusion_picture(matrix: np.ndarray, labels: Sequence[str], path: str | os.
     Returns:
         The path of the picture.
     """
-    # Not pyplot, which would need a display on some systems and keep every figure in global state.
-    from matplotlib.figure import Figure
-
     matrix = np.asarray(matrix)
     side = 2.5 + 0.42 * len(labels)
-    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    figure = new_figure(side + 0.8, side)
     axes = figure.add_subplot()
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -124,9 +121,7 @@ def confusion_picture(matrix: np.ndarray, labels: Sequence[str], path: str | os.
     axes.set(xlabel="predicted class", ylabel="true class", title=title)
     _write_counts(axes, matrix, shares)
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)
-    return Path(path)
+    return save_figure(figure, path)
 
 
 def _write_counts(axes: Any, matrix: np.ndarray, shares: np.ndarray) -> None:

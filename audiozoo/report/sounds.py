@@ -12,7 +12,7 @@ import numpy as np
 from audiozoo import audio
 from audiozoo.classifier import Classifier, KerasScorer
 from audiozoo.features import Axis, CleaningStep, Frontend, Stack, Waveform
-from audiozoo.files import replacing
+from audiozoo.report.figures import new_figure, save_figure
 
 _TICKS = 6
 _UNITS = {"db": "dB", "log": "logarithm", "pcen": "PCEN"}
@@ -54,9 +54,7 @@ def sound_picture(
         (above, [panel for frontend in (whole, *frontends) for panel in panels_of(frontend, sound, rate)])
         for above, sound in _versions(title or Path(audio.describe(source)).name, wave, rate, clean)
     ]
-    with replacing(path) as temporary:
-        _figure(columns, start).savefig(temporary, dpi=100)
-    return Path(path)
+    return save_figure(_figure(columns, start), path, dpi=100)
 
 
 def reconstruction_picture(classifier: Classifier, source: audio.Source, path: str | os.PathLike[str]) -> Path:
@@ -86,9 +84,7 @@ def reconstruction_picture(classifier: Classifier, source: audio.Source, path: s
     again = classifier.scorer.output_of("reconstruction", fed[None])[0]
     titles = {f"features of {Path(audio.describe(source)).name}": fed, "reconstruction": again}
     panels = [Panel(title, values[..., 0], frontend.times, frontend.axis, "") for title, values in titles.items()]
-    with replacing(path) as temporary:
-        _figure([(panels[0].title, panels)], 0.0).savefig(temporary, dpi=100)
-    return Path(path)
+    return save_figure(_figure([(panels[0].title, panels)], 0.0), path, dpi=100)
 
 
 def _versions(name: str, wave: np.ndarray, rate: int, clean: Sequence[CleaningStep]) -> list[tuple[str, np.ndarray]]:
@@ -165,11 +161,8 @@ def _title(frontend: Frontend, half: str, order: int, channel: int | None) -> st
 
 
 def _figure(columns: Sequence[tuple[str, Sequence[Panel]]], start: float) -> Any:
-    # Not pyplot, which would need a display on some systems and keep every figure in global state.
-    from matplotlib.figure import Figure
-
     rows = len(columns[0][1])
-    figure = Figure(figsize=(1.5 + 6.5 * len(columns), 0.6 + 2.1 * rows), layout="constrained")
+    figure = new_figure(1.5 + 6.5 * len(columns), 0.6 + 2.1 * rows)
     for drawn, (title, panels) in zip(figure.subplots(rows, len(columns), squeeze=False).T, columns, strict=True):
         for axes, panel in zip(drawn, panels, strict=True):
             draw_panel(axes, panel, start)

@@ -13,11 +13,10 @@ import numpy as np
 from audiozoo.classifier import Classifier, KerasScorer
 from audiozoo.classifier.scorers import POOLINGS
 from audiozoo.datasets import Clip
-from audiozoo.features import FeatureCache, Features, extract
-from audiozoo.files import replacing
+from audiozoo.features import Axis, FeatureCache, Features, extract
 from audiozoo.progress import Progress
 from audiozoo.registry import model_info
-from audiozoo.report.bands import axis_text, blended_text_colour
+from audiozoo.report.figures import new_figure, save_figure
 from audiozoo.training import target_indices
 
 _NAME = "sub_band_"  # `audiozoo.layers.sub_band_outputs` begins the names of its layers so
@@ -124,7 +123,7 @@ def _names(classifier: Classifier, count: int) -> tuple[str, ...]:
     if not (size and step and axis) or len(range(0, bands - size + 1, step)) != count:
         return tuple(f"sub-band {number}" for number in range(1, count + 1))
     return tuple(
-        f"{axis_text(axis, first)} to {axis_text(axis, first + size - 1)}" for first in range(0, bands - size + 1, step)
+        f"{_axis_text(axis, first)} to {_axis_text(axis, first + size - 1)}" for first in range(0, bands - size + 1, step)
     )
 
 
@@ -149,11 +148,8 @@ def sub_band_picture(result: SubBandAccuracy, path: str | os.PathLike[str], *, t
     Raises:
         OSError: The picture cannot be written.
     """
-    # Not pyplot, which would need a display on some systems and keep every figure in global state.
-    from matplotlib.figure import Figure
-
     values = np.vstack([result.accuracy, result.joint]).T
-    figure = Figure(figsize=(3.4 + 0.75 * values.shape[1], 2.0 + 0.36 * len(result.labels)), layout="constrained")
+    figure = new_figure(3.4 + 0.75 * values.shape[1], 2.0 + 0.36 * len(result.labels))
     axes = figure.add_subplot()
     image = axes.imshow(100 * values, cmap="viridis", vmin=0, vmax=100, aspect="auto")
     axes.axvline(len(result.names) - 0.5, color="white", linewidth=4)
@@ -162,12 +158,27 @@ def sub_band_picture(result: SubBandAccuracy, path: str | os.PathLike[str], *, t
     axes.set_yticks(range(len(result.labels)), result.labels)
     axes.set(xlabel="sub-band that the auxiliary classifier sees", title=title)
     figure.colorbar(image, ax=axes, label="clips of the class that are right (%)")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)
-    return Path(path)
+    return save_figure(figure, path)
 
 
 def _write_shares(axes: Any, values: np.ndarray) -> None:
     for row, column in np.argwhere(~np.isnan(values)):
         share = values[row, column]
-        axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8, color=blended_text_colour(share))
+        axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8, color=_text_colour(share))
+
+
+def _axis_text(axis: Axis, place: int) -> str:
+    """Return the value of a band with its unit, such as "1.2 kHz" for an axis in hertz.
+
+    >>> _axis_text(Axis("frequency, Hz", np.array([50.0, 1_234.0])), 1)
+    '1.2 kHz'
+    """
+    value = float(axis.values[place])
+    if not axis.label.endswith("Hz"):
+        return f"{axis.label} {value:g}"
+    return f"{value / 1_000:.1f} kHz" if value >= 1_000 else f"{value:.0f} Hz"
+
+
+def _text_colour(share: float) -> str:
+    """Return the colour of a text that stays legible on the colour map viridis."""
+    return "black" if share > 0.6 else "white"

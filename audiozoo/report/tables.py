@@ -32,9 +32,13 @@ def markdown_report(rows: Iterable[Row], path: str | os.PathLike[str]) -> Path:
         ValueError: There are no rows.
         OSError: The file cannot be written.
     """
-    text = "\n".join(_section(data) for data in summarised(rows))
+    return write_tables(summarised(rows), path)
+
+
+def write_tables(datasets: Sequence[DatasetSummary], path: str | os.PathLike[str]) -> Path:
+    """Write the tables of datasets whose rows are summarised already, see `markdown_report`."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text("\n".join(map(_section, datasets)), encoding="utf-8")
     return Path(path)
 
 

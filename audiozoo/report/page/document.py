@@ -56,9 +56,23 @@ def html_report(
         OSError: The file cannot be written.
     """
     files = None if sounds is None else sound_files(sounds)
-    page = _page(summarised(rows), title, files)
+    return write_page(summarised(rows), path, title=title, files=files)
+
+
+def write_page(datasets: Sequence[DatasetSummary], path: str | os.PathLike[str], *, title: str, files: Files | None) -> Path:
+    """Write the report of datasets whose rows are summarised already, see `html_report`.
+
+    Args:
+        datasets: Summaries.
+        path: Path of the file to write.
+        title: Title of the page.
+        files: Sound files by name; `None` leaves sounds out.
+
+    Returns:
+        The path of the file.
+    """
     with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(_page(datasets, title, files), encoding="utf-8")
     return Path(path)
 
 

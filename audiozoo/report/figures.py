@@ -1,0 +1,39 @@
+"""Figures of matplotlib: how all pictures of this package are made and written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audiozoo.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of a size (inches), whose parts are arranged without overlapping."""
+    # Not pyplot, which would need a display on some systems and keep every figure in global state.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 120) -> Path:
+    """Write a figure atomically; the suffix of the path sets the format.
+
+    Args:
+        figure: Figure to write.
+        path: Path of the picture.
+        dpi: Resolution (dots per inch).
+
+    Returns:
+        The path of the picture.
+
+    Raises:
+        OSError: The picture cannot be written.
+    """
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=dpi)
+    return Path(path)
