@@ -71,7 +71,7 @@ class Tested(NamedTuple):
         place: Recording of each clip, ``(clips,)``.
         sums: Function from how often each recording counts, ``(draws, recordings)``, to the metric of each draw, ``(draws,)``.
             The metric is the mean over the folds of the mean over the seeds, as on the leaderboard.
-        gains: What each recording adds to the metric, ``(recordings,)``; `None` if the metric is not a mean over clips.
+        gains: Sum of the clips' gains in each recording, ``(recordings,)``; `None` if the metric is not a mean over clips.
     """
 
     recordings: tuple[str, ...]
