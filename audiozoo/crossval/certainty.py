@@ -97,9 +97,10 @@ class Tested(NamedTuple):
 
 def _of_row(resampled: _Resampled, test: TestScores, where: np.ndarray) -> _Sums:
     """Return the metric of one row, for counts of the recordings of all rows."""
-    own, place = np.unique(where, return_inverse=True)
-    metric = resampled(test.scores, test.classes, place)
-    return lambda counts: metric(counts[:, own])
+    # The names begin with the fold, so its recordings are side by side, and a slice copies none of the counts.
+    start, end = int(where.min()), int(where.max()) + 1
+    metric = resampled(test.scores, test.classes, where - start)
+    return lambda counts: metric(counts[:, start:end])
 
 
 def _over_folds(folds: Sequence[Sequence[_Sums]]) -> _Sums:
@@ -128,9 +129,10 @@ def _mean(values: np.ndarray, place: np.ndarray, column: np.ndarray) -> _Sums:
     sums, clips = np.zeros((2, int(place.max()) + 1, int(column.max()) + 1))
     np.add.at(sums, (place, column), values)
     np.add.at(clips, (place, column), 1)
+    both = np.hstack([sums, clips])
 
     def drawn(counts: np.ndarray) -> np.ndarray:
-        above, below = counts @ sums, counts @ clips
+        above, below = np.split(counts @ both, 2, axis=1)
         return _defined_mean(np.where(below > 0, above / np.maximum(below, 1e-9), np.nan), axis=1)
 
     return drawn

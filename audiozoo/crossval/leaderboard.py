@@ -105,10 +105,14 @@ def leaderboard(rows: Iterable[Row]) -> list[LeaderboardEntry] | list[LabelLeade
     kinds = {type(row.measures) for group in groups.values() for row in group}
     if len(kinds) > 1:
         raise ValueError("rows of one label and of several labels a clip cannot be ranked together: give one kind")
-    entry = _label_entry if kinds == {LabelMeasures} else _entry
     settings = [settings_text(each) for each in settings_apart([group[0] for group in groups.values()])]
-    entries: list[Any] = [entry(group, text) for group, text in zip(groups.values(), settings, strict=True)]
+    entries: list[Any] = [entry_of(group, text) for group, text in zip(groups.values(), settings, strict=True)]
     return sorted(entries, key=lambda each: -each.score[0])
+
+
+def entry_of(rows: Sequence[Row], settings: str = "") -> LeaderboardEntry | LabelLeaderboardEntry:
+    """Return the entry of rows that differ in fold and seed only."""
+    return (_label_entry if isinstance(rows[0].measures, LabelMeasures) else _entry)(rows, settings)
 
 
 def _entry(rows: Sequence[Row], settings: str) -> LeaderboardEntry:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from audiozoo import metrics
-from audiozoo.crossval import LabelLeaderboardEntry, LeaderboardEntry, Row, leaderboard
+from audiozoo.crossval import LabelLeaderboardEntry, LeaderboardEntry, Row
 from audiozoo.crossval.certainty import certainty
+from audiozoo.crossval.leaderboard import entry_of
 from audiozoo.crossval.rows import code_digest
 from audiozoo.crossval.variants import settings_apart, settings_text, variant
 
@@ -162,7 +163,7 @@ def _dataset(name: str, metric: str, labels: tuple[str, ...], *, rows: Sequence[
         variants.setdefault(variant(row), []).append(row)
     names = _names([each[0] for each in variants.values()])
     models = [
-        ModelSummary(name=name, rows=tuple(each), entry=leaderboard(each)[0], settings=settings)
+        ModelSummary(name=name, rows=tuple(each), entry=entry_of(each, settings), settings=settings)
         for (name, settings), each in zip(names, variants.values(), strict=True)
     ]
     folds = len({row.fold for row in rows})
