@@ -7,7 +7,7 @@ import pytest
 from made_rows import made_rows
 
 from audiozoo import metrics
-from audiozoo.crossval.certainty import certainty
+from audiozoo.crossval.certainty import RESAMPLED, certainty, drawn_counts, interval
 from audiozoo.crossval.testscores import pack
 
 
@@ -76,3 +76,27 @@ def test_the_bootstrap_is_of_the_metric_itself(metric):
     scores, targets = (np.concatenate([getattr(row.test, of) for row in rows]) for of in ("scores", "classes"))
     low, high = found.intervals[0]
     assert (low + high) / 2 == pytest.approx(metrics.METRICS[metric](scores, targets), abs=0.02)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says(rng):
+    covered = []
+    for _ in range(200):
+        place = np.repeat(np.arange(40), 5)
+        # Whole recordings are right or wrong, apart from a few clips: an interval over clips would be too narrow.
+        right = (rng.uniform(size=40) < 0.8)[place] ^ (rng.uniform(size=200) < 0.05)
+        sums = RESAMPLED["accuracy"](np.eye(2)[right.astype(int)], np.ones(200, int), place)
+        low, high = interval(sums(drawn_counts(40, 200)), 40)
+        covered.append(low <= 0.8 * 0.95 + 0.2 * 0.05 <= high)
+    assert 0.9 < np.mean(covered) < 0.99
+
+
+def test_a_model_without_errors_is_not_certain():
+    assert interval(np.ones(201), 40) == pytest.approx((0.025 ** (1 / 40), 1))
+    assert interval(np.zeros(201), 40) == pytest.approx((0, 1 - 0.025 ** (1 / 40)))
+    low, high = interval(np.full(201, 0.75), 1)
+    assert high - low == 1, "one recording, of whose clips some are right"
+
+
+def test_a_draw_without_a_fold_is_no_error():
+    [rows], found = certain(2.0, clips=2, folds=(1, 2))
+    assert found.intervals[0][0] <= np.mean([row.score for row in rows]) <= found.intervals[0][1]

@@ -9,8 +9,8 @@ from made_rows import made_row, made_rows
 from scipy.stats import binom
 
 from audiozoo import metrics
-from audiozoo.crossval import RESAMPLED, compare, compare_all, write_row
-from audiozoo.crossval.testscores import TestScores
+from audiozoo.crossval import RESAMPLED, Measures, TestScores, compare, compare_all, leaderboard, write_row
+from audiozoo.crossval.testscores import pack
 from audiozoo.datasets import Clip
 
 
@@ -57,6 +57,62 @@ def test_models_that_are_equally_good_are_not_told_apart():
     assert found.difference_interval[0] < 0 < found.difference_interval[1]
 
 
+def decided(right, *, recordings=None, fold=1, seed=0, names=None, shift=0):
+    """Return a row whose clips are right or wrong as given; the recordings are the clips, unless they are given."""
+    targets = (np.arange(len(right)) + shift) % 3
+    scores = np.eye(3)[np.where(right, targets, (targets + 1) % 3)]
+    test = TestScores.of_clips([Clip(f"/data/{name}.wav", ("dog",)) for name in names or range(len(right))], scores, targets)
+    test = replace(test, recordings=tuple(map(str, recordings))) if recordings is not None else test
+    return replace(
+        made_row("mel_cnn", fold=fold, seed=seed), test=test, test_clips=len(right), measures=Measures.of(scores, targets)
+    )
+
+
+@pytest.mark.parametrize("clips", [1, 2, 3, 5, 6, 8])
+def test_few_clips_prove_no_more_than_the_sign_test_does(clips):
+    found = compare([decided([True] * clips)], [decided([False] * clips)], models=("a", "b"))
+    assert found.p == pytest.approx(found.mcnemar_p) == 0.5 ** (clips - 1)
+    # The verdict and the interval agree: six clips are the first that suffice.
+    assert (found.better == "a") == (found.difference_interval[0] > 0) == (clips >= 6)
+
+
+def test_many_clips_of_one_recording_tell_nothing():
+    sides = [[decided([right] * 30, recordings=[0] * 30)] for right in (True, False)]
+    found = compare(*sides, models=("a", "b"))
+    assert (found.recordings, found.p, found.better) == (1, 1, None)
+
+
+def test_equal_models_are_told_apart_as_rarely_as_the_level_says(rng):
+    alarms = []
+    for _ in range(100):
+        # Each model answers a third of the ten recordings in its own way.
+        common = rng.uniform(size=10) < 0.7
+        sides = [np.where(rng.uniform(size=10) < 0.6, rng.uniform(size=10) < 0.7, common) for _ in range(2)]
+        alarms.append(compare([decided(sides[0])], [decided(sides[1])], models=("a", "b")).p < 0.05)
+    assert np.mean(alarms) <= 0.05
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_accuracy", "map@3"])
+def test_the_values_are_those_of_the_leaderboard_for_folds_of_any_size(metric):
+    rows = [replace(made_row("mel_cnn", fold=fold, clips=clips), metric=metric) for fold, clips in ((1, 12), (2, 300))]
+    found = compare(rows, rows, models=("a", "b"))
+    assert found.values[0] == pytest.approx(leaderboard(rows)[0].score[0])
+    assert found.intervals[0][0] < found.values[0] < found.intervals[0][1]
+
+
+def test_several_seeds_are_ranked_one_by_one(rng):
+    targets = (rng.uniform(size=(40, 3)) < 0.3).astype(int)
+    clips = [Clip(f"/{number}.wav", ("dog",)) for number in range(40)]
+    scores = [rng.uniform(size=(40, 3)) for _ in range(2)]
+    scores[1] /= 100  # ranks below the first seed, if both are ranked together
+    rows = [
+        replace(made_row("mel_cnn", seed=seed), test=TestScores.of_clips(clips, one, targets))
+        for seed, one in enumerate(scores)
+    ]
+    found = compare(rows, rows, models=("a", "b"), metric="map")
+    assert found.values[0] == pytest.approx(np.mean([metrics.mean_average_precision(one, targets) for one in scores]))
+
+
 def test_the_p_value_is_uniform_if_the_models_are_equal():
     chances = [
         compare(
@@ -75,6 +131,8 @@ def test_pairs_are_corrected_together():
     found = compare_all(models)
     assert [each.models for each in found] == [("a", "b"), ("a", "c"), ("b", "c")]
     assert [each.corrected_p for each in found] == pytest.approx(metrics.holm([each.p for each in found]))
+    exact = metrics.holm([each.mcnemar_p for each in found])
+    assert [each.corrected_mcnemar_p for each in found] == pytest.approx(exact)
 
 
 def test_several_seeds_have_no_mcnemar_test():
@@ -105,6 +163,42 @@ def test_what_cannot_be_compared_is_said():
         compare(rows, [replace(rows[0], test=None)], models=("a", "b"))
     with pytest.raises(ValueError, match="compared by accuracy, macro_accuracy, map@3, map, got 'f1'"):
         compare(rows, rows, models=("a", "b"), metric="f1")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        decided([True] * 6),
+        decided([True] * 12, names=range(20, 32)),
+        decided([True] * 12, shift=1),
+        decided([True] * 12, recordings=[0] * 12),
+    ],
+    ids=["number", "names", "labels", "recordings"],
+)
+def test_other_clips_or_labels_under_the_same_name_are_refused(other):
+    with pytest.raises(ValueError, match=r"a and b cannot be compared: their rows for fold 1 differ .*\.wav'; run"):
+        compare([decided([True] * 12)], [other], models=("a", "b"))
+
+
+def test_the_order_of_clips_does_not_matter():
+    right = np.arange(12) > 3
+    turned = decided(right[::-1], names=range(11, -1, -1))
+    turned = replace(
+        turned, test=replace(turned.test, targets=tuple(np.arange(12)[::-1] % 3), packed=pack(turned_scores(right)))
+    )
+    found = compare([decided(right)], [turned], models=("a", "b"))
+    assert (found.difference, found.only) == (0, ((), ()))
+
+
+def turned_scores(right):
+    targets = np.arange(12) % 3
+    return np.eye(3)[np.where(right, targets, (targets + 1) % 3)][::-1]
+
+
+def test_a_copy_of_a_row_does_not_pass_for_a_seed():
+    row = decided([True] * 12)
+    with pytest.raises(ValueError, match="a has several rows for fold 1 and seed 0"):
+        compare([row, row], [row], models=("a", "b"))
 
 
 def test_a_single_clip_tells_nothing():
@@ -140,6 +234,17 @@ def test_the_command_compares_all_pairs(audiozoo, folder):
     assert status == 0
     assert len([line for line in text.splitlines() if "to" in line and "_" in line]) == 3
     assert "p, Holm" in text
+
+
+def test_the_command_reads_several_folders_and_warns_of_clips_of_one_recording(audiozoo, tmp_path):
+    for name, right in (("mel_cnn", [True] * 40), ("house_cnn", [True] * 20 + [False] * 20)):
+        row = decided(right, recordings=np.arange(40) // 2)
+        write_row(tmp_path / name / "rows" / "1.json", replace(row, request=replace(row.request, model=name)))
+    status, text, _ = audiozoo("compare", "--rows", tmp_path / "mel_cnn", "--rows", tmp_path / "house_cnn")
+    assert status == 0
+    assert "40 clips of 20 recordings" in text
+    assert "mel_cnn is better" in text
+    assert "if clips of one recording were independent" in text
 
 
 def test_the_command_names_what_is_wrong(audiozoo, folder, tmp_path):

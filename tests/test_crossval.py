@@ -26,6 +26,7 @@ from audiozoo.crossval import (
 from audiozoo.crossval.rows import code_digest
 from audiozoo.datasets import Clip, Dataset, load_dataset
 from audiozoo.features import LogMel, Scaler
+from audiozoo.report import markdown
 from audiozoo.training import Recipe, train
 from audiozoo.training.examples import Batches
 
@@ -204,6 +205,33 @@ def test_the_leaderboard_ranks_by_the_datasets_measure():
     assert second.confusion.tolist() == [[14, 6], [0, 20]]
     by_map = [replace(r, metric="map@3", measures=replace(r.measures, map_at_3=1 - r.measures.accuracy)) for r in rows]
     assert leaderboard(by_map)[0].model == "x"
+
+
+def with_recipe(given, **changes):
+    return replace(given, request=replace(given.request, recipe=replace(given.request.recipe, **changes)))
+
+
+def test_seeds_do_not_pass_for_folds():
+    figures = {(1, 0): 0.8, (1, 1): 0.6, (2, 0): 1.0, (2, 1): 0.9}
+    rows = [with_recipe(row("x", fold, value), seed=seed) for (fold, seed), value in figures.items()]
+    [entry] = leaderboard(rows)
+    assert (entry.folds, entry.seeds) == (2, 2)
+    assert entry.score == entry.accuracy == pytest.approx(metrics.mean_and_deviation([0.7, 0.95]))
+    assert entry.seed_deviation == pytest.approx(metrics.mean_and_deviation([0.9, 0.75])[1])
+    # A further seed of one fold changes neither the weight of that fold nor the meaning of the deviation over seeds.
+    [more] = leaderboard([*rows, with_recipe(row("x", 1, 0.7), seed=2)])
+    assert more.score[0] == pytest.approx(0.825)
+    assert more.seed_deviation is None
+
+
+def test_other_settings_are_other_entries():
+    short = [row("x", fold, 0.5) for fold in (1, 2)]
+    long = [with_recipe(row("x", fold, 0.9), epochs=7) for fold in (1, 2)]
+    best, worst = leaderboard([*short, *long])
+    assert (best.model, best.folds, best.settings) == ("x", 2, "epochs=7")
+    assert (worst.model, worst.folds, worst.settings) == ("x", 2, "")
+    assert "| x (epochs=7) |" in markdown([best, worst])
+    assert [entry.settings for entry in leaderboard(short)] == [""]
 
 
 def test_evaluate_leaves_out_what_cannot_be_read(data, tmp_path):

@@ -24,7 +24,10 @@ _MOST_CLIPS = 10
 
 def run(
     models: Annotated[list[str] | None, typer.Argument(help="Two models, or more; by default all of them.")] = None,
-    rows: Annotated[Path, typer.Option(help="Folder of `audiozoo benchmark -o`, or of rows.")] = Path("runs"),
+    rows: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of `audiozoo benchmark -o`, or of rows; may be given several times.", show_default="runs"),
+    ] = None,
     dataset: Annotated[str | None, typer.Option(help="Name of the dataset, if the folder has rows of several.")] = None,
     metric: Annotated[
         str | None, typer.Option(help="accuracy, macro_accuracy, map@3 or map; by default the dataset's.")
@@ -40,9 +43,10 @@ def run(
     from audiozoo.crossval import compare_all, read_rows
     from audiozoo.report.summary import summarised
 
-    known = [row for folder in row_folders(rows) for row in read_rows(folder)]
+    given = rows or [Path("runs")]
+    known = [row for one in given for folder in row_folders(one) for row in read_rows(folder)]
     if not known:
-        raise ValueError(f"{rows}: no result rows there; run `audiozoo benchmark -o {rows}` first")
+        raise ValueError(f"{', '.join(map(str, given))}: no result rows there; run `audiozoo benchmark -o {given[0]}` first")
     chosen = _chosen(_dataset(summarised(known), dataset), models or [])
     found = compare_all(chosen, metric=metric)
     if as_json:
@@ -92,7 +96,9 @@ def _print_pair(found: Comparison, *, clips: bool) -> None:
         counts = (
             f"only {found.models[0]} is right on {len(found.only[0])} clips, only {found.models[1]} on {len(found.only[1])}"
         )
-        out.print(f"McNemar's test: {counts}; p = {found.mcnemar_p:.2g}", highlight=False, soft_wrap=True)
+        # McNemar's test knows no recordings, so its p value is too small where several clips come from one.
+        caution = " if clips of one recording were independent" if found.recordings < found.clips else ""
+        out.print(f"McNemar's test: {counts}; p = {found.mcnemar_p:.2g}{caution}", highlight=False, soft_wrap=True)
     for name, names in zip(found.models, found.only, strict=True) if clips else ():
         more = f" and {len(names) - _MOST_CLIPS} more" if len(names) > _MOST_CLIPS else ""
         out.print(f"only {name}: {', '.join(names[:_MOST_CLIPS])}{more}", highlight=False, soft_wrap=True, markup=False)

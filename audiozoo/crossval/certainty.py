@@ -6,14 +6,19 @@ differences between models paired.
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
 from audiozoo import metrics
 from audiozoo.crossval.rows import Row
+from audiozoo.crossval.testscores import TestScores
+
+_Sums = Callable[[np.ndarray], np.ndarray]
+_Resampled = Callable[[np.ndarray, np.ndarray, np.ndarray], _Sums]
 
 _DRAWS, _FEWEST = 2_000, 200
 _MOST_COUNTS = 20_000_000  # numbers in memory; tens of thousands of clips need fewer draws
@@ -54,7 +59,7 @@ def certainty(models: Sequence[Sequence[Row]], metric: str) -> Certainty:
             if each.recordings not in draws:
                 draws[each.recordings] = drawn_counts(len(each.recordings), len(each.place))
             means[place] = each.sums(draws[each.recordings])
-    intervals = [interval(means[place]) if place in means else None for place in range(len(models))]
+    intervals = [interval(means[place], len(each.recordings)) if each else None for place, each in enumerate(tested)]
     return Certainty(intervals, _groups(tested, means))
 
 
@@ -65,61 +70,106 @@ class Tested(NamedTuple):
         recordings: Names of the recordings, with their folds.
         place: Recording of each clip, ``(clips,)``.
         sums: Function from how often each recording counts, ``(draws, recordings)``, to the metric of each draw, ``(draws,)``.
+            The metric is the mean over the folds of the mean over the seeds, as on the leaderboard.
+        gains: Sum of the clips' gains in each recording, ``(recordings,)``; `None` if the metric is not a mean over clips.
     """
 
     recordings: tuple[str, ...]
     place: np.ndarray
     sums: Callable[[np.ndarray], np.ndarray]
+    gains: np.ndarray | None
 
     @classmethod
     def of(cls, rows: Sequence[Row], metric: str) -> Tested | None:
         """Collect the scores of rows; `None` if a row lacks them, or the metric is not one of `RESAMPLED`."""
-        tests = [row.test for row in rows if row.test]
+        tests = [(row.fold, row.test) for row in rows if row.test]
         if len(tests) < len(rows) or metric not in RESAMPLED:
             return None
         # The names are those below the folder of a fold, so two folds may have the same.
-        names = [f"{row.fold}/{name}" for row in rows if row.test for name in row.test.recordings]
-        scores, targets = (np.concatenate([getattr(test, of) for test in tests]) for of in ("scores", "classes"))
+        names = [f"{fold}/{name}" for fold, test in tests for name in test.recordings]
         recordings, place = np.unique(names, return_inverse=True)
-        return cls(tuple(recordings.tolist()), place, RESAMPLED[metric](scores, targets, place))
+        places = np.split(place, np.cumsum([len(test.clips) for _, test in tests])[:-1])
+        folds: dict[int, list[_Sums]] = {}
+        for (fold, test), where in zip(tests, places, strict=True):
+            folds.setdefault(fold, []).append(_of_row(RESAMPLED[metric], test, where))
+        return cls(tuple(recordings.tolist()), place, _over_folds(list(folds.values())), _gains(tests, place, metric))
 
 
-def _mean(values: np.ndarray, place: np.ndarray, column: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the function that averages values over the drawn clips: over those of each column, then over the columns."""
-    sums, clips = np.zeros((2, int(place.max()) + 1, int(column.max()) + 1))
-    np.add.at(sums, (place, column), values)
-    np.add.at(clips, (place, column), 1)
+def _of_row(resampled: _Resampled, test: TestScores, where: np.ndarray) -> _Sums:
+    """Return the metric of one row, for counts of the recordings of all rows."""
+    # The names begin with the fold, so its recordings are side by side, and a slice copies none of the counts.
+    start, end = int(where.min()), int(where.max()) + 1
+    metric = resampled(test.scores, test.classes, where - start)
+    return lambda counts: metric(counts[:, start:end])
 
+
+def _over_folds(folds: Sequence[Sequence[_Sums]]) -> _Sums:
     def drawn(counts: np.ndarray) -> np.ndarray:
-        above, below = counts @ sums, counts @ clips
-        # A draw may leave a class out, which then does not count.
-        return np.asarray(np.nanmean(np.where(below > 0, above / np.maximum(below, 1e-9), np.nan), axis=1))
+        return _defined_mean(np.array([np.mean([seed(counts) for seed in seeds], axis=0) for seeds in folds]), axis=0)
 
     return drawn
 
 
-def _accuracy(scores: np.ndarray, targets: np.ndarray, place: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    return _mean(scores.argmax(axis=1) == targets, place, np.zeros(len(targets), int))
+def _gains(tests: Sequence[tuple[int, TestScores]], place: np.ndarray, metric: str) -> np.ndarray | None:
+    if metric not in _GAINS:
+        return None
+    seeds = Counter(fold for fold, _ in tests)
+    each = [_GAINS[metric](test.scores, test.classes) / seeds[fold] for fold, test in tests]
+    return np.bincount(place, np.concatenate(each))
 
 
-def _macro_accuracy(scores: np.ndarray, targets: np.ndarray, place: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    return _mean(scores.argmax(axis=1) == targets, place, targets)
+def _defined_mean(values: np.ndarray, axis: int) -> np.ndarray:
+    """Return the mean without NaN: a draw may leave a fold or a class out. Where all are NaN, so is the mean."""
+    number = (~np.isnan(values)).sum(axis=axis)
+    return np.where(number > 0, np.nansum(values, axis=axis) / np.maximum(number, 1), np.nan)
 
 
-def _map_at_3(scores: np.ndarray, targets: np.ndarray, place: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def _mean(values: np.ndarray, place: np.ndarray, column: np.ndarray) -> _Sums:
+    """Return the function that averages values over the drawn clips: over those of each column, then over the columns."""
+    sums, clips = np.zeros((2, int(place.max()) + 1, int(column.max()) + 1))
+    np.add.at(sums, (place, column), values)
+    np.add.at(clips, (place, column), 1)
+    both = np.hstack([sums, clips])
+
+    def drawn(counts: np.ndarray) -> np.ndarray:
+        above, below = np.split(counts @ both, 2, axis=1)
+        return _defined_mean(np.where(below > 0, above / np.maximum(below, 1e-9), np.nan), axis=1)
+
+    return drawn
+
+
+def _hits(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    return (scores.argmax(axis=1) == targets).astype(float)
+
+
+def _reciprocal_ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     order = np.argsort(-scores, axis=1, kind="stable")[:, :3]
-    gains = ((order == targets[:, None]) / np.arange(1, order.shape[1] + 1)).sum(axis=1)
-    return _mean(gains, place, np.zeros(len(targets), int))
+    return np.asarray(((order == targets[:, None]) / np.arange(1, order.shape[1] + 1)).sum(axis=1))
 
 
-def _mean_average_precision(scores: np.ndarray, targets: np.ndarray, place: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+_GAINS = {"accuracy": _hits, "macro_accuracy": _hits, "map@3": _reciprocal_ranks}
+
+
+def _accuracy(scores: np.ndarray, targets: np.ndarray, place: np.ndarray) -> _Sums:
+    return _mean(_hits(scores, targets), place, np.zeros(len(targets), int))
+
+
+def _macro_accuracy(scores: np.ndarray, targets: np.ndarray, place: np.ndarray) -> _Sums:
+    return _mean(_hits(scores, targets), place, targets)
+
+
+def _map_at_3(scores: np.ndarray, targets: np.ndarray, place: np.ndarray) -> _Sums:
+    return _mean(_reciprocal_ranks(scores, targets), place, np.zeros(len(targets), int))
+
+
+def _mean_average_precision(scores: np.ndarray, targets: np.ndarray, place: np.ndarray) -> _Sums:
     # The ranking of the clips is the same in every draw; only their weights change.
     orders = np.argsort(-scores, axis=0, kind="stable").T
 
     def drawn(counts: np.ndarray) -> np.ndarray:
         weights = counts[:, place]
         each = [_weighted_precision(weights[:, order], targets[order, one]) for one, order in enumerate(orders)]
-        return np.asarray(np.nanmean(each, axis=0))
+        return _defined_mean(np.array(each), axis=0)
 
     return drawn
 
@@ -132,7 +182,7 @@ def _weighted_precision(weights: np.ndarray, hits: np.ndarray) -> np.ndarray:
     return np.where(positives > 0, (precision * found).sum(axis=1) / np.maximum(positives, 1e-9), np.nan)
 
 
-RESAMPLED: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]] = {
+RESAMPLED: dict[str, _Resampled] = {
     "accuracy": _accuracy,
     "macro_accuracy": _macro_accuracy,
     "map@3": _map_at_3,
@@ -156,19 +206,55 @@ def drawn_counts(recordings: int, clips: int) -> np.ndarray:
     return np.vstack([np.ones(recordings), drawn])
 
 
-def interval(means: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % interval of a metric from its values in all draws, the first of which has each recording once."""
-    low, high = np.percentile(means[1:], (50 * LEVEL, 100 - 50 * LEVEL))
+def interval(means: np.ndarray, recordings: int, *, lowest: float = 0.0) -> tuple[float, float]:
+    """Return the 95 % interval of a metric, by the percentiles of its draws.
+
+    If all draws are equal, as for a model without any error, the percentiles would claim certainty. The interval is then as
+    wide as what happens in none of the recordings can be frequent (Clopper and Pearson, Biometrika 26, 1934).
+
+    Args:
+        means: Values of the metric in all draws, the first of which has each recording once.
+        recordings: Number of recordings.
+        lowest: Lowest value of the metric; -1 for a difference.
+
+    Returns:
+        Lower and upper end.
+    """
+    low, high = np.nanpercentile(means[1:], (50 * LEVEL, 100 - 50 * LEVEL))
+    if high - low < 1e-9:
+        margin = (1 - lowest) * (1 - (LEVEL / 2) ** (1 / recordings))
+        low, high = max(low - margin, lowest), min(high + margin, 1.0)
     return float(low), float(high)
 
 
-def chance_of_difference(differences: np.ndarray) -> float:
-    """Return the two-sided p value of a difference from its values in all draws, the first of which has each recording once.
+def informative(first: Tested, second: Tested) -> int:
+    """Return the number of recordings in which two models differ; all of them for a metric that is not a mean over clips."""
+    if first.gains is None or second.gains is None:
+        return len(first.recordings)
+    return int((np.abs(first.gains - second.gains) > 1e-9).sum())
 
-    The draws give the standard deviation, and the normal distribution the tail, which 2,000 draws cannot resolve.
+
+def chance_of_difference(differences: np.ndarray, recordings: int) -> float:
+    """Return the two-sided p value of the difference between two models.
+
+    The draws give the standard deviation, and Student's t distribution the tail, which 2,000 draws cannot resolve. With few
+    recordings the draws vary too little, so the p value is at least that of the sign test: if chance decides which of two
+    models wins each of n recordings, the same one wins all of them in one case of 2 ** (n - 1).
+
+    Args:
+        differences: Differences in all draws, the first of which has each recording once.
+        recordings: Number of recordings in which the models differ, see `informative`.
+
+    Returns:
+        The p value, 1 if fewer than two recordings tell the models apart.
     """
-    deviation = max(float(differences[1:].std(ddof=1)), 1e-9)
-    return math.erfc(abs(float(differences[0])) / deviation / math.sqrt(2))
+    from scipy.special import stdtr
+
+    if recordings < 2:
+        return 1.0
+    deviation = max(float(np.nanstd(differences[1:], ddof=1)), 1e-9)
+    tail = 2 * float(stdtr(recordings - 1, -abs(float(differences[0])) / deviation))
+    return max(tail, 0.5 ** (recordings - 1))
 
 
 def _groups(tested: Sequence[Tested | None], means: dict[int, np.ndarray]) -> list[tuple[int, ...] | None]:
@@ -176,16 +262,18 @@ def _groups(tested: Sequence[Tested | None], means: dict[int, np.ndarray]) -> li
     names = {place: each.recordings for place, each in enumerate(tested) if each}
     same = [place for place in names if names[place] == names[min(names)]]
     if len(same) > 1:
-        apart = _told_apart([means[place] for place in same])
+        apart = _told_apart([(each, means[place]) for place, each in enumerate(tested) if each and place in same])
         for number, place in enumerate(same):
             groups[place] = tuple(other for n, other in enumerate(same) if n != number and not apart[number, n])
     return groups
 
 
-def _told_apart(means: Sequence[np.ndarray]) -> np.ndarray:
+def _told_apart(models: Sequence[tuple[Tested, np.ndarray]]) -> np.ndarray:
     """Return for each pair of models whether their difference is significant after Holm's correction, ``(models, models)``."""
-    pairs = np.triu_indices(len(means), 1)
-    chances = [chance_of_difference(means[int(one)] - means[int(other)]) for one, other in zip(*pairs, strict=True)]
-    apart = np.zeros((len(means), len(means)), bool)
-    apart[pairs] = metrics.holm(chances) < LEVEL
+    chances = [
+        chance_of_difference(means - others, informative(one, other))
+        for (one, means), (other, others) in combinations(models, 2)
+    ]
+    apart = np.zeros((len(models), len(models)), bool)
+    apart[np.triu_indices(len(models), 1)] = metrics.holm(chances) < LEVEL
     return np.asarray(apart | apart.T)

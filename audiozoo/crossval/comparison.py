@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from audiozoo import metrics
-from audiozoo.crossval.certainty import LEVEL, RESAMPLED, Tested, chance_of_difference, drawn_counts, interval
+from audiozoo.crossval.certainty import LEVEL, RESAMPLED, Tested, chance_of_difference, drawn_counts, informative, interval
 from audiozoo.crossval.rows import Row
 
 _Case = tuple[str, str, int]
@@ -26,14 +27,15 @@ class Comparison:
         folds: Test folds that both have.
         clips: Number of test clips.
         recordings: Number of recordings that they come from; the bootstrap draws recordings.
-        values: Metric of each model, from 0 to 1.
+        values: Metric of each model, from 0 to 1: the mean over the folds of the mean over the seeds.
         intervals: 95 % interval of each.
         difference: First value minus second.
         difference_interval: 95 % interval of the difference.
         p: p value of the difference, from the bootstrap.
         corrected_p: The same after Holm's correction, if several pairs were compared.
-        mcnemar_p: p value of McNemar's test; `None` for several labels, or for several seeds, whose answers for a clip are not
-            independent.
+        mcnemar_p: p value of McNemar's test, which takes clips as independent, even those of one recording; `None` for several
+            labels, or for several seeds, whose answers for a clip are not independent.
+        corrected_mcnemar_p: The same after Holm's correction, if several pairs were compared.
         only: Names of the clips that only the first, and only the second, gets right; empty where `mcnemar_p` is `None`.
     """
 
@@ -49,6 +51,7 @@ class Comparison:
     p: float
     corrected_p: float
     mcnemar_p: float | None
+    corrected_mcnemar_p: float | None
     only: tuple[tuple[str, ...], tuple[str, ...]]
 
     @property
@@ -79,7 +82,8 @@ def compare(first: Sequence[Row], second: Sequence[Row], *, models: tuple[str, s
         The comparison.
 
     Raises:
-        ValueError: The models have no test clips in common, a row lacks the scores of its clips, or the metric is unknown.
+        ValueError: The models have no test clips in common, or other clips or labels in a fold; a row lacks the scores of its
+            clips, or is there twice; or the metric is unknown.
     """
     shared = sorted({_case(row) for row in first} & {_case(row) for row in second})
     if not shared:
@@ -93,6 +97,7 @@ def compare(first: Sequence[Row], second: Sequence[Row], *, models: tuple[str, s
         raise ValueError(f"models are compared by {', '.join(RESAMPLED)}, got {metric!r}")
     for name, rows in zip(models, sides, strict=True):
         _check(name, rows)
+    _require_same_clips(sides, models)
     return _compared(sides, models, metric, tuple(fold for _, _, fold in shared))
 
 
@@ -111,7 +116,11 @@ def compare_all(models: Mapping[str, Sequence[Row]], *, metric: str | None = Non
     """
     found = [compare(models[one], models[two], models=(one, two), metric=metric) for one, two in combinations(models, 2)]
     corrected = metrics.holm([each.p for each in found])
-    return [replace(each, corrected_p=float(p)) for each, p in zip(found, corrected, strict=True)]
+    exact = iter(metrics.holm([each.mcnemar_p for each in found if each.mcnemar_p is not None]))
+    return [
+        replace(each, corrected_p=float(p), corrected_mcnemar_p=None if each.mcnemar_p is None else float(next(exact)))
+        for each, p in zip(found, corrected, strict=True)
+    ]
 
 
 def _case(row: Row) -> _Case:
@@ -128,30 +137,59 @@ def _check(name: str, rows: Sequence[Row]) -> None:
             f"the rows of {name} for fold {', '.join(map(str, old))} lack the scores of their clips, because an earlier "
             "version wrote them; `audiozoo benchmark --rerun stale` computes them again"
         )
-    counts = {case: sum(_case(row) == case for row in rows) for case in map(_case, rows)}
+    # A copy of a row would pass for a further seed.
+    twice = [(fold, seed) for (fold, seed), number in Counter((row.fold, row.seed) for row in rows).items() if number > 1]
+    if twice:
+        raise ValueError(
+            f"{name} has several rows for fold {twice[0][0]} and seed {twice[0][1]}, copies or rows of different clips: leave "
+            "one of them in the folders"
+        )
+    counts = Counter(row.fold for row in rows)
     if len(set(counts.values())) > 1:
         raise ValueError(f"{name} needs the same number of seeds in each fold, got {sorted(counts.values())}")
 
 
+def _require_same_clips(sides: Sequence[Sequence[Row]], models: tuple[str, str]) -> None:
+    first: dict[int, set[tuple[str, str, tuple[str, ...]]]] = {}
+    for row in (row for rows in sides for row in rows):
+        truth = _truth(row)
+        if other := truth ^ first.setdefault(row.fold, truth):
+            raise ValueError(
+                f"{models[0]} and {models[1]} cannot be compared: their rows for fold {row.fold} differ in the clips, their "
+                f"recordings or labels, such as {min(other)[0]!r}; run `audiozoo benchmark` with both models on the same files"
+            )
+
+
+def _truth(row: Row) -> set[tuple[str, str, tuple[str, ...]]]:
+    """Return the clips of a row with their recordings and labels. The classes of two models may be in another order."""
+    assert row.test is not None
+    hits = row.test.classes
+    hits = hits if hits.ndim > 1 else np.arange(len(row.labels)) == hits[:, None]
+    labels = [tuple(sorted(row.labels[place] for place in np.flatnonzero(clip))) for clip in hits]
+    return set(zip(row.test.clips, row.test.recordings, labels, strict=True))
+
+
 def _compared(sides: Sequence[Sequence[Row]], models: tuple[str, str], metric: str, folds: tuple[int, ...]) -> Comparison:
-    tested = [each for rows in sides if (each := Tested.of(rows, metric))]
-    counts = drawn_counts(len(tested[0].recordings), max(len(each.place) for each in tested))
-    first, second = (each.sums(counts) for each in tested)
-    p = chance_of_difference(first - second)
+    one, other = (each for rows in sides if (each := Tested.of(rows, metric)))
+    counts = drawn_counts(len(one.recordings), max(len(one.place), len(other.place)))
+    first, second = one.sums(counts), other.sums(counts)
+    p = chance_of_difference(first - second, informative(one, other))
     mcnemar_p, only = _decisions(sides)
+    recordings = len(one.recordings)
     return Comparison(
         models=models,
         metric=metric,
         folds=folds,
         clips=sum(row.test_clips for row in {row.fold: row for row in sides[0]}.values()),
-        recordings=len(tested[0].recordings),
+        recordings=recordings,
         values=(float(first[0]), float(second[0])),
-        intervals=(interval(first), interval(second)),
+        intervals=(interval(first, recordings), interval(second, recordings)),
         difference=float(first[0] - second[0]),
-        difference_interval=interval(first - second),
+        difference_interval=interval(first - second, recordings, lowest=-1.0),
         p=p,
         corrected_p=p,
         mcnemar_p=mcnemar_p,
+        corrected_mcnemar_p=mcnemar_p,
         only=only,
     )
 

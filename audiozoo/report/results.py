@@ -71,7 +71,7 @@ def cells(entry: LeaderboardEntry | LabelLeaderboardEntry) -> tuple[str, ...]:
     values = _values(entry)
     shown = [(name, *values[name]) for name in shown_metrics(entry.metric)]
     return (
-        entry.model,
+        f"{entry.model} ({entry.settings})" if entry.settings else entry.model,
         f"{entry.parameters:,}",
         *(measured(name, mean, deviation if entry.folds > 1 else None) for name, mean, deviation in shown),
         f"{entry.train_seconds:.0f} s",

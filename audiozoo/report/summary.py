@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from audiozoo import metrics
-from audiozoo.crossval import LabelLeaderboardEntry, LeaderboardEntry, Row, leaderboard
+from audiozoo.crossval import LabelLeaderboardEntry, LeaderboardEntry, Row
 from audiozoo.crossval.certainty import certainty
-from audiozoo.crossval.identity import differences
+from audiozoo.crossval.leaderboard import entry_of
+from audiozoo.crossval.variants import settings_apart, settings_text, variant
 
 MOST_LISTED = 200
 """Number of models in the tables of a dataset; the charts show fewer."""
@@ -153,10 +154,10 @@ def summarised(rows: Iterable[Row]) -> list[DatasetSummary]:
 def _dataset(name: str, metric: str, labels: tuple[str, ...], *, rows: Sequence[Row]) -> DatasetSummary:
     variants: dict[str, list[Row]] = {}
     for row in rows:
-        variants.setdefault(_variant(row), []).append(row)
+        variants.setdefault(variant(row), []).append(row)
     names = _names([each[0] for each in variants.values()])
     models = [
-        ModelSummary(name=name, rows=tuple(each), entry=leaderboard(each)[0], settings=settings)
+        ModelSummary(name=name, rows=tuple(each), entry=entry_of(each, settings), settings=settings)
         for (name, settings), each in zip(names, variants.values(), strict=True)
     ]
     folds = len({row.fold for row in rows})
@@ -169,51 +170,16 @@ def _dataset(name: str, metric: str, labels: tuple[str, ...], *, rows: Sequence[
     return DatasetSummary(name, metric, labels, tuple(models), folds, len(rows), tuple(groups))
 
 
-def _variant(row: Row) -> str:
-    """Return a text that rows share if they differ in fold and seed only."""
-    # The key of a request would do as well, but takes ten times as long, and a report may have 10,000 rows.
-    request = row.request
-    return repr((row.model, sorted(request.options.items()), request.frontend, replace(request.recipe, seed=0)))
-
-
 def _names(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """Return a name for each row, and the settings in which it differs from the other rows of the same model."""
-    by_model: dict[str, list[dict[str, Any]]] = {}
-    settings = [_settings(row) for row in rows]
-    for row, each in zip(rows, settings, strict=True):
-        by_model.setdefault(row.model, []).append(each)
-    apart = [_apart(each, by_model[row.model]) for row, each in zip(rows, settings, strict=True)]
+    apart = settings_apart(rows)
     short = [_short(row.model, each) for row, each in zip(rows, apart, strict=True)]
-    return [(_numbered(short, place), _text(each)) for place, each in enumerate(apart)]
-
-
-def _settings(row: Row) -> dict[str, Any]:
-    request = row.request
-    recipe = differences(replace(request.recipe, seed=0))
-    return {**request.options, **_flat("", recipe), **_flat("frontend", differences(request.frontend))}
-
-
-def _flat(prefix: str, value: Any) -> dict[str, Any]:
-    """Return nested settings as one dictionary, ``{"frontend.n_mels": 40}``."""
-    if not isinstance(value, Mapping):
-        return {prefix: value}
-    below = {f"{prefix}.{name}".lstrip(".") if name != "class" else prefix: one for name, one in value.items()}
-    return {name: one for key, each in below.items() for name, one in _flat(key, each).items()}
-
-
-def _apart(settings: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    names = dict.fromkeys(name for each in others for name in each)
-    differing = [name for name in names if len({repr(each.get(name)) for each in others}) > 1]
-    return {name: settings[name] for name in differing if name in settings}
-
-
-def _text(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in settings.items())
+    return [(_numbered(short, place), settings_text(each)) for place, each in enumerate(apart)]
 
 
 def _short(model: str, settings: Mapping[str, Any]) -> str:
     # Fields of nested values, such as each transform of an augmentation, would hide the others.
-    text = _text({name: value for name, value in settings.items() if name.count(".") <= name.startswith("frontend.")})
+    text = settings_text({name: value for name, value in settings.items() if name.count(".") <= name.startswith("frontend.")})
     return f"{model} ({text if len(text) <= _SHOWN else text[: _SHOWN - 1] + '…'})" if text else model
 
 
