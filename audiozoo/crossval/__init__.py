@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+from audiozoo.crossval.energy import Energy
 from audiozoo.crossval.evaluation import Calibration, Evaluation, evaluate
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.identity import Request
@@ -16,6 +17,7 @@ from audiozoo.crossval.testscores import TestScores
 __all__ = [
     "AugmentationSearch",
     "Calibration",
+    "Energy",
     "Evaluation",
     "FeatureBank",
     "FoldJob",

@@ -18,6 +18,7 @@ import numpy as np
 from audiozoo import metrics
 from audiozoo.checks import require_choice, require_number
 from audiozoo.config import Configured
+from audiozoo.crossval.energy import Energy
 from audiozoo.crossval.first_schema import migrated
 from audiozoo.crossval.identity import Request
 from audiozoo.crossval.label_measures import LabelMeasures
@@ -124,6 +125,7 @@ class Row(Configured):
         test: Scores of each test clip; `None` in rows of earlier versions.
         provenance: Versions, code and command that computed the row.
         notes: Further facts from a script, such as the kind of augmentation.
+        energy: Estimated energy of the training and of predictions; `None` in rows of runs that did not ask for it.
 
     Raises:
         ValueError: A value is missing or of the wrong type, or the measures do not match the labels or the metric.
@@ -144,6 +146,7 @@ class Row(Configured):
     test: TestScores | None = None
     provenance: Provenance = field(default_factory=Provenance)
     notes: Mapping[str, Any] = field(default_factory=dict)
+    energy: Energy | None = None
 
     def __post_init__(self) -> None:
         if not (isinstance(self.request, Request) and isinstance(self.measures, Measures | LabelMeasures)):
