@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "audiozoo benchmark --dataset esc10 --root ESC-50/ --models 'feature_mlp,*cnn*'"
 
+_ENERGY_HELP = "Estimate the energy of each training and of 1,000 predictions (needs codecarbon; no network)."
 _THREE = "feature_mlp,dcase2018_baseline,house_cnn"
 
 
@@ -58,6 +59,7 @@ def run(
     ] = None,
     options: DatasetOptions = None,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
+    energy: Annotated[bool, typer.Option("--energy", help=_ENERGY_HELP)] = False,
 ) -> None:
     """Train and test models on all official folds, then print a table and draw the confusion matrix of the best model.
 
@@ -67,8 +69,11 @@ def run(
     stops the benchmark before training starts, because all models must be compared on the same clips.
     """
     from audiozoo.crossval import fold_jobs, leaderboard
+    from audiozoo.crossval.energy import require_codecarbon
     from audiozoo.training import recipe_for
 
+    if energy:
+        require_codecarbon()  # before the datasets are read, which takes longer
     data = open_dataset(dataset, root, table, options)
     data = data if data.folds else data.with_folds(5, seed=seed)
     protocol = _quick if dataset == "synthetic" else data.protocol
@@ -83,7 +88,7 @@ def run(
     kept = feature_cache(cache)
     with keeping(f"finished folds are kept in {output}, and the same command continues"):
         quiet_backend()
-        rows = _run_all(jobs, output, kept)
+        rows = _run_all(jobs, output, kept, energy)
     _finish(leaderboard(rows), data, output)
 
 
@@ -115,7 +120,7 @@ def _chosen_models(patterns: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _run_all(jobs: Sequence[FoldJob], output: Path, cache: FeatureCache | None) -> list[Row]:
+def _run_all(jobs: Sequence[FoldJob], output: Path, cache: FeatureCache | None, energy: bool) -> list[Row]:
     from audiozoo.crossval import benchmark
     from audiozoo.report import measured
 
@@ -130,7 +135,8 @@ def _run_all(jobs: Sequence[FoldJob], output: Path, cache: FeatureCache | None) 
         def started(job: FoldJob) -> None:
             current[0] = f"{job.model} {job.fold}"
 
-        for row in benchmark(jobs, output / "rows", command=command, cache=cache, progress=labelled, started=started):
+        how: dict[str, Any] = {"command": command, "cache": cache, "progress": labelled, "energy": energy}
+        for row in benchmark(jobs, output / "rows", started=started, **how):
             rows.append(row)
             err.print(
                 f"  {row.model:<24} fold {row.fold}: {measured(row.metric, row.score):>7}  "

@@ -6,12 +6,14 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from audiozoo.classifier import Classifier, versions
+from audiozoo.crossval.energy import Energy, metered, require_codecarbon
 from audiozoo.crossval.evaluation import measures_of
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.rows import Provenance, Row, code_digest, find_row, write_row
@@ -78,7 +80,12 @@ class FeatureBank:
 
 
 def run_fold(
-    job: FoldJob, *, bank: FeatureBank | None = None, command: str = "", progress: Progress | None = None
+    job: FoldJob,
+    *,
+    bank: FeatureBank | None = None,
+    command: str = "",
+    progress: Progress | None = None,
+    energy: bool = False,
 ) -> tuple[Row, Classifier]:
     """Train and test one fold. The test clips are used only once, after training.
 
@@ -87,19 +94,24 @@ def run_fold(
         bank: Features of at least the job's clips; `None` computes them.
         command: Command line to save in the row.
         progress: Callback, see `audiozoo.progress`.
+        energy: Whether to estimate the energy, see `Energy`.
 
     Returns:
         The row and the classifier.
 
     Raises:
         ValueError: A recording is on both sides of the split, or a clip cannot be read.
+        ImportError: The energy cannot be estimated, because codecarbon is not installed.
     """
     check_disjoint(job.train, job.test, what=f"{job.dataset}, fold {job.fold}")
     bank = bank or FeatureBank.of([*job.train, *job.test], job.frontend, progress=progress)
-    begin = time.perf_counter()
-    learnt = bank.examples(job.train, job.labels)
-    classifier = train_examples(job.model, learnt, job.labels, job.recipe, job.frontend, options=job.options, progress=progress)
-    seconds = time.perf_counter() - begin
+    with metered(energy) as training:
+        begin = time.perf_counter()  # codecarbon takes two seconds to start, which are not part of the training
+        learnt = bank.examples(job.train, job.labels)
+        classifier = train_examples(
+            job.model, learnt, job.labels, job.recipe, job.frontend, options=job.options, progress=progress
+        )
+        seconds = time.perf_counter() - begin
     tested = bank.examples(job.test, job.labels)
     scores, targets = pooled_scores(classifier, tested), tested.targets[tested.index]
     about: Any = classifier.about  # after training, no fact is None
@@ -118,21 +130,27 @@ def run_fold(
         ms_per_clip=round(milliseconds_per_clip(classifier, job.test), 3),
         test=TestScores.of_clips(job.test, scores, targets),
         provenance=Provenance(versions=versions(), code=code_digest(), command=command),
+        energy=Energy.of(training, _calls(classifier, job.test)) if energy else None,
     )
     return row, classifier
 
 
 def milliseconds_per_clip(classifier: Classifier, clips: Sequence[Clip]) -> float:
     """Return the median time to classify a clip from samples in memory, one clip at a time (milliseconds)."""
-    rate = classifier.frontend.sample_rate
-    waves = [load_clip(clip, classifier.frontend) for clip in clips[:_TIMED_CLIPS]]
-    classifier.predict(waves[0], sample_rate=rate)  # the first call builds the graph
     seconds = []
-    for wave in waves:
+    for call in _calls(classifier, clips):
         begin = time.perf_counter()
-        classifier.predict(wave, sample_rate=rate)
+        call()
         seconds.append(time.perf_counter() - begin)
     return 1e3 * float(np.median(seconds))
+
+
+def _calls(classifier: Classifier, clips: Sequence[Clip]) -> list[Callable[[], Any]]:
+    rate = classifier.frontend.sample_rate
+    waves = [load_clip(clip, classifier.frontend) for clip in clips[:_TIMED_CLIPS]]
+    calls: list[Callable[[], Any]] = [partial(classifier.predict, wave, sample_rate=rate) for wave in waves]
+    calls[0]()  # the first call builds the graph
+    return calls
 
 
 def fold_jobs(
@@ -188,6 +206,7 @@ def benchmark(
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
     started: Callable[[FoldJob], Any] | None = None,
+    energy: bool = False,
 ) -> Iterator[Row]:
     """Run jobs and save the row of each when it ends; jobs whose row is already in the folder are not run again.
 
@@ -201,13 +220,17 @@ def benchmark(
         cache: Cache of features; `None` for no cache.
         progress: Callback, see `audiozoo.progress`.
         started: Callback that receives each job before it runs.
+        energy: Whether to estimate the energy of the jobs that run, see `Energy`. Rows that are in the folder stay unchanged.
 
     Yields:
         The rows, in the order of the jobs.
 
     Raises:
         ValueError: A clip cannot be read, or a row is damaged.
+        ImportError: The energy cannot be estimated, because codecarbon is not installed.
     """
+    if energy:
+        require_codecarbon()
     bank: FeatureBank | None = None
     for position, job in enumerate(jobs):
         if kept := find_row(folder, job):
@@ -220,7 +243,7 @@ def benchmark(
             bank = None  # release the old features before the new ones are computed
             clips = _clips_ahead(jobs[position:], job.frontend)
             bank = FeatureBank.of(clips, job.frontend, cache=cache, progress=progress)
-        row, _ = run_fold(job, bank=bank, command=command, progress=progress)
+        row, _ = run_fold(job, bank=bank, command=command, progress=progress, energy=energy)
         write_row(path, row)
         yield row
 
