@@ -3,6 +3,7 @@
 import inspect
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,9 @@ import numpy as np
 import pytest
 import soundfile
 
+# A shell starts commands in the background with Ctrl-C ignored, and the processes of tests inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # The processes of tests inherit a width of 80, which the command line would take for the reader's own.
 os.environ.pop("COLUMNS", None)
 

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 EXAMPLE = "audiozoo benchmark --dataset esc10 --root ESC-50/ --models 'feature_mlp,*cnn*'"
 
 _RERUN_HELP = "Finished folds to compute again: missing (none of them), stale (those of other code) or all."
+_ENERGY_HELP = "Estimate the energy of each training and of 1,000 predictions (needs codecarbon; no network)."
 _THREE = "feature_mlp,dcase2018_baseline,house_cnn"
 
 
@@ -74,6 +75,7 @@ def run(
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
     jobs: Jobs = 1,
     executor: ExecutorName = "processes",
+    energy: Annotated[bool, typer.Option("--energy", help=_ENERGY_HELP)] = False,
 ) -> None:
     """Train and test models on all official folds, then print a table and draw the confusion matrix of the best model.
 
@@ -88,6 +90,10 @@ def run(
     rows/superseded; a different result is reported.
     """
     # Before the datasets are read, which takes longer.
+    if energy:
+        from audiozoo.crossval.energy import require_codecarbon
+
+        require_codecarbon()
     names, tested, drawn = chosen_models(models), numbers(folds, "--folds"), numbers(seeds, "--seeds") or [0]
     plan = planned(
         opened(dataset or ["synthetic"], root, table, options),
@@ -104,7 +110,8 @@ def run(
     _announce(plan)
     kept = feature_cache(cache)
     with keeping(f"finished folds are kept in {output}, and the same command continues"):
-        how = {"executor": executor if jobs else None, "workers": thread_count(jobs) if jobs else 1, "rerun": rerun}
+        workers = thread_count(jobs) if jobs else 1
+        how = {"executor": executor if jobs else None, "workers": workers, "rerun": rerun, "energy": energy}
         rows, failures = _run_all(plan.jobs, output, kept, how)
     for data in plan.datasets.values():
         if found := [row for row in rows if row.request.dataset == data.name]:

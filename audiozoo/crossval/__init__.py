@@ -6,6 +6,7 @@ from typing import Any
 from audiozoo.crossval.benchmarking import benchmark
 from audiozoo.crossval.certainty import RESAMPLED
 from audiozoo.crossval.comparison import Comparison, compare, compare_all
+from audiozoo.crossval.energy import Energy
 from audiozoo.crossval.evaluation import Calibration, Evaluation, evaluate
 from audiozoo.crossval.executors import Executor, Failure
 from audiozoo.crossval.foldjob import FoldJob
@@ -24,6 +25,7 @@ __all__ = [
     "Calibration",
     "Comparison",
     "Conflict",
+    "Energy",
     "Evaluation",
     "Executor",
     "Failure",

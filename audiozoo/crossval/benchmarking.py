@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from audiozoo.checks import require_choice
 from audiozoo.crossval.claims import Claims
+from audiozoo.crossval.energy import require_codecarbon
 from audiozoo.crossval.executors import Executor, Failure, chosen_executor
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.jobs import FeatureBank, run_fold
@@ -40,6 +41,7 @@ def benchmark(
     failed: Callable[[Failure], Any] | None = None,
     rerun: Rerun = "missing",
     conflict: Callable[[Conflict], Any] | None = None,
+    energy: bool = False,
 ) -> Iterator[Row]:
     """Run jobs and save the row of each when it ends; jobs whose row is already in the folder are not run again.
 
@@ -66,15 +68,19 @@ def benchmark(
         rerun: Jobs to run although they have a row: "missing" runs none of them, "stale" those whose row another version of the
             code computed, "all" every job.
         conflict: Callback that receives a row with another result than the earlier row of the same job.
+        energy: Whether to estimate the energy of the jobs that run, see `Energy`. Rows already in the folder stay unchanged.
 
     Yields:
         The rows: first those already in the folder, in the order of the jobs, then the others as they are finished.
 
     Raises:
         ValueError: A row is damaged, or the executor or `rerun` is unknown.
+        ImportError: The energy cannot be estimated, because codecarbon is not installed.
         RuntimeError: A process died, and `failed` is `None`. An exception of a job in this process is raised unchanged.
     """
     require_choice("rerun", rerun, get_args(Rerun))
+    if energy:
+        require_codecarbon()
     waiting: dict[str, FoldJob] = {}
     earlier: dict[str, Row] = {}
     for job in jobs:
@@ -88,7 +94,7 @@ def benchmark(
             earlier[job.key] = row
     if not waiting:
         return
-    work = FoldWork(Path(folder), command, cache, prepare)
+    work = FoldWork(Path(folder), command, cache, prepare, energy)
     with Claims(work.folder / _CLAIMS) as claims, closing(chosen_executor(executor, workers)) as chosen:
         followers = _Followers(started, progress, failed, conflict, named=executor is not None)
         yield from _Run(work, chosen, claims, waiting, earlier, followers, retries).rows()
@@ -103,12 +109,14 @@ class FoldWork:
         command: Command line to save in each row.
         cache: Cache of features; `None` for no cache.
         prepare: Function that is called before the first job; `None` calls none.
+        energy: Whether to estimate the energy.
     """
 
     folder: Path
     command: str = ""
     cache: FeatureCache | None = None
     prepare: Callable[[], Any] | None = None
+    energy: bool = False
     _bank: FeatureBank | None = field(default=None, repr=False)
 
     def __call__(self, job: FoldJob, progress: Progress | None = None) -> Row:
@@ -117,7 +125,8 @@ class FoldWork:
             self.prepare()
             self.prepare = None
         path = _free_path(self.folder, job)
-        row, _ = run_fold(job, bank=self._features(job, progress), command=self.command, progress=progress)
+        bank = self._features(job, progress)
+        row, _ = run_fold(job, bank=bank, command=self.command, progress=progress, energy=self.energy)
         # The process that trained saves the row, so that it is not lost if the process that started it is gone.
         keep(path, row)
         return row

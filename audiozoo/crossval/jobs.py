@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from audiozoo.classifier import Classifier, versions
+from audiozoo.crossval.energy import Energy, metered
 from audiozoo.crossval.evaluation import measures_of
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.hardware import hardware
@@ -85,7 +86,12 @@ class FeatureBank:
 
 
 def run_fold(
-    job: FoldJob, *, bank: FeatureBank | None = None, command: str = "", progress: Progress | None = None
+    job: FoldJob,
+    *,
+    bank: FeatureBank | None = None,
+    command: str = "",
+    progress: Progress | None = None,
+    energy: bool = False,
 ) -> tuple[Row, Classifier]:
     """Train and test one fold. The test clips are used only once, after training.
 
@@ -94,19 +100,24 @@ def run_fold(
         bank: Features of at least the job's clips; `None` computes them.
         command: Command line to save in the row.
         progress: Callback, see `audiozoo.progress`.
+        energy: Whether to estimate the energy, see `Energy`.
 
     Returns:
         The row and the classifier.
 
     Raises:
         ValueError: A recording is on both sides of the split, or a clip cannot be read.
+        ImportError: The energy cannot be estimated, because codecarbon is not installed.
     """
     check_disjoint(job.train, job.test, what=f"{job.dataset}, fold {job.fold}")
     bank = bank or FeatureBank.of([*job.train, *job.test], job.frontend, progress=progress)
-    begin = time.perf_counter()
-    learnt = bank.examples(job.train, job.labels)
-    classifier = train_examples(job.model, learnt, job.labels, job.recipe, job.frontend, options=job.options, progress=progress)
-    seconds = time.perf_counter() - begin
+    with metered(energy) as training:
+        begin = time.perf_counter()  # codecarbon takes two seconds to start, which are not part of the training
+        learnt = bank.examples(job.train, job.labels)
+        classifier = train_examples(
+            job.model, learnt, job.labels, job.recipe, job.frontend, options=job.options, progress=progress
+        )
+        seconds = time.perf_counter() - begin
     tested = bank.examples(job.test, job.labels)
     scores, targets = pooled_scores(classifier, tested), tested.targets[tested.index]
     about: Any = classifier.about  # after training, no fact is None
@@ -126,21 +137,27 @@ def run_fold(
         test=TestScores.of_clips(job.test, scores, targets),
         history={name: tuple(round(value, 6) for value in values) for name, values in classifier.history.items()},
         provenance=Provenance(versions=versions(), code=code_digest(), command=command, hardware=hardware()),
+        energy=Energy.of(training, _calls(classifier, job.test)) if energy else None,
     )
     return row, classifier
 
 
 def milliseconds_per_clip(classifier: Classifier, clips: Sequence[Clip]) -> float:
     """Return the median time to classify a clip from samples in memory, one clip at a time (milliseconds)."""
-    rate = classifier.frontend.sample_rate
-    waves = [load_clip(clip, classifier.frontend) for clip in clips[:_TIMED_CLIPS]]
-    classifier.predict(waves[0], sample_rate=rate)  # the first call builds the graph
     seconds = []
-    for wave in waves:
+    for call in _calls(classifier, clips):
         begin = time.perf_counter()
-        classifier.predict(wave, sample_rate=rate)
+        call()
         seconds.append(time.perf_counter() - begin)
     return 1e3 * float(np.median(seconds))
+
+
+def _calls(classifier: Classifier, clips: Sequence[Clip]) -> list[Callable[[], Any]]:
+    rate = classifier.frontend.sample_rate
+    waves = [load_clip(clip, classifier.frontend) for clip in clips[:_TIMED_CLIPS]]
+    calls: list[Callable[[], Any]] = [partial(classifier.predict, wave, sample_rate=rate) for wave in waves]
+    calls[0]()  # the first call builds the graph
+    return calls
 
 
 def fold_jobs(

@@ -97,5 +97,5 @@ def _copy(path: Path, code: str) -> None:
 
 def _differ(one: Row, other: Row) -> bool:
     if one.test and other.test and one.test.clips == other.test.clips:
-        return bool(np.abs(one.test.scores - other.test.scores).max() > _TOLERANCE)
+        return not np.allclose(one.test.scores, other.test.scores, rtol=0, atol=_TOLERANCE, equal_nan=True)
     return one.measures != other.measures

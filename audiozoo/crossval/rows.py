@@ -18,6 +18,7 @@ import numpy as np
 from audiozoo import metrics
 from audiozoo.checks import require_choice, require_number
 from audiozoo.config import Configured
+from audiozoo.crossval.energy import Energy
 from audiozoo.crossval.first_schema import migrated
 from audiozoo.crossval.identity import Request
 from audiozoo.crossval.label_measures import LabelMeasures
@@ -133,6 +134,7 @@ class Row(Configured):
         history: Metrics of each epoch by name, such as "loss" and "val_loss"; empty in rows of earlier versions.
         provenance: Versions, code and command that computed the row.
         notes: Further facts from a script, such as the kind of augmentation.
+        energy: Estimated energy of the training and of predictions; `None` in rows of runs that did not ask for it.
 
     Raises:
         ValueError: A value is missing or of the wrong type, or the measures do not match the labels or the metric.
@@ -154,6 +156,7 @@ class Row(Configured):
     history: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=Provenance)
     notes: Mapping[str, Any] = field(default_factory=dict)
+    energy: Energy | None = None
 
     def __post_init__(self) -> None:
         if not (isinstance(self.request, Request) and isinstance(self.measures, Measures | LabelMeasures)):
