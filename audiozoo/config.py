@@ -141,6 +141,9 @@ class Configured:
         return digest(_canonical(self.to_config()))
 
 
+_NESTED = frozenset({dict, list})
+
+
 def digest(data: Any) -> str:
     """Hash JSON data to 16 hexadecimal digits, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
@@ -153,7 +156,8 @@ def revive(value: Any) -> Any:
         described = isinstance(value.get("class"), str)
         return Configured.from_config(value) if described else {name: revive(item) for name, item in value.items()}
     if isinstance(value, list):
-        return tuple(revive(item) for item in value)
+        # Most lists of a row are long and hold plain numbers or names, for which a call each takes most of the time.
+        return tuple(value if _NESTED.isdisjoint(map(type, value)) else map(revive, value))
     return value
 
 

@@ -15,8 +15,9 @@ import pytest
 from conftest import tone
 from made_rows import SAVED, made_row, made_rows
 
-from audiozoo.crossval import LabelMeasures, write_row
+from audiozoo.crossval import Energy, LabelMeasures, write_row
 from audiozoo.report import html_report, markdown_report
+from audiozoo.report.columns import columns
 from audiozoo.report.hardest import hardest_clips
 from audiozoo.report.page.curves import curve_charts, shown
 from audiozoo.report.page.markup import Html, tag
@@ -80,6 +81,23 @@ def test_the_most_confused_pairs_come_first_and_correct_clips_are_none():
 
 
 # Summaries
+
+
+def test_the_energy_has_columns_and_charts_where_rows_have_it(tmp_path):
+    without = made_rows(("mel_cnn", "house_cnn"))
+    [data] = summarised(without)
+    assert not any("Wh" in column.name for column in columns(data))
+    energy = Energy(kwh_training=0.0025, kwh_per_thousand=0.00004)
+    rows = [
+        *without[1:],
+        *(replace(row, energy=energy) for row in made_rows(("wave_cnn",))),
+        replace(without[0], energy=energy),
+    ]
+    page, tables = html_report(rows, tmp_path / "a.html").read_text(), markdown_report(rows, tmp_path / "a.md").read_text()
+    assert page.count("<svg") > html_report(without, tmp_path / "b.html").read_text().count("<svg")
+    assert "Wh per training (estimated)" in page
+    assert "Wh per 1,000 clips (estimated)" in tables
+    assert "| 2.5 | 0.04 |" in tables
 
 
 def test_seeds_and_folds_share_an_entry_and_settings_do_not():

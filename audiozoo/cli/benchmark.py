@@ -90,23 +90,15 @@ def run(
     rows/superseded; a different result is reported.
     """
     # Before the datasets are read, which takes longer.
-    if energy:
-        from audiozoo.crossval.energy import require_codecarbon
-
-        require_codecarbon()
+    _require_tools(energy)
     names, tested, drawn = chosen_models(models), numbers(folds, "--folds"), numbers(seeds, "--seeds") or [0]
-    plan = planned(
-        opened(dataset or ["synthetic"], root, table, options),
-        names,
-        tested,
-        drawn,
-        Settings(
-            recipe=recipe,
-            epochs=epochs,
-            frontend=chosen_frontend(frontend, settings or ()) if frontend else None,
-            tables=read_recipes(recipes) if recipes else {},
-        ),
+    changed = Settings(
+        recipe=recipe,
+        epochs=epochs,
+        frontend=chosen_frontend(frontend, settings or ()) if frontend else None,
+        tables=read_recipes(recipes) if recipes else {},
     )
+    plan = planned(opened(dataset or ["synthetic"], root, table, options), names, tested, drawn, changed)
     _announce(plan)
     kept = feature_cache(cache)
     with keeping(f"finished folds are kept in {output}, and the same command continues"):
@@ -118,6 +110,13 @@ def run(
             _finish(found, data, output)
     heading = f"{len(failures)} of {len(plan.jobs)} trainings failed; the same command tries them again:"
     list_failures(heading, [str(failure) for failure in failures])
+
+
+def _require_tools(energy: bool) -> None:
+    from audiozoo.crossval.energy import require_codecarbon
+
+    if energy:
+        require_codecarbon()
 
 
 def _announce(plan: Plan) -> None:

@@ -45,6 +45,8 @@ def columns(data: DatasetSummary) -> list[Column]:
         Column("parameters", lambda model: model.entry.parameters, lambda value: f"{value:,.0f}"),
         Column("ms per clip", lambda model: model.entry.ms_per_clip, lambda value: f"{value:.1f}"),
         Column("training", lambda model: model.train_seconds, duration, about="median time to train one fold"),
+        _energy_column("Wh per training", "kwh_training"),
+        _energy_column("Wh per 1,000 clips", "kwh_per_thousand"),
         Column("trainings", lambda model: len(model.rows), lambda value: f"{value:.0f}", "descending", "folds times seeds"),
     ]
     return [column for column in found if any(column.value(model) is not None for model in data.models[:MOST_LISTED])]
@@ -54,10 +56,14 @@ def _metric_column(name: str) -> Column:
     return Column(metric_name(name), lambda model: model.mean(name), lambda value: measured(name, value), "descending")
 
 
+def _energy_column(name: str, of: str) -> Column:
+    return Column(f"{name} (estimated)", lambda model: model.watt_hours(of), lambda value: f"{value:.2g}")
+
+
 def score_text(model: ModelSummary) -> str:
-    """Return the ranking metric of a model with its deviation over the rows, if there are several."""
+    """Return the ranking metric of a model with its deviation over the folds, if there are several."""
     mean, deviation = model.entry.score
-    return measured(model.entry.metric, mean, deviation if len(model.rows) > 1 else None)
+    return measured(model.entry.metric, mean, deviation if model.folds > 1 else None)
 
 
 def interval_text(model: ModelSummary) -> str:

@@ -87,6 +87,11 @@ class ModelSummary:
         """Median time to train one fold (seconds)."""
         return float(np.median([row.train_seconds for row in self.rows]))
 
+    def watt_hours(self, of: str) -> float | None:
+        """Return the median of a field of `Energy` over the rows that have it (watt-hours); `None` if none has."""
+        known = [getattr(row.energy, of) for row in self.rows if row.energy]
+        return 1e3 * float(np.median(known)) if known else None
+
     @cached_property
     def curves(self) -> dict[str, list[list[float]]]:
         """Metrics of each epoch by name, a list for each row that has a history; values that are not finite are NaN."""

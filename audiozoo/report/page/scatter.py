@@ -27,6 +27,8 @@ COSTS = (
     Cost("parameters", lambda model: model.entry.parameters),
     Cost("milliseconds per clip", lambda model: model.entry.ms_per_clip),
     Cost("seconds of training per fold", lambda model: model.train_seconds),
+    Cost("estimated watt-hours per training", lambda model: model.watt_hours("kwh_training")),
+    Cost("estimated watt-hours per 1,000 clips", lambda model: model.watt_hours("kwh_per_thousand")),
 )
 
 
