@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from audiozoo.cli.planning import Settings, numbers, opened, planned, read_recipes
+from audiozoo.cli.planning import Settings, chosen_models, numbers, opened, planned, read_recipes
 from audiozoo.cli.schedule import Schedule
-from audiozoo.crossval import fold_jobs, read_rows
+from audiozoo.crossval import Request, fold_jobs, read_rows
 from audiozoo.datasets import list_datasets, load_dataset
 from audiozoo.features import LogMel
-from audiozoo.registry import list_models, recipe_for
+from audiozoo.registry import build, recipe_for
+from audiozoo.training import FINETUNING, Finetune, Probe
 
 RECIPES = Path(__file__).resolve().parents[1] / "benchmarks" / "recipes.py"
 
@@ -111,11 +112,55 @@ def test_the_recipes_of_the_benchmarks_are_of_datasets_and_models_there_are(data
     assert tables == runpy.run_path(str(RECIPES))["RECIPES"]
     assert set(tables) <= set(list_datasets())
     for table in tables.values():
-        assert set(table) <= set(list_models())
         here = replace(data, name="esc10")
         for model in table:
-            [job] = planned([here], [model], [1], [0], Settings(tables={"esc10": table})).jobs
-            assert job.recipe != recipe_for(model), f"the entry of {model} changes nothing"
+            [job], [own] = (planned([here], [model], [1], [0], Settings(tables=known)).jobs for known in ({"esc10": table}, {}))
+            assert job.recipe != own.recipe, f"the entry of {model} changes nothing"
+
+
+def test_a_transfer_is_a_job_of_its_own(data, tmp_path):
+    assert chosen_models("yamnet,yamn?t:probe,yamnet:finetune") == ["yamnet", "yamnet:probe", "yamnet:finetune"]
+    tables = {"folder": {"yamnet:finetune": {"recipe": {"epochs": 2}, "transfer": {"unfreeze": "layer14.*"}}}}
+    names = ["yamnet", "yamnet:probe", "yamnet:finetune"]
+    plan = planned([data], names, [1], [7], Settings(tables=tables, weights_file=tmp_path / "a.npz"))
+    scratch, probe, finetune = plan.jobs
+    assert plan.models == names
+    assert len({job.key for job in plan.jobs}) == 3
+    assert "transfer" not in scratch.request._identity()
+    assert (probe.transfer, finetune.transfer) == (
+        Probe(weights="audioset"),
+        Finetune(weights="audioset", unfreeze="layer14.*"),
+    )
+    assert (finetune.recipe.epochs, finetune.recipe.learning_rate, probe.recipe.seed) == (2, FINETUNING.learning_rate, 7)
+    assert probe.file_name.startswith("folder-yamnet-probe-fold1-")
+    assert Request.from_config(json.loads(json.dumps(probe.request.to_config()))).key == probe.key
+    for wrong, reason in (("yamnet:prob", "did you mean 'probe'"), ("lstm:probe", "needs a model with published weights")):
+        with pytest.raises(ValueError, match=reason):
+            planned([data], [wrong], [1], [0], Settings())
+
+
+def test_a_transfer_has_a_row_that_is_found_again(tmp_path, sound_folder, audiozoo):
+    build("yamnet", 521, seed=1).save_weights(tmp_path / "mine.weights.h5")
+    words = [
+        "benchmark",
+        "--dataset",
+        "folder",
+        "--root",
+        sound_folder,
+        "--models",
+        "yamnet:probe,yamnet:finetune",
+        "--epochs",
+        "1",
+    ]
+    words += ["--folds", "1", "--jobs", "0", "--weights-file", tmp_path / "mine.weights.h5", "-o", tmp_path / "runs"]
+    audiozoo(*words)
+    rows = list(read_rows(tmp_path / "runs" / "rows"))
+    assert [(row.model, row.best_epoch) for row in rows] == [("yamnet:finetune", 1), ("yamnet:probe", 0)]
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs" / "rows").iterdir()}
+    audiozoo(*words)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs" / "rows").iterdir()} == written
+    assert "yamnet:probe" in (tmp_path / "runs" / "folder.md").read_text()
+    audiozoo("compare", "yamnet:probe", "yamnet:finetune", "--rows", tmp_path / "runs")
 
 
 def test_the_time_that_remains_follows_from_jobs_of_the_same_model(data, monkeypatch):
@@ -127,7 +172,7 @@ def test_the_time_that_remains_follows_from_jobs_of_the_same_model(data, monkeyp
 
     def row(job, seconds):
         class Row:
-            request, model, key, train_seconds = job.request, job.model, job.key, seconds
+            request, model, key, train_seconds = job.request, job.title, job.key, seconds
 
         return Row
 

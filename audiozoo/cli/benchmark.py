@@ -36,6 +36,7 @@ from audiozoo.cli.planning import (
     RecipesFile,
     Seeds,
     Settings,
+    WeightsFile,
     chosen_models,
     numbers,
     opened,
@@ -75,6 +76,7 @@ def run(
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
     jobs: Jobs = 1,
     executor: ExecutorName = "processes",
+    weights_file: WeightsFile = None,
     energy: Annotated[bool, typer.Option("--energy", help=_ENERGY_HELP)] = False,
 ) -> None:
     """Train and test models on all official folds, then print a table and draw the confusion matrix of the best model.
@@ -96,6 +98,7 @@ def run(
         recipe=recipe,
         epochs=epochs,
         frontend=chosen_frontend(frontend, settings or ()) if frontend else None,
+        weights_file=weights_file,
         tables=read_recipes(recipes) if recipes else {},
     )
     plan = planned(opened(dataset or ["synthetic"], root, table, options), names, tested, drawn, changed)
@@ -176,9 +179,10 @@ def _line(row: Row, one_dataset: bool, one_seed: bool) -> str:
 
     dataset = "" if one_dataset else f"{row.request.dataset} "
     seed = "" if one_seed else f" seed {row.seed}"
+    epochs = f"{row.best_epoch} epochs, " if row.best_epoch else ""
     return (
         f"  {dataset}{row.model:<24} fold {row.fold}{seed}: {measured(row.metric, row.score):>7}  "
-        f"({row.best_epoch} epochs, {row.train_seconds:.0f} s)"
+        f"({epochs}{row.train_seconds:.0f} s)"
     )
 
 
@@ -203,6 +207,7 @@ def _finish(rows: Sequence[Row], data: Dataset, output: Path) -> None:
     from rich.table import Table
 
     from audiozoo.crossval import leaderboard
+    from audiozoo.crossval.identity import file_title
     from audiozoo.files import replacing
     from audiozoo.report import cells, columns, html_report, markdown, measured
 
@@ -218,7 +223,7 @@ def _finish(rows: Sequence[Row], data: Dataset, output: Path) -> None:
     with replacing(output / f"{data.name}.md") as temporary:
         temporary.write_text(markdown(entries), encoding="utf-8")
     title = f"{best.model} on {data.name}: {measured(best.metric, best.score[0])}"
-    path = output / f"{data.name}-{best.model}.png"
+    path = output / f"{data.name}-{file_title(best.model)}.png"
     what = _draw(best, path, title)
     page = html_report(rows, output / f"{data.name}.html")
     out.print(f"{what} of {best.model}: {path}\nrows and table: {output}\nreport: {page}", soft_wrap=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from audiozoo.recipe import Recipe
 
 _TABLE = "RECIPES"
-_PARTS = ("recipe", "options", "frontend")
+_PARTS = ("recipe", "options", "frontend", "transfer")
 _EXAMPLE = '{"esc10": {"lstm": {"recipe": {"epochs": 40}, "options": {}, "frontend": {"n_mels": 64}}}}'
 
 DatasetNames = Annotated[
@@ -35,7 +35,12 @@ DatasetNames = Annotated[
 DatasetTable = Annotated[
     Path | None, typer.Option(help="With --dataset folder: CSV table with the columns file, label, fold and group.")
 ]
-Models = Annotated[str, typer.Option(help="Names or globs of models, separated by commas.")]
+Models = Annotated[
+    str,
+    typer.Option(
+        help="Names or globs of models, separated by commas; NAME:probe and NAME:finetune transfer a pretrained network."
+    ),
+]
 Folds = Annotated[str, typer.Option(help="Numbers of the folds to test on, such as 1,2; by default all.")]
 Epochs = Annotated[int | None, typer.Option(help="Number of epochs; by default the model's own, or 30 on synthetic sounds.")]
 Seeds = Annotated[str, typer.Option("--seeds", "--seed", help="Random seeds, separated by commas, such as 0,1,2.")]
@@ -50,6 +55,7 @@ Jobs = Annotated[
 ExecutorName = Annotated[
     str, typer.Option(help="processes, or a backend of joblib: loky, threading, sequential or a registered one.")
 ]
+WeightsFile = Annotated[Path | None, typer.Option(help="File with the published weights, for transfers without a download.")]
 """Options of ``audiozoo benchmark``."""
 
 
@@ -68,7 +74,7 @@ class Plan:
     @property
     def models(self) -> list[str]:
         """Names of the models, in the order of the jobs."""
-        return list(dict.fromkeys(job.model for job in self.jobs))
+        return list(dict.fromkeys(job.title for job in self.jobs))
 
     @property
     def seeds(self) -> list[int]:
@@ -84,12 +90,14 @@ class Settings:
         recipe: JSON file with recipe fields of all models; `None` changes nothing.
         epochs: Exact number of epochs; `None` changes nothing.
         frontend: Frontend of all models; `None` keeps their own.
+        weights_file: File of weights for transfers; `None` downloads the published ones once.
         tables: Settings of single models by dataset and model, see `read_recipes`.
     """
 
     recipe: Path | None = None
     epochs: int | None = None
     frontend: Frontend | None = None
+    weights_file: Path | None = None
     tables: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]] = field(default_factory=dict)
 
 
@@ -100,7 +108,7 @@ def planned(
 
     Args:
         datasets: Datasets. One without official folds gets five, which depend on the seed.
-        models: Names of models.
+        models: Names of models, those of transfers with the way after a colon.
         folds: Numbers of the folds to test on; empty for all.
         seeds: Random seeds.
         settings: Settings of the models.
@@ -128,14 +136,19 @@ def planned(
 def _jobs_of(data: Dataset, model: str, folds: Sequence[int], seed: int, settings: Settings) -> list[FoldJob]:
     from audiozoo.crossval import fold_jobs
     from audiozoo.registry import recipe_for
+    from audiozoo.training import split_way
 
     own = settings.tables.get(data.name, {}).get(model, {})
+    name, way = split_way(model)
     protocol = _quick if data.name == "synthetic" else data.protocol
-    recipe = protocol(recipe_for(model))
+    recipe = protocol(way.RECIPE if way else recipe_for(name))
     recipe = recipe.from_config({**recipe.to_config(), **own.get("recipe", {})})
     recipe = changed_recipe(recipe, settings.recipe, epochs=settings.epochs, seed=seed)
-    frontend = settings.frontend or _changed_frontend(model, own.get("frontend", {}))
-    return fold_jobs(data, model, folds=folds, recipe=recipe, frontend=frontend, **own.get("options", {}))
+    frontend = settings.frontend or _changed_frontend(name, own.get("frontend", {}))
+    how: dict[str, Any] = {"recipe": recipe, "frontend": frontend, **own.get("options", {})}
+    if way:
+        how |= {"transfer": way.from_config(own.get("transfer", {})), "weights_file": settings.weights_file}
+    return fold_jobs(data, name, folds=folds, **how)
 
 
 def _quick(recipe: Recipe) -> Recipe:
@@ -202,11 +215,14 @@ def chosen_models(patterns: str) -> list[str]:
         ValueError: A pattern matches no model, or there is none; the message suggests the closest name.
     """
     from audiozoo.registry import list_models, model_info
+    from audiozoo.training import split_way
 
     names: list[str] = []
     for pattern in filter(None, (part.strip() for part in patterns.split(","))):
+        bare, way = split_way(pattern)
         # model_info resolves aliases, and suggests the closest name for a misspelt one; a glob could do neither.
-        found = list_models(pattern) if set(pattern) & set("*?[") else [model_info(pattern).name]
+        found = list_models(bare) if set(bare) & set("*?[") else [model_info(bare).name]
+        found = [f"{name}:{way.WORD}" for name in found] if way else found
         if not found:
             raise ValueError(f"no model matches {pattern!r}; see `audiozoo list`")
         names += found
@@ -222,19 +238,21 @@ def read_recipes(file: Path) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
         file: JSON file, or a Python file that assigns plain values to RECIPES. The values are read and no code runs.
 
     Returns:
-        The settings by dataset, model and part. The parts are "recipe" (changed fields), "options" (of the builder) and
-        "frontend" (changed fields, or all of them with a "class").
+        The settings by dataset, model and part. The parts are "recipe" (changed fields), "options" (of the builder),
+        "frontend" (changed fields, or all of them with a "class") and "transfer" (fields of the way, for a name such as
+        "yamnet:finetune").
 
     Raises:
         ValueError: The file does not have such settings, or a model or a part is unknown.
         OSError: The file cannot be read.
     """
     from audiozoo.registry import list_models
+    from audiozoo.training import split_way
 
     content = _values(file)
     for models in _objects(file, content):
         # Only the current names: an alias would be a second entry of the same model.
-        refuse_unknown(f"model in {file}", models, list_models())
+        refuse_unknown(f"model in {file}", [split_way(model)[0] for model in models], list_models())
         for name, parts in zip(models, _objects(file, models), strict=True):
             refuse_unknown(f"part of the settings of {name} in {file}", parts, _PARTS)
             _objects(file, parts)

@@ -76,7 +76,7 @@ class Schedule(ProgressColumn):
 
 
 def _kind(job: FoldJob) -> _Kind:
-    return job.dataset, job.model
+    return job.dataset, job.title
 
 
 def _clock(seconds: float) -> str:

@@ -126,7 +126,7 @@ class FoldWork:
             self.prepare = None
         path = _free_path(self.folder, job)
         bank = self._features(job, progress)
-        row, _ = run_fold(job, bank=bank, command=self.command, progress=progress, energy=self.energy)
+        row, _ = run_fold(job, bank=bank, command=self.command, cache=self.cache, progress=progress, energy=self.energy)
         # The process that trained saves the row, so that it is not lost if the process that started it is gone.
         keep(path, row)
         return row
@@ -163,7 +163,7 @@ class _Followers:
             return told
 
         def named(stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
-            told(f"{job.model} {job.fold} {stage}", done, total, figures)
+            told(f"{job.title} {job.fold} {stage}", done, total, figures)
 
         return named
 

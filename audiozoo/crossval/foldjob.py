@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from audiozoo.config import revive
@@ -12,7 +13,7 @@ from audiozoo.datasets import Clip
 from audiozoo.features import Frontend
 from audiozoo.recipe import Recipe
 from audiozoo.registry import model_info
-from audiozoo.training import trained_options
+from audiozoo.training import Transfer, trained_options
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,9 @@ class FoldJob:
         test: Test clips.
         model: Name of the model.
         options: Options of the model's builder.
+        transfer: Way to transfer the pretrained network of the model; `None` trains from random weights.
+        weights_file: Path of a copy of the published weights for the transfer; `None` downloads them once. The path is not part
+            of the request.
         frontend: Frontend of the model.
         recipe: Recipe of the training.
     """
@@ -42,6 +46,13 @@ class FoldJob:
     frontend: Frontend
     recipe: Recipe
     options: dict[str, Any] = field(default_factory=dict)
+    transfer: Transfer | None = None
+    weights_file: Path | None = None
+
+    @property
+    def title(self) -> str:
+        """Name of the model, with the way of a transfer, see `Request.title`."""
+        return f"{self.model}:{self.transfer.WORD}" if self.transfer else self.model
 
     @cached_property  # the hash of the sounds reads every file
     def request(self) -> Request:
@@ -56,6 +67,7 @@ class FoldJob:
             defaults=trained_options(spec),
             frontend=self.frontend,
             recipe=self.recipe,
+            transfer=self.transfer,
         )
 
     @property

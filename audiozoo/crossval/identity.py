@@ -12,7 +12,7 @@ from audiozoo.datasets import Clip
 from audiozoo.features import Frontend
 from audiozoo.files import fingerprint
 from audiozoo.registry import current_name, current_options, model_info
-from audiozoo.training import Recipe, trained_options
+from audiozoo.training import Recipe, Transfer, trained_options
 
 _DIGITS = 12
 _NOT_CONTENT = ("path", "fold", "licence")
@@ -40,9 +40,10 @@ class Request(Configured):
             builder no longer has are ignored.
         frontend: Frontend of the model.
         recipe: Recipe of the training, with the seed.
+        transfer: Way to transfer the pretrained network of the model; `None` for a training from random weights.
 
     Raises:
-        ValueError: `frontend` is not a Frontend, or `recipe` is not a Recipe.
+        ValueError: `frontend` is not a Frontend, `recipe` is not a Recipe, or `transfer` is not a Transfer.
     """
 
     dataset: str
@@ -53,10 +54,13 @@ class Request(Configured):
     defaults: Mapping[str, Any] = field(default_factory=dict)
     frontend: Frontend
     recipe: Recipe
+    transfer: Transfer | None = None
 
     def __post_init__(self) -> None:
         if not (isinstance(self.frontend, Frontend) and isinstance(self.recipe, Recipe)):
             raise ValueError(f"a job needs a frontend and a recipe, got {self.frontend!r} and {self.recipe!r}")
+        if not isinstance(self.transfer, Transfer | None):
+            raise ValueError(f"a transfer is a Probe or a Finetune, got {self.transfer!r}")
         # Rows outlive the renaming of a model or an option, and an alias asks for the same job.
         object.__setattr__(self, "model", current_name(self.model))
         for name in ("options", "defaults"):
@@ -66,6 +70,11 @@ class Request(Configured):
     def key(self) -> str:
         """Hash of the request: 16 hexadecimal digits, the same in every process."""
         return digest(self._identity())
+
+    @property
+    def title(self) -> str:
+        """Name of the model, with the way after a colon for a transfer, as in "yamnet:probe"."""
+        return f"{self.model}:{self.transfer.WORD}" if self.transfer else self.model
 
     def _identity(self) -> dict[str, Any]:
         spec = model_info(self.model)
@@ -79,12 +88,19 @@ class Request(Configured):
             "options": differing({**lasting, **self.options}, today),
             "frontend": differences(self.frontend),
             "recipe": differences(self.recipe),
+            # Absent and not null: rows from before transfers keep their keys.
+            **({"transfer": differences(self.transfer)} if self.transfer else {}),
         }
 
     @property
     def file_name(self) -> str:
         """File name of the job's row, which ends with the key."""
-        return f"{self.dataset}-{self.model}-fold{self.fold}-{self.key}.json"
+        return f"{self.dataset}-{file_title(self.title)}-fold{self.fold}-{self.key}.json"
+
+
+def file_title(title: str) -> str:
+    """Return the title of a request as a part of a file name, in which Windows allows no colon."""
+    return title.replace(":", "-")
 
 
 def differences(value: Any) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ from audiozoo.training import (
     Examples,
     Progress,
     Recipe,
+    Transfer,
     adapted,
     pooled_scores,
     targets_of,
@@ -90,6 +93,7 @@ def run_fold(
     *,
     bank: FeatureBank | None = None,
     command: str = "",
+    cache: FeatureCache | None = None,
     progress: Progress | None = None,
     energy: bool = False,
 ) -> tuple[Row, Classifier]:
@@ -99,6 +103,7 @@ def run_fold(
         job: Job to run.
         bank: Features of at least the job's clips; `None` computes them.
         command: Command line to save in the row.
+        cache: Cache of the embeddings of a transfer; `None` for no cache.
         progress: Callback, see `audiozoo.progress`.
         energy: Whether to estimate the energy, see `Energy`.
 
@@ -113,10 +118,7 @@ def run_fold(
     bank = bank or FeatureBank.of([*job.train, *job.test], job.frontend, progress=progress)
     with metered(energy) as training:
         begin = time.perf_counter()  # codecarbon takes two seconds to start, which are not part of the training
-        learnt = bank.examples(job.train, job.labels)
-        classifier = train_examples(
-            job.model, learnt, job.labels, job.recipe, job.frontend, options=job.options, progress=progress
-        )
+        classifier = _trained(job, bank, cache, progress)
         seconds = time.perf_counter() - begin
     tested = bank.examples(job.test, job.labels)
     scores, targets = pooled_scores(classifier, tested), tested.targets[tested.index]
@@ -129,7 +131,7 @@ def run_fold(
         parameters=about.parameters,
         training_clips=about.training_clips,
         test_clips=len(job.test),
-        best_epoch=about.best_epoch,
+        best_epoch=about.best_epoch or 0,
         validation=about.validation,
         train_seconds=round(seconds, 2),
         feature_seconds=round(bank.seconds, 2),
@@ -140,6 +142,14 @@ def run_fold(
         energy=Energy.of(training, _calls(classifier, job.test)) if energy else None,
     )
     return row, classifier
+
+
+def _trained(job: FoldJob, bank: FeatureBank, cache: FeatureCache | None, progress: Progress | None) -> Classifier:
+    if job.transfer is None:
+        learnt = bank.examples(job.train, job.labels)
+        return train_examples(job.model, learnt, job.labels, job.recipe, job.frontend, options=job.options, progress=progress)
+    how: dict[str, Any] = {"weights_file": job.weights_file, "labels": job.labels, "frontend": job.frontend}
+    return job.transfer.train(job.model, job.train, job.recipe, cache=cache, progress=progress, **how)
 
 
 def milliseconds_per_clip(classifier: Classifier, clips: Sequence[Clip]) -> float:
@@ -167,6 +177,8 @@ def fold_jobs(
     folds: Sequence[int] = (),
     recipe: Recipe | None = None,
     frontend: Frontend | None = None,
+    transfer: Transfer | None = None,
+    weights_file: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> list[FoldJob]:
     """Create the jobs of a model on a dataset.
@@ -177,14 +189,16 @@ def fold_jobs(
         folds: Numbers of the folds to test on; empty for all.
         recipe: Recipe of the training; `None` uses the model's own after the dataset's protocol.
         frontend: Frontend, which is adapted to the clips; `None` uses the model's own.
+        transfer: Way to transfer the pretrained network of the model; `None` trains from random weights.
+        weights_file: Path of a copy of the published weights; `None` downloads them once.
         **options: Options of the model's builder.
 
     Returns:
         A job for each fold.
 
     Raises:
-        ValueError: The dataset has no such fold, or none at all, the model has no such option, or a recording is on both sides
-            of a split.
+        ValueError: The dataset has no such fold, or none at all, the model has no such option or no published weights, or a
+            recording is on both sides of a split.
     """
     if unknown := set(folds) - set(dataset.folds):
         raise ValueError(f"{dataset.name} has the folds {dataset.folds}, not {sorted(unknown)}")
@@ -194,8 +208,11 @@ def fold_jobs(
         "metric": dataset.metric,
         "labels": dataset.labels,
         "model": spec.name,
-        "frontend": adapted(frontend or spec.frontend, dataset.clips),
-        "recipe": recipe or dataset.protocol(spec.recipe),
+        # A pretrained network needs the windows that it was trained on.
+        "frontend": (frontend or spec.frontend) if transfer else adapted(frontend or spec.frontend, dataset.clips),
+        "recipe": recipe or dataset.protocol(transfer.RECIPE if transfer else spec.recipe),
+        "transfer": transfer and transfer.of(spec.name),
+        "weights_file": weights_file and Path(weights_file),
         "options": checked_options(spec, options),
     }
     return [

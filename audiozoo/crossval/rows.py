@@ -20,7 +20,7 @@ from audiozoo.checks import require_choice, require_number
 from audiozoo.config import Configured
 from audiozoo.crossval.energy import Energy
 from audiozoo.crossval.first_schema import migrated
-from audiozoo.crossval.identity import Request
+from audiozoo.crossval.identity import Request, file_title
 from audiozoo.crossval.label_measures import LabelMeasures
 from audiozoo.crossval.testscores import TestScores
 from audiozoo.files import write_json
@@ -125,7 +125,7 @@ class Row(Configured):
         parameters: Number of weights of the model, trainable or not.
         training_clips: Number of clips that the weights were trained on; held-out clips count only after a refit.
         test_clips: Number of test clips.
-        best_epoch: Epoch whose weights were kept, counted from 1.
+        best_epoch: Epoch whose weights were kept, counted from 1; 0 for a probe, which has no epochs.
         validation: Metrics of that epoch on held-out clips; `None` if none were held out.
         train_seconds: Training time (seconds).
         feature_seconds: Time to compute the features of all folds, or to read them from a cache (seconds).
@@ -172,8 +172,8 @@ class Row(Configured):
 
     @property
     def model(self) -> str:
-        """Name of the model."""
-        return self.request.model
+        """Name of the model, with the way of a transfer, such as "yamnet:probe"."""
+        return self.request.title
 
     @property
     def fold(self) -> int:
@@ -295,5 +295,7 @@ def find_row(folder: str | os.PathLike[str], job: FoldJob) -> Row | None:
 
 def _candidates(folder: Path, job: FoldJob) -> list[Path]:
     spec = model_info(job.model)
-    names = {glob.escape(f"{job.dataset}-{name}-fold{job.fold}-") for name in (spec.name, *spec.aliases, *spec.formerly)}
+    way = job.title.removeprefix(job.model)
+    titles = [file_title(name + way) for name in (spec.name, *spec.aliases, *spec.formerly)]
+    names = {glob.escape(f"{job.dataset}-{title}-fold{job.fold}-") for title in titles}
     return sorted({path for name in names for path in _rows_in(folder, f"*{name}*.json")})

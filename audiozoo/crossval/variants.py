@@ -14,7 +14,9 @@ def variant(row: Row) -> str:
     """Return a text that rows share if they differ in fold and seed only."""
     # The key of a request would do as well, but takes ten times as long, and a report may have 10,000 rows.
     request = row.request
-    return repr((row.model, sorted(request.options.items()), request.frontend, replace(request.recipe, seed=0)))
+    return repr(
+        (row.model, sorted(request.options.items()), request.frontend, replace(request.recipe, seed=0), request.transfer)
+    )
 
 
 def settings_apart(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -34,7 +36,9 @@ def settings_text(settings: Mapping[str, Any]) -> str:
 def _settings(row: Row) -> dict[str, Any]:
     request = row.request
     recipe = differences(replace(request.recipe, seed=0))
-    return {**request.options, **_flat("", recipe), **_flat("frontend", differences(request.frontend))}
+    # The way itself is in the title of the model.
+    transfer = {name: value for name, value in differences(request.transfer or {}).items() if name != "class"}
+    return {**request.options, **transfer, **_flat("", recipe), **_flat("frontend", differences(request.frontend))}
 
 
 def _flat(prefix: str, value: Any) -> dict[str, Any]:

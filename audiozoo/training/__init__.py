@@ -11,14 +11,18 @@ from audiozoo.training.finetuning import FINETUNING, finetune
 from audiozoo.training.fit import train, train_examples, trained_options
 from audiozoo.training.held_out import pooled_scores
 from audiozoo.training.probes import probe
+from audiozoo.training.ways import Finetune, Probe, Transfer, split_way
 
 __all__ = [
     "FINETUNING",
     "Budget",
     "Clock",
     "Examples",
+    "Finetune",
+    "Probe",
     "Progress",
     "Recipe",
+    "Transfer",
     "adapted",
     "extend",
     "finetune",
@@ -27,6 +31,7 @@ __all__ = [
     "pooled_scores",
     "probe",
     "recipe_for",
+    "split_way",
     "target_indices",
     "target_matrix",
     "targets_of",
