@@ -11,7 +11,7 @@ import typer
 
 from audiozoo.checks import unknown_name
 from audiozoo.cli.console import out
-from audiozoo.cli.report import row_folders
+from audiozoo.cli.report import row_folders, rows_of
 
 if TYPE_CHECKING:
     from audiozoo.crossval import Comparison, Row
@@ -23,7 +23,10 @@ _MOST_CLIPS = 10
 
 
 def run(
-    models: Annotated[list[str] | None, typer.Argument(help="Two models, or more; by default all of them.")] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(help="Two models, or more; by default all of them. A+B is the average of A and B."),
+    ] = None,
     rows: Annotated[
         list[Path] | None,
         typer.Option(help="Folder of `audiozoo benchmark -o`, or of rows; may be given several times.", show_default="runs"),
@@ -70,21 +73,10 @@ def _dataset(summaries: Sequence[DatasetSummary], name: str | None) -> DatasetSu
 def _chosen(summary: DatasetSummary, names: Sequence[str]) -> Mapping[str, Sequence[Row]]:
     """Return the rows of models by the names that the leaderboard gives them, or by the name of the model if it is unique."""
     listed = {each.name: each.rows for each in summary.models}
-    chosen = {one: listed[one] for name in names for one in [_listed(name, listed)]} if names else listed
+    chosen = {one: rows for name in names for one, rows in [rows_of(name, listed)]} if names else listed
     if len(chosen) < 2:
         raise ValueError(f"a comparison needs two models, got {', '.join(chosen) or 'none'}; there are {', '.join(listed)}")
     return chosen
-
-
-def _listed(name: str, listed: Mapping[str, Sequence[Row]]) -> str:
-    if name in listed:
-        return name
-    variants = [one for one, rows in listed.items() if rows[0].model == name]
-    if len(variants) > 1:
-        raise ValueError(f"{name} was trained in several ways: give one of {', '.join(map(repr, variants))}")
-    if not variants:
-        raise unknown_name("model", name, listed)
-    return variants[0]
 
 
 def _print_pair(found: Comparison, *, clips: bool) -> None:

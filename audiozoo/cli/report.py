@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiozoo.checks import unknown_name
 from audiozoo.cli.console import out
 from audiozoo.files import check_target
+
+if TYPE_CHECKING:
+    from audiozoo.crossval import Row
 
 EXAMPLE = "audiozoo report runs/ -o report.html --sounds ESC-50/"
 
@@ -18,6 +23,9 @@ def run(
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
     sounds: Annotated[
         Path | None, typer.Option(help="Folder of the dataset: the hardest clips can then be heard; mind their licence.")
+    ] = None,
+    average: Annotated[
+        list[str] | None, typer.Option(help="Models whose scores to average, A+B, as one more entry; may be repeated.")
     ] = None,
     title: Annotated[str, typer.Option(help="Title of the page.")] = "Benchmark of audio classifiers",
 ) -> None:
@@ -38,11 +46,19 @@ def run(
     rows = [row for each in row_folders(folder) for row in read_rows(each)]
     if not rows:
         raise ValueError(f"{folder}: no result rows there; run `audiozoo benchmark -o {folder}` first")
+    rows += _averages(rows, average or [])
     files = None if sounds is None else sound_files(sounds)
     datasets = summarised(rows)
     write_page(datasets, output, title=title, files=files)
     write_tables(datasets, output.with_suffix(".md"))
     out.print(f"{len(rows)} rows: {output} and {output.with_suffix('.md')}", soft_wrap=True)
+
+
+def _averages(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
+    from audiozoo.report.summary import summarised
+
+    listed = [{model.name: model.rows for model in data.models} for data in summarised(rows)] if names else []
+    return [row for models in listed for name in names for row in rows_of(name, models)[1]]
 
 
 def row_folders(folder: Path) -> list[Path]:
@@ -56,3 +72,35 @@ def row_folders(folder: Path) -> list[Path]:
     if (folder / "rows").is_dir():
         return [folder / "rows"]
     return sorted(path for path in folder.glob("*/rows") if path.is_dir()) or [folder]
+
+
+def rows_of(name: str, listed: Mapping[str, Sequence[Row]]) -> tuple[str, Sequence[Row]]:
+    """Return the name and the rows of a model, or of an average "A+B".
+
+    Args:
+        name: Name that the leaderboard gives, or the name of the model if it is unique; several with "+" for an average.
+        listed: Rows by the names on the leaderboard.
+
+    Returns:
+        The name on the leaderboard and the rows.
+
+    Raises:
+        ValueError: There is no such model, several variants of it, or the rows cannot be averaged.
+    """
+    from audiozoo.crossval import average_rows
+
+    members = [_listed(part.strip(), listed) for part in name.split("+")]
+    if len(members) == 1:
+        return members[0], listed[members[0]]
+    return "+".join(members), average_rows([listed[member] for member in members])
+
+
+def _listed(name: str, listed: Mapping[str, Sequence[Row]]) -> str:
+    if name in listed:
+        return name
+    variants = [one for one, rows in listed.items() if rows[0].model == name]
+    if len(variants) > 1:
+        raise ValueError(f"{name} was trained in several ways: give one of {', '.join(map(repr, variants))}")
+    if not variants:
+        raise unknown_name("model", name, listed)
+    return variants[0]

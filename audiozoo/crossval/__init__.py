@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+from audiozoo.crossval.averaging import average_rows
 from audiozoo.crossval.benchmarking import benchmark
 from audiozoo.crossval.certainty import RESAMPLED
 from audiozoo.crossval.comparison import Comparison, compare, compare_all
@@ -39,6 +40,7 @@ __all__ = [
     "Request",
     "Row",
     "TestScores",
+    "average_rows",
     "benchmark",
     "compare",
     "compare_all",

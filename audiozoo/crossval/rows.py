@@ -135,6 +135,7 @@ class Row(Configured):
         provenance: Versions, code and command that computed the row.
         notes: Further facts from a script, such as the kind of augmentation.
         energy: Estimated energy of the training and of predictions; `None` in rows of runs that did not ask for it.
+        average: Names of the models whose scores were averaged, see `average_rows`; empty for a trained model.
 
     Raises:
         ValueError: A value is missing or of the wrong type, or the measures do not match the labels or the metric.
@@ -157,6 +158,7 @@ class Row(Configured):
     provenance: Provenance = field(default_factory=Provenance)
     notes: Mapping[str, Any] = field(default_factory=dict)
     energy: Energy | None = None
+    average: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not (isinstance(self.request, Request) and isinstance(self.measures, Measures | LabelMeasures)):
@@ -172,8 +174,8 @@ class Row(Configured):
 
     @property
     def model(self) -> str:
-        """Name of the model, with the way of a transfer, such as "yamnet:probe"."""
-        return self.request.title
+        """Name of the model, with the way of a transfer, such as "yamnet:probe", or of the members of an average, "a+b"."""
+        return "+".join(self.average) or self.request.title
 
     @property
     def fold(self) -> int:
