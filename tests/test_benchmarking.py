@@ -124,6 +124,14 @@ def test_the_claim_of_a_dead_run_is_void(tmp_path, dead, here, alive, age, taken
     assert path.exists() is not taken
 
 
+def test_a_run_removes_the_void_claims_of_others_at_its_end(tmp_path, dead):
+    folder = tmp_path / ".claims"
+    claim_of(folder, dead, claims_module._host())  # killed between the row and the release
+    with Claims(folder) as claims:
+        claims.take("b")
+    assert not folder.exists()
+
+
 def test_a_claim_that_is_being_written_holds(tmp_path):
     path = claim_of(tmp_path / ".claims", 0, "")
     path.write_text("")
