@@ -123,10 +123,11 @@ def _values(name: str, storage: Storage, content: bytes) -> np.ndarray:
 def _view(name: str, tensor: Tensor, values: np.ndarray) -> np.ndarray:
     shape, strides = tensor.shape, tensor.strides
     end = tensor.offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)) + 1
+    count = math.prod(shape)
     # An array of few values that claims strides of 0 would grow without limit when it is copied.
-    if math.prod(shape) > len(values) or (math.prod(shape) and end > len(values)):
+    if count > len(values) or (count and end > len(values)):
         raise ValueError(f"{name} declares the shape {shape} and strides {strides}, and its storage has {len(values):,} values")
-    if not math.prod(shape):
+    if not count:
         return np.zeros(shape, values.dtype)
     distances = [stride * values.itemsize for stride in strides]
     view = np.lib.stride_tricks.as_strided(values[tensor.offset :], shape, distances, writeable=False)
