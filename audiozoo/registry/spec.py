@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from audiozoo.checks import refuse_unknown
+from audiozoo.download import fetch_published
 from audiozoo.features import Frontend
 from audiozoo.recipe import Recipe
 
@@ -62,16 +63,31 @@ class PretrainedWeights:
     """Published weights of a model.
 
     Args:
-        url: URL of the file.
-        sha256: Checksum of the file, hexadecimal.
+        url: Address of the file: HTTPS, or ``"hf://org/name@revision/file"`` on the Hugging Face hub.
         licence: Licence of the weights, such as "Apache-2.0".
         labels: Classes that the weights were trained on, in the order of the model's output.
+        sha256: Checksum of the file, hexadecimal; `None` if it is not known.
+        md5: Another checksum, for files whose SHA-256 is not known. Without both, the first download is trusted.
+        page: Page where the authors publish the file; "" if the address says it.
     """
 
     url: str
-    sha256: str
     licence: str
     labels: tuple[str, ...]
+    sha256: str | None = None
+    md5: str | None = None
+    page: str = ""
+
+    @property
+    def checksum(self) -> str | None:
+        """Checksum as "sha256:..." or "md5:..."; `None` if none is known."""
+        if self.sha256 is not None:
+            return f"sha256:{self.sha256}"
+        return None if self.md5 is None else f"md5:{self.md5}"
+
+    def fetch(self) -> Path:
+        """Return the path of the file in the cache; download it if it is missing, see `audiozoo.download.fetch_published`."""
+        return fetch_published(self.url, expected=self.checksum)
 
 
 WeightsLoader = Callable[["keras.Model", PretrainedWeights | Path], None]
