@@ -92,7 +92,13 @@ def _calm(config):
     return {key: 0.0 if key in ("rate", "dropout", "momentum") else _calm(value) for key, value in config.items()}
 
 
-@EACH
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if audiozoo.model_info(name).reference.parameters > 5e7 else ())
+        for name in NAMES
+    ],
+)
 def test_has_the_published_number_of_parameters(name):
     reference = audiozoo.model_info(name).reference
     model = audiozoo.build(name, reference.num_classes, input_shape=reference.input_shape, **reference.options)

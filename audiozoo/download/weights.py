@@ -48,8 +48,8 @@ def hub_file(address: object) -> HubFile | None:
 def fetch_published(address: str, *, expected: str | None = None) -> Path:
     """Return the cached copy of a published file; download it if it is missing.
 
-    Without a known checksum, the first download is trusted. Its SHA-256 is written to a file that ends with ".sha256", and later
-    every other content is an error.
+    Without a known checksum, the first download is trusted. Its SHA-256 is written to a file that ends with ".sha256". Later,
+    any other content is an error.
 
     Args:
         address: HTTP or HTTPS address, or one on the Hugging Face hub, see `hub_file`.

@@ -42,6 +42,9 @@ def _load(model: keras.Model, source: PretrainedWeights | Path) -> None:
     load_checkpoint(model, path, _name, time_first=True, ignore=constants, published_classes=len(class_names()))
 
 
+_RECIPE = Recipe(epochs=60, batch_size=32, learning_rate=1e-3, schedule="cosine", patience=20, standardize=None)
+
+
 @register(
     frontend=PANNS,
     reference=Reference(input_shape=(64, 1_001, 1), num_classes=527, parameters=80_769_871),
@@ -55,7 +58,7 @@ def _load(model: keras.Model, source: PretrainedWeights | Path) -> None:
         Score("ESC-50", "accuracy", 83.3, "the paper, five folds, from scratch"),
     ],
     weights=_published("Cnn14_mAP%3D0.431.pth", sha256="0dc499e40e9761ef5ea061ffc77697697f277f6a960894903df3ada000e34b31"),
-    recipe=Recipe(epochs=60, batch_size=32, learning_rate=1e-3, schedule="cosine", patience=20, standardize=None),
+    recipe=_RECIPE,
     load_weights=_load,
 )
 def cnn14(
@@ -63,9 +66,6 @@ def cnn14(
     num_classes: int,
     *,
     filters: Sequence[int] = (64, 128, 256, 512, 1_024, 2_048),
-    convolutions: int = 2,
-    kernel_size: int = 3,
-    pools: int = 5,
     block_dropout: float = 0.2,
     dropout: float = 0.5,
     activation: Activation = "sigmoid",
@@ -76,13 +76,11 @@ def cnn14(
     other than 527, the last layer keeps its random weights and needs training.
 
     Args:
-        input_shape: ``(bands, frames, channels)``; the published weights take 64 bands and one channel. `None` frames means any
-            number of at least ``2 ** pools``.
+        input_shape: ``(bands, frames, channels)``, at least 32 bands and frames with six blocks; the published weights take 64
+            bands and one channel. `None` frames means any number.
         num_classes: Number of classes; AudioSet has 527.
-        filters: Number of filters of each block; the last is also the width of the embedding.
-        convolutions: Number of convolutions in a block.
-        kernel_size: Size of the kernels.
-        pools: Number of blocks, from the first, that halve bands and frames.
+        filters: Number of filters of each block; the last is also the width of the embedding. All blocks but the last halve
+            bands and frames.
         block_dropout: Dropout rate after each block.
         dropout: Dropout rate before and after the embedding.
         activation: "sigmoid" for multi-label classification, as published, "softmax" for a single label, or `None` for logits.
@@ -91,24 +89,91 @@ def cnn14(
         A Keras model that outputs probabilities ``(batch, num_classes)``.
 
     Raises:
-        ValueError: There are too few bands or frames, or `filters`, `convolutions` or `pools` are out of range.
+        ValueError: There are too few bands or frames, or no blocks.
     """
-    require_count("the number of blocks in filters", len(filters), least=1)
-    require_count("convolutions", convolutions, least=1)
-    require_count("pools", pools, most=len(filters))
-    require_size("cnn14", input_shape, (2**pools, 2**pools))
+    blocks = [(count, True) for count in filters[:-1]] + [(count, False) for count in filters[-1:]]
+    inputs, x = _embedded("cnn14", input_shape, blocks, block_dropout=block_dropout, dropout=dropout)
+    return keras.Model(inputs, classify(x, num_classes, activation=activation), name="cnn14")
+
+
+@register(
+    frontend=PANNS,
+    reference=Reference(input_shape=(64, 1_001, 1), num_classes=527, parameters=5_223_247),
+    paper="arXiv:1912.10211",
+    year=2020,
+    aliases=["panns_cnn10"],
+    scores=[
+        Score("AudioSet", "mAP", 0.380, "the paper, evaluation set"),
+        Score("ESC-50", "accuracy", 89.75, "PaddleSpeech, five folds, fine-tuned"),
+    ],
+    weights=_published("Cnn10_mAP%3D0.380.pth", md5="bfb1f1f9968938fa8ef4012b8471f5f6"),
+    recipe=_RECIPE,
+    load_weights=_load,
+)
+def cnn10(
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    *,
+    filters: Sequence[int] = (64, 128, 256, 512),
+    convolutions: int = 2,
+    kernel_size: int = 3,
+    block_dropout: float = 0.2,
+    dropout: float = 0.5,
+    activation: Activation = "sigmoid",
+) -> keras.Model:
+    """CNN10 of the PANNs: four blocks of two convolutions on log-mel bands, pretrained on the 527 classes of AudioSet.
+
+    Published weights are used as for `cnn14`.
+
+    Args:
+        input_shape: ``(bands, frames, channels)``, at least 16 bands and frames with four blocks; the published weights take 64
+            bands and one channel. `None` frames means any number.
+        num_classes: Number of classes; AudioSet has 527.
+        filters: Number of filters of each block; the last is also the width of the embedding. Each block halves bands and
+            frames.
+        convolutions: Number of convolutions in a block.
+        kernel_size: Size of the kernels.
+        block_dropout: Dropout rate after each block.
+        dropout: Dropout rate before and after the embedding.
+        activation: "sigmoid" for multi-label classification, as published, "softmax" for a single label, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
+
+    Raises:
+        ValueError: There are too few bands or frames, or no blocks.
+    """
+    kernels: dict[str, Any] = {"convolutions": convolutions, "kernel_size": kernel_size}
+    rates: dict[str, Any] = {"block_dropout": block_dropout, "dropout": dropout}
+    inputs, x = _embedded("cnn10", input_shape, [(count, True) for count in filters], **kernels, **rates)
+    return keras.Model(inputs, classify(x, num_classes, activation=activation), name="cnn10")
+
+
+def _embedded(
+    name: str,
+    input_shape: tuple[int, ...],
+    blocks: Sequence[tuple[int, bool]],
+    *,
+    convolutions: int = 2,
+    kernel_size: int = 3,
+    block_dropout: float,
+    dropout: float,
+) -> tuple[Any, Any]:
+    """Return the input of a network and its embedding; each block is its number of filters and whether it pools."""
+    require_count("the number of blocks in filters", len(blocks), least=1)
+    smallest = 2 ** sum(pools for _, pools in blocks)
+    require_size(name, input_shape, (smallest, smallest))
     inputs = keras.Input(input_shape, name="features")
     x = _normalization("bn0", axis=1)(inputs)
-    for number, count in enumerate(filters, 1):
-        x = _block(x, f"conv_block{number}", count, convolutions, kernel_size)
-        x = keras.layers.AveragePooling2D(2)(x) if number <= pools else x
+    for number, (filters, pools) in enumerate(blocks, 1):
+        x = _block(x, f"conv_block{number}", filters, convolutions, kernel_size)
+        x = keras.layers.AveragePooling2D(2)(x) if pools else x
         x = keras.layers.Dropout(block_dropout)(x)
     x = keras.ops.mean(x, axis=1)
     x = keras.layers.GlobalMaxPooling1D()(x) + keras.layers.GlobalAveragePooling1D()(x)
     x = keras.layers.Dropout(dropout)(x)
-    x = keras.layers.Dense(filters[-1], activation="relu", name="embedding")(x)
-    x = keras.layers.Dropout(dropout)(x)
-    return keras.Model(inputs, classify(x, num_classes, activation=activation), name="cnn14")
+    x = keras.layers.Dense(blocks[-1][0], activation="relu", name="embedding")(x)
+    return inputs, keras.layers.Dropout(dropout)(x)
 
 
 def _block(x: Any, name: str, filters: int, convolutions: int, kernel_size: int) -> Any:
@@ -133,21 +198,9 @@ register_variant(
     weights=_published("Cnn14_16k_mAP%3D0.438.pth", sha256="e2ee543a27919542c2ea03eabaa70b24dcd4e6c8e05621de6b67a94e4c5058e6"),
 )
 register_variant(
-    "cnn10",
-    cnn14,
-    options={"filters": (64, 128, 256, 512), "pools": 4},
-    parameters=5_223_247,
-    description="CNN10 of the PANNs: four blocks of two convolutions, pretrained on the 527 classes of AudioSet.",
-    scores=[
-        Score("AudioSet", "mAP", 0.380, "the paper, evaluation set"),
-        Score("ESC-50", "accuracy", 89.75, "PaddleSpeech, five folds, fine-tuned"),
-    ],
-    weights=_published("Cnn10_mAP%3D0.380.pth", md5="bfb1f1f9968938fa8ef4012b8471f5f6"),
-)
-register_variant(
     "cnn6",
-    cnn14,
-    options={"filters": (64, 128, 256, 512), "pools": 4, "convolutions": 1, "kernel_size": 5},
+    cnn10,
+    options={"convolutions": 1, "kernel_size": 5},
     parameters=4_839_503,
     description="CNN6 of the PANNs: four 5x5 convolutions, pretrained on the 527 classes of AudioSet.",
     scores=[
