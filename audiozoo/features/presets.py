@@ -115,37 +115,40 @@ Source: Schmid, Koutini, Widmer, "Efficient large-scale audio tagging via transf
 2023, and the authors' code.
 """
 
-AST = Scale(
-    of=LogMel(
-        sample_rate=16_000,
-        duration=10.0,
-        frames=1_024,
-        frame_fill="zero",
-        framing="window",
-        n_fft=512,
-        win_length=400,
-        hop_length=160,
-        symmetric=True,
-        remove_mean=True,
-        frame_pre_emphasis=0.97,
-        n_mels=128,
-        fmin=20.0,
-        mel_scale="htk",
-        norm=None,
-        triangles="kaldi",
-        least=2.0**-23,
-        compression="log",
-        offset=0.0,
-    ),
-    gain=1 / (2 * 4.5689974),
-    offset=4.2677393 / (2 * 4.5689974),
+_AST_BANDS = LogMel(
+    sample_rate=16_000,
+    duration=10.0,
+    frames=1_024,
+    frame_fill="zero",
+    framing="window",
+    n_fft=512,
+    win_length=400,
+    hop_length=160,
+    symmetric=True,
+    remove_mean=True,
+    frame_pre_emphasis=0.97,
+    n_mels=128,
+    fmin=20.0,
+    mel_scale="htk",
+    norm=None,
+    triangles="kaldi",
+    least=2.0**-23,
+    compression="log",
+    offset=0.0,
 )
+
+AST = Scale(of=_AST_BANDS, gain=1 / (2 * 4.5689974), offset=4.2677393 / (2 * 4.5689974))
 """Frontend of the audio spectrogram transformer: 128 mel bands as Kaldi computes them, one frame every 10 ms.
 
 The values are standardised with the mean and twice the deviation of AudioSet. Frames beyond the window are zeros before that.
 
 Source: Gong, Chung, Glass, "AST: Audio Spectrogram Transformer", Interspeech 2021, and the authors' code.
 """
+
+AST_SPEECH_COMMANDS = Scale(
+    of=replace(_AST_BANDS, duration=1.0, frames=128), gain=1 / (2 * 5.5654526), offset=6.845978 / (2 * 5.5654526)
+)
+"""Frontend of the audio spectrogram transformer for one second of speech, with the mean and deviation of Speech Commands."""
 
 PICZAK = LogMel(
     sample_rate=22_050,
@@ -219,6 +222,7 @@ of Audio-Classification-Models, and 18 bins per octave let 128 bins span C1 to 4
 
 _PRESETS: dict[str, Frontend] = {
     "ast": AST,
+    "ast_speech_commands": AST_SPEECH_COMMANDS,
     "audio_classification_models": AUDIO_CLASSIFICATION_MODELS,
     "dcase2018": DCASE2018,
     "efficientat": EFFICIENTAT,

@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from audiozoo.augment import Mixup
 from audiozoo.checks import require_count
-from audiozoo.features.presets import AST
+from audiozoo.features.presets import AST, AST_SPEECH_COMMANDS
 from audiozoo.layers import Activation, classify, keras, require_size
+from audiozoo.models.audioset import class_names
 from audiozoo.recipe import Recipe
-from audiozoo.registry import Reference, Score, register, register_variant
+from audiozoo.registry import PretrainedWeights, Reference, Score, register, register_variant
 from audiozoo.weights import load_checkpoint
 
 if TYPE_CHECKING:
@@ -26,7 +28,26 @@ if TYPE_CHECKING:
 
     from audiozoo.weights import Arrays
 
-_CLASSES = 527
+_PAGE = "https://huggingface.co/MIT/ast-finetuned-audioset-10-10-0.4593"
+_AUDIOSET = PretrainedWeights(
+    url="hf://MIT/ast-finetuned-audioset-10-10-0.4593@f826b80d28226b62986cc218e5cec390b1096902/model.safetensors",
+    licence="BSD-3-Clause",
+    labels=class_names(),
+    page=_PAGE,
+    sha256="ae0c1e2ad4e1381d851fa9bf298ba13ebc9c5a914cdee2dbe427a6583869924d",
+)
+
+_COMMANDS = PretrainedWeights(
+    url="hf://MIT/ast-finetuned-speech-commands-v2/model.safetensors",
+    licence="BSD-3-Clause",
+    labels=(
+        *("backward", "follow", "five", "bed", "zero", "on", "learn", "two", "house", "tree", "dog", "stop", "seven", "eight"),
+        *("down", "six", "forward", "cat", "right", "visual", "four", "wow", "no", "nine", "off", "three", "left", "marvin"),
+        *("yes", "up", "sheila", "happy", "bird", "go", "one"),
+    ),
+    page="https://huggingface.co/MIT/ast-finetuned-speech-commands-v2",
+)
+
 _PATCH = 16  # bands and frames
 _EPSILON = 1e-12  # of layer normalisation
 _BANDS = 12
@@ -75,7 +96,8 @@ def _renamed(name: str) -> str:
     return name
 
 
-def _load(model: keras.Model, path: Path) -> None:
+def _load(model: keras.Model, source: PretrainedWeights | Path, *, published: PretrainedWeights = _AUDIOSET) -> None:
+    path = source.fetch() if isinstance(source, PretrainedWeights) else source
     grid = model.get_layer("patches").output.shape[1:3]
 
     def prepare(arrays: Arrays) -> Arrays:
@@ -84,7 +106,7 @@ def _load(model: keras.Model, path: Path) -> None:
             arrays[_POSITIONS] = _on_grid(arrays[_POSITIONS], grid)
         return arrays
 
-    load_checkpoint(model, path, _published_name, prepare=prepare, published_classes=_CLASSES)
+    load_checkpoint(model, path, _published_name, prepare=prepare, published_classes=len(published.labels))
 
 
 def _on_grid(positions: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
@@ -112,13 +134,14 @@ def _resized(patches: np.ndarray, size: int, axis: int) -> np.ndarray:
 
 @register(
     frontend=AST,
-    reference=Reference(input_shape=(128, 1_024, 1), num_classes=_CLASSES, parameters=86_594_063),
+    reference=Reference(input_shape=(128, 1_024, 1), num_classes=527, parameters=86_594_063),
     paper="arXiv:2104.01778",
     year=2021,
     scores=[
         Score("AudioSet", "mAP", 0.4593, "the authors' page, evaluation set"),
         Score("ESC-50", "accuracy", 95.7, "the paper, five folds, fine-tuned"),
     ],
+    weights={"audioset": _AUDIOSET},
     recipe=Recipe(
         epochs=60,
         batch_size=32,
@@ -191,7 +214,7 @@ def _check(input_shape: tuple[int | None, ...], *, width: int, depth: int, heads
         raise ValueError(f"width must be a multiple of heads, got width={width} and heads={heads}")
     if None in input_shape:
         raise ValueError(f"ast learns a position for each patch, so every size of input_shape is fixed, got {input_shape}")
-    require_size("ast", input_shape, (_PATCH, _PATCH))  # type: ignore[arg-type]
+    require_size("ast", input_shape, (_PATCH, _PATCH))
 
 
 def _block(x: Any, name: str, heads: int, dropout: float) -> Any:
@@ -227,4 +250,17 @@ register_variant(
     num_classes=50,
     description="A small AST for training from random weights: 6 blocks of width 192 on patches that do not overlap.",
     frontend=AST.adapt(duration=5.0),
+)
+
+register_variant(
+    "ast_speech_commands",
+    ast,
+    options={},
+    parameters=85_395_491,
+    num_classes=35,
+    description="AST on one second of sound, pretrained on AudioSet and then on the 35 words of Speech Commands.",
+    frontend=AST_SPEECH_COMMANDS,
+    scores=[Score("Speech Commands v2-35", "accuracy", 98.11, "the paper")],
+    weights={"speech_commands": _COMMANDS},
+    load_weights=partial(_load, published=_COMMANDS),
 )

@@ -14,14 +14,15 @@ from audiozoo.augment import Mixup
 from audiozoo.checks import require_number
 from audiozoo.features.presets import EFFICIENTAT
 from audiozoo.layers import Activation, classify, keras
+from audiozoo.models.audioset import class_names
 from audiozoo.recipe import Recipe
-from audiozoo.registry import Reference, Score, register, register_variant
+from audiozoo.registry import PretrainedWeights, Reference, Score, register, register_variant
 from audiozoo.weights import load_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_CLASSES = 527
+_PAGE = "https://github.com/fschmid56/EfficientAT/releases"
 _EPSILON = 1e-3
 
 
@@ -83,16 +84,23 @@ def _published_name(layer: str) -> str:
     return f"features.{number}.block.{step}.{_PARTS.get(part, normalization)}"
 
 
-def _load(model: keras.Model, path: Path) -> None:
-    load_checkpoint(model, path, _published_name, published_classes=_CLASSES)
+def _load(model: keras.Model, source: PretrainedWeights | Path) -> None:
+    path = source.fetch() if isinstance(source, PretrainedWeights) else source
+    load_checkpoint(model, path, _published_name, published_classes=len(class_names()))
+
+
+def _published(file: str, sha256: str | None = None) -> dict[str, PretrainedWeights]:
+    url = f"{_PAGE}/download/v0.0.1/{file}"
+    return {"audioset": PretrainedWeights(url=url, licence="MIT", labels=class_names(), page=_PAGE, sha256=sha256)}
 
 
 @register(
     frontend=EFFICIENTAT,
-    reference=Reference(input_shape=(128, 1_000, 1), num_classes=_CLASSES, parameters=4_901_231),
+    reference=Reference(input_shape=(128, 1_000, 1), num_classes=527, parameters=4_901_231),
     paper="arXiv:2211.04772",
     year=2023,
     scores=[Score("AudioSet", "mAP", 0.471, "the authors' page, evaluation set")],
+    weights=_published("mn10_as_mAP_471.pt", "0bd7dc2443af498c289a2e739f02ebb515d6aa3fd3ab9db539c86123ae368a4e"),
     recipe=Recipe(epochs=80, batch_size=32, schedule="cosine", warmup=5, mix=Mixup(alpha=0.3), standardize=None),
     load_weights=_load,
 )
@@ -192,7 +200,7 @@ def _normalized(x: Any, name: str, activation: str | None, momentum: float) -> A
     return x if activation is None else keras.layers.Activation(activation)(x)
 
 
-def _variant(name: str, width: float, parameters: int, precision: float) -> None:
+def _variant(name: str, width: float, parameters: int, precision: float, weights: dict[str, PretrainedWeights]) -> None:
     register_variant(
         name,
         mn10,
@@ -200,10 +208,12 @@ def _variant(name: str, width: float, parameters: int, precision: float) -> None
         parameters=parameters,
         description=f"EfficientAT {name}: MobileNetV3-Large of {width:g} times the width, pretrained on AudioSet.",
         scores=[Score("AudioSet", "mAP", precision, "the authors' page, evaluation set")],
+        weights=weights,
     )
 
 
-_variant("mn04", 0.4, 993_439, 0.432)
-_variant("mn05", 0.5, 1_443_591, 0.443)
-_variant("mn20", 2.0, 17_958_087, 0.478)
-_variant("mn40", 4.0, 68_524_903, 0.487)
+_MN04 = _published("mn04_as_mAP_432.pt", "899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c")
+_variant("mn04", 0.4, 993_439, 0.432, _MN04)
+_variant("mn05", 0.5, 1_443_591, 0.443, _published("mn05_as_mAP_443.pt"))
+_variant("mn20", 2.0, 17_958_087, 0.478, _published("mn20_as_mAP_478.pt"))
+_variant("mn40", 4.0, 68_524_903, 0.487, _published("mn40_as_ext_mAP_487.pt"))
