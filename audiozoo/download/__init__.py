@@ -3,7 +3,7 @@
 from audiozoo.download.cached import cache_folder, fetch
 from audiozoo.download.transfer import transfer
 from audiozoo.download.unpack import unpack
-from audiozoo.download.weights import HubFile, fetch_from_hub, fetch_published, hub_file, revision_of
+from audiozoo.download.weights import HubFile, fetch_from_hub, fetch_published, hub_file, local_path, revision_of
 
 __all__ = [
     "HubFile",
@@ -12,6 +12,7 @@ __all__ = [
     "fetch_from_hub",
     "fetch_published",
     "hub_file",
+    "local_path",
     "revision_of",
     "transfer",
     "unpack",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,16 @@ def fetch_from_hub(hub: HubFile) -> Path:
     name = hub.file or _only_file(hub, huggingface_hub.list_repo_files(hub.repo, revision=hub.revision))
     folder = cache_folder() / "hub"
     return Path(huggingface_hub.hf_hub_download(hub.repo, name, revision=hub.revision, cache_dir=folder))
+
+
+def local_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path unchanged, and for an address on the Hugging Face hub that of the downloaded file, see `hub_file`.
+
+    Raises:
+        ImportError, OSError, ValueError: See `hub_file` and `fetch_from_hub`.
+    """
+    hub = hub_file(path)
+    return Path(path) if hub is None else fetch_from_hub(hub)
 
 
 def _only_file(hub: HubFile, names: list[str]) -> str:

@@ -60,6 +60,7 @@ _RECIPE = Recipe(epochs=60, batch_size=32, learning_rate=1e-3, schedule="cosine"
     weights=_published("Cnn14_mAP%3D0.431.pth", sha256="0dc499e40e9761ef5ea061ffc77697697f277f6a960894903df3ada000e34b31"),
     recipe=_RECIPE,
     load_weights=_load,
+    any_length=True,
 )
 def cnn14(
     input_shape: tuple[int, ...],
@@ -109,6 +110,7 @@ def cnn14(
     weights=_published("Cnn10_mAP%3D0.380.pth", md5="bfb1f1f9968938fa8ef4012b8471f5f6"),
     recipe=_RECIPE,
     load_weights=_load,
+    any_length=True,
 )
 def cnn10(
     input_shape: tuple[int, ...],

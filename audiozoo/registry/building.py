@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiozoo.checks import unknown_name
-from audiozoo.download import fetch_from_hub, hub_file
+from audiozoo.download import local_path
 from audiozoo.registry.filling import fill
 from audiozoo.registry.spec import ModelSpec, PretrainedWeights, checked_options
 from audiozoo.registry.table import model_info
@@ -128,8 +128,7 @@ def _source(
             f"weights={weights!r} and weights_file={os.fspath(weights_file)!r}"
         )
     if weights_file is not None:
-        hub = hub_file(weights_file)
-        return Path(weights_file) if hub is None else fetch_from_hub(hub)
+        return local_path(weights_file)
     if weights is None:
         return None
     if weights not in spec.weights:

@@ -85,6 +85,12 @@ class PretrainedWeights:
             return f"sha256:{self.sha256}"
         return None if self.md5 is None else f"md5:{self.md5}"
 
+    @property
+    def origin(self) -> dict[str, str]:
+        """Address, checksum and page, as far as they are known."""
+        facts = {"url": self.url, "sha256": self.sha256, "md5": self.md5, "page": self.page}
+        return {name: value for name, value in facts.items() if value}
+
     def fetch(self) -> Path:
         """Return the path of the file in the cache; download it if it is missing, see `audiozoo.download.fetch_published`."""
         return fetch_published(self.url, expected=self.checksum)
@@ -113,6 +119,7 @@ class ModelSpec:
         load_weights: Function that loads published weights, or a file of the same format, into a model.
         renamed_options: Current name of each renamed option, by former name; former names still work, with a
             DeprecationWarning.
+        any_length: Whether the network takes any number of frames, above a minimum.
     """
 
     name: str
@@ -129,11 +136,17 @@ class ModelSpec:
     weights: Mapping[str, PretrainedWeights] = field(default_factory=dict)
     load_weights: WeightsLoader | None = None
     renamed_options: Mapping[str, str] = field(default_factory=dict)
+    any_length: bool = False
 
     @property
     def input(self) -> InputKind:
         """The kind of input: "waveform", "spectral" or "vector"."""
         return KINDS[len(self.frontend.shape)]
+
+    def input_shape(self, frontend: Frontend) -> tuple[int | None, ...]:
+        """Return the input of a network for a frontend, with `None` frames if the network takes any number of them."""
+        bands, *others = frontend.shape
+        return (bands, None, *others[1:]) if self.any_length else frontend.shape
 
     @property
     def options(self) -> dict[str, Any]:

@@ -33,6 +33,10 @@ _ALIASES: dict[str, str] = {}
 _FORMER_NAMES: dict[str, str] = {}
 
 
+_INHERITED = ("paper", "year", "recipe", "load_weights", "renamed_options", "any_length")
+"""Facts that a variant takes from the other model, unless it has its own."""
+
+
 def register(
     *,
     frontend: Frontend,
@@ -46,6 +50,7 @@ def register(
     weights: Mapping[str, PretrainedWeights] | None = None,
     load_weights: WeightsLoader | None = None,
     renamed_options: Mapping[str, str] | None = None,
+    any_length: bool = False,
 ) -> Callable[[Builder], Builder]:
     """Register the decorated builder as a model of the builder's name.
 
@@ -69,6 +74,7 @@ def register(
             files are in a Keras format.
         renamed_options: Current name of each renamed option, by former name; former names still work, with a
             DeprecationWarning.
+        any_length: Whether the network takes any number of frames, above a minimum: the builder accepts `None` for them.
 
     Returns:
         A decorator that returns the builder unchanged.
@@ -99,6 +105,7 @@ def register(
             weights=dict(weights or {}),
             load_weights=load_weights,
             renamed_options=dict(renamed_options or {}),
+            any_length=any_length,
         )
         _ALIASES.update(dict.fromkeys(aliases, name))
         _FORMER_NAMES.update(dict.fromkeys(formerly, name))
@@ -130,7 +137,7 @@ def register_variant(
         num_classes: Number of classes in the published configuration; `None` means as for the other model.
         description: Description in one line; "" means the other model's name and the fixed options.
         **facts: Arguments of `register` that differ from the other model: `frontend`, `paper`, `year`, `scores`, `aliases`,
-            `formerly`, `recipe`, `weights`, `load_weights` or `renamed_options`.
+            `formerly`, `recipe`, `weights`, `load_weights`, `renamed_options` or `any_length`.
 
     Returns:
         The builder of the variant.
@@ -155,7 +162,7 @@ def register_variant(
         parameters=parameters,
         options={option: value for option, value in base.reference.options.items() if option not in options},
     )
-    inherited = {fact: getattr(base, fact) for fact in ("paper", "year", "recipe", "load_weights", "renamed_options")}
+    inherited = {fact: getattr(base, fact) for fact in _INHERITED}
     fixed = ", ".join(f"{option}={value!r}" for option, value in options.items())
     variant = _with_options(name, base, options, description or f"`{base.name}` with {fixed}.")
     return register(frontend=frontend, reference=reference, **{**inherited, **facts})(variant)
@@ -163,7 +170,11 @@ def register_variant(
 
 def _with_options(name: str, base: ModelSpec, fixed: Mapping[str, Any], description: str) -> Builder:
     def build_variant(input_shape: tuple[int, ...], num_classes: int, **options: Any) -> Any:
-        model = base.builder(input_shape, num_classes, **fixed, **options)
+        try:
+            model = base.builder(input_shape, num_classes, **fixed, **options)
+        except ValueError as error:
+            # The builder knows only the name of the other model.
+            raise ValueError(f"{name}: {error}") from error
         model.name = name
         return model
 
