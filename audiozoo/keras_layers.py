@@ -1,4 +1,4 @@
-"""Keras layers of this package: attention over frames, and a reconstruction loss.
+"""Keras layers of this package: attention over frames, tokens of a transformer, and a reconstruction loss.
 
 The module imports Keras, so builders import it inside their functions. Saved models refer to these layers, so import the module
 before you load a saved model with Keras; `load_classifier` does this.
@@ -96,6 +96,38 @@ class SelfAttention(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments."""
         return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable(package="audiozoo")
+class ClassTokens(keras.layers.Layer):
+    """Puts two learnt tokens, of the class and of the distillation, before a sequence and adds a learnt position to each token.
+
+    The positions are learnt for each token, so the number of tokens is fixed.
+
+    Args:
+        **kwargs: Arguments of every Keras layer.
+
+    Source: Touvron et al., "Training data-efficient image transformers & distillation through attention", arXiv:2012.12877.
+    """
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        """Create the weights for ``(batch, tokens, features)``."""
+        _, tokens, features = input_shape
+        # The names are those of the published weights.
+        for name, count in (("cls_token", 1), ("distillation_token", 1), ("position_embeddings", tokens + 2)):
+            initial = keras.initializers.TruncatedNormal(stddev=0.02)
+            setattr(self, name, self.add_weight(shape=(1, count, features), initializer=initial, name=name))
+
+    def call(self, inputs: Any) -> Any:
+        """Return ``(batch, 2 + tokens, features)``."""
+        first = keras.ops.concatenate([self.cls_token, self.distillation_token], axis=1)
+        first = keras.ops.broadcast_to(first, (keras.ops.shape(inputs)[0], *first.shape[1:]))
+        return keras.ops.concatenate([first, inputs], axis=1) + self.position_embeddings
+
+    def compute_output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the input with two tokens more."""
+        batch, tokens, features = input_shape
+        return (batch, tokens + 2, features)
 
 
 @keras.saving.register_keras_serializable(package="audiozoo")

@@ -75,21 +75,22 @@ def assert_near(got, expected, *, relative):
     assert difference < relative, difference
 
 
-def assert_parity(name, checkpoint, *, features=None, inputs=None, **options):
+def assert_parity(name, checkpoint, *, features=None, frontend=None, inputs=None, **options):
     """Check that a registered model with a checkpoint computes what the reference computed.
 
     Args:
         name: Name of the model and of its fixture.
         checkpoint: Path of the checkpoint that the rule made.
         features: Function from this package's features to the reference's; `None` means ``(frames, bands)`` of one channel.
+        frontend: Frontend of the sound; `None` adapts that of the model to the sound's length.
         inputs: Input of the network, ``(bands, frames, channels)``; `None` means the features of the made sound.
         **options: Options of the builder.
     """
     facts, expected = fixture(name)
     if inputs is None:
         sound = made_sound(facts)
-        frontend = audiozoo.model_info(name).frontend.adapt(duration=facts["seconds"])
-        inputs = frontend(sound)
+        adapted = frontend or audiozoo.model_info(name).frontend.adapt(duration=facts["seconds"])
+        inputs = adapted(sound)
         seen = inputs[..., 0].T if features is None else features(inputs)
         assert seen.shape == expected["features"].shape
         assert np.abs(seen - expected["features"]).max() < 1e-3

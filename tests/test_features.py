@@ -54,6 +54,19 @@ FRONTENDS = [
     Spectrogram(**FRAMED, representation="real_imaginary", layout="mid_side", channels=2, frames=7),
     LogMel(**FRAMED, n_mels=20, compression="pcen", power=1.0, channels=2, pcen=Pcen(gain=0.9)),
     LogMel(**FRAMED, n_mels=20, deltas=2, channels=2, triangles="mel", mel_scale="htk", norm=None),
+    LogMel(**FRAMED, n_mels=20, pre_emphasis=0.97, edges="reflect", symmetric=True, triangles="kaldi", compression="log"),
+    LogMel(
+        **FRAMED,
+        n_mels=20,
+        framing="window",
+        frames=70,
+        frame_fill="zero",
+        remove_mean=True,
+        frame_pre_emphasis=0.97,
+        least=1e-7,
+        compression="log",
+        offset=0.0,
+    ),
     LogMel(**FRAMED, n_mels=20, prepare=(TrimSilence(top_db=40.0), PreEmphasis()), hop=0.2, last="pad"),
     MFCC(**FRAMED, n_mels=20, n_mfcc=13, deltas=1, lifter=22.0),
     GFCC(**FRAMED, n_bands=20, n_gfcc=13, framing="window", win_length=200, window="hamming"),
@@ -283,6 +296,33 @@ def test_natural_logarithm_of_the_magnitude():
     assert np.allclose(frontend(wave)[..., 0], np.log(magnitude + 1e-3), atol=1e-4)
 
 
+def test_pre_emphasis_leaves_out_the_first_sample(rng):
+    settings = {**SMALL, "n_fft": 256, "hop_length": 100, "n_mels": 20, "framing": "window"}
+    wave = rng.standard_normal(4_000).astype(np.float32)
+    emphasised = LogMel(**settings, pre_emphasis=0.97)
+    plain = LogMel(**{**settings, "duration": 3_999 / 8_000})
+    assert emphasised(wave).shape == emphasised.shape == plain.shape
+    assert np.allclose(emphasised(wave), plain(wave[1:] - np.float32(0.97) * wave[:-1]), atol=1e-4)
+    # One sample less is one frame less where the last frame ended with the window.
+    fitting = {**settings, "duration": 3_956 / 8_000}
+    assert LogMel(**fitting, pre_emphasis=0.97).frame_count == LogMel(**fitting).frame_count - 1
+
+
+def test_frames_are_filled_before_or_after_the_logarithm(rng):
+    settings = {**FRAMED, "n_mels": 10, "compression": "log", "offset": 0.0, "least": 1e-3}
+    wave = (rng.standard_normal(4_000) * np.geomspace(1e-6, 1, 4_000)).astype(np.float32)
+    natural = LogMel(**settings)(wave)
+    bands = LogMel(**{**settings, "least": 0.0, "compression": None, "offset": 1.0})(wave)
+    assert np.allclose(natural, np.log(np.maximum(bands, 1e-3)), atol=1e-5)
+    assert (natural == np.log(np.float32(1e-3))).any()
+    count = natural.shape[1]
+    for fill, value in (("silence", np.log(1e-3)), ("zero", 0.0)):
+        padded = LogMel(**settings, frames=count + 3, frame_fill=fill)(wave)
+        assert np.array_equal(padded[:, :count], natural)
+        assert np.allclose(padded[:, count:], value)
+        assert np.array_equal(LogMel(**settings, frames=count - 3, frame_fill=fill)(wave), natural[:, :-3])
+
+
 def test_frames_are_cut_or_padded_with_silence(rng):
     base = LogMel(**SMALL, n_fft=256, hop_length=128, n_mels=10, top_db=None)
     wave = noise(base, rng)
@@ -471,8 +511,9 @@ def test_presets_give_their_networks_input(name, shape, rng):
 
 
 def test_presets_are_listed():
-    named = ("dcase2018", "freesound2018", "mel_power_128x128", "music2vec", "piczak", "sharma", "yamnet")
-    assert list_presets() == ["audio_classification_models", *named]
+    pretrained = {"ast", "ast_speech_commands", "efficientat", "panns", "panns_16k", "yamnet"}
+    named = {"audio_classification_models", "dcase2018", "freesound2018", "mel_power_128x128", "music2vec", "piczak", "sharma"}
+    assert list_presets() == sorted(pretrained | named)
 
 
 def test_statistics_of_several_frontends(rng):
@@ -666,6 +707,11 @@ def test_statistics_are_those_of_the_mean_spectrum(rng):
         (lambda: LogMel(duration=0.01, framing="window"), "no frame"),
         (lambda: LogMel(n_fft=256, win_length=512), "win_length"),
         (lambda: LogMel(edges="wrap"), "edges must be"),
+        (lambda: LogMel(pre_emphasis=-0.1), "pre_emphasis must be a number from 0 to 1"),
+        (lambda: LogMel(frame_pre_emphasis=2), "frame_pre_emphasis must be a number from 0 to 1"),
+        (lambda: LogMel(least=-1.0), "least must be"),
+        (lambda: LogMel(compression="log", offset=0.0), "offset and top_db must be positive"),
+        (lambda: LogMel(frame_fill="repeat"), "frame_fill must be"),
         (lambda: LogMel(edges="reflect", duration=0.04), "too short to be reflected by n_fft // 2 = 1024 samples"),
         (lambda: Spectrogram(n_fft=256, win_length=512, frames=9), "win_length"),
         (lambda: Statistics(of=Waveform()), "bands, frames, channels"),

@@ -42,6 +42,34 @@ def test_triangles_straight_in_mel_equal_tensorflows(rate, n_fft, n_mels, fmin, 
     assert np.abs(ours - spectrum.mel_filterbank(rate, n_fft, n_mels, **options)).max() > 1e-3
 
 
+def kaldi_weight(hertz, band, bands, low, high):
+    """Compute the weight of a frequency in a band by the formula of Kaldi's documentation."""
+    low, high, mel = (1_127 * np.log(1 + x / 700) for x in (low, high, hertz))
+    step = (high - low) / (bands + 1)
+    left, centre, right = (low + (band + corner) * step for corner in range(3))
+    return max(0.0, min((mel - left) / (centre - left), (right - mel) / (right - centre)))
+
+
+@pytest.mark.parametrize(("rate", "n_mels", "fmin", "fmax"), [(16_000, 128, 20.0, 8_000.0), (32_000, 9, 0.0, 15_990.0)])
+def test_kaldi_triangles_follow_the_formula_without_the_highest_bin(rate, n_mels, fmin, fmax):
+    options = {"fmin": fmin, "fmax": fmax, "mel_scale": "htk", "norm": None}
+    ours = spectrum.mel_filterbank(rate, 512, n_mels, **options, triangles="kaldi")
+    weights = [[kaldi_weight(rate / 512 * k, band, n_mels, fmin, fmax) for k in range(256)] for band in range(n_mels)]
+    assert np.allclose(ours[:, :-1], weights, atol=1e-6)
+    assert not ours[:, -1].any()
+    odd = spectrum.mel_filterbank(rate, 511, 9, mel_scale="htk", norm=None, triangles="kaldi")
+    assert odd[:, -1].any()
+
+
+def test_kaldi_bands_without_a_bin_stay_at_zero(rng):
+    bank = spectrum.mel_bank(16_000, 128, 600, 20.0, None, "htk", None, "kaldi")
+    empty = ~bank.matrix.any(axis=1)
+    assert empty[:16].all(), "a whole product must be empty"
+    stft = Stft(n_fft=128, hop_length=64, win_length=128)
+    bands = spectrum.filtered_spectrogram(rng.standard_normal(2_000).astype(np.float32), stft, bank)
+    assert np.array_equal(bands.any(axis=0), ~empty)
+
+
 @settings(deadline=None, max_examples=20)
 @given(
     rate=st.sampled_from([8_000, 16_000, 44_100]),
@@ -99,7 +127,7 @@ def test_filterbanks_refuse_impossible_limits(limits):
 def test_filterbanks_refuse_no_band_and_unknown_triangles():
     with pytest.raises(ValueError, match=r"at least 1 band, got n_bands=0"):
         spectrum.gammatone_filterbank(16_000, 1_024, 0)
-    with pytest.raises(ValueError, match=r"'hertz' or 'mel', got 'bark'"):
+    with pytest.raises(ValueError, match=r"'hertz', 'mel', 'kaldi', got 'bark'"):
         spectrum.mel_filterbank(16_000, 1_024, 10, triangles="bark")
 
 
@@ -113,6 +141,8 @@ def test_mel_scale_equals_librosa_and_inverts(scale):
 @pytest.mark.parametrize("name", ["hann", "hamming", "blackman"])
 def test_windows_equal_scipys(name):
     assert np.allclose(spectrum.window(name, 1_920), librosa.filters.get_window(name, 1_920))
+    assert np.allclose(spectrum.window(name, 401, symmetric=True), librosa.filters.get_window(name, 401, fftbins=False))
+    assert len(spectrum.window(name, 1, symmetric=True)) == 1
 
 
 def test_a_mel_bank_has_the_weights_of_its_filterbank():
@@ -200,6 +230,24 @@ def test_window_frames_stay_inside_and_start_with_the_wave(samples, rng):
     assert np.allclose(spectrum.spectrogram(wave, stft, power=1.0), expected, atol=1e-3)
 
 
+def test_steps_on_the_frames_are_kaldis(rng):
+    wave = 3 + rng.standard_normal(1_000).astype(np.float32)
+    stft = Stft(
+        n_fft=512,
+        hop_length=150,
+        win_length=400,
+        framing="window",
+        symmetric=True,
+        remove_mean=True,
+        frame_pre_emphasis=0.97,
+    )
+    frames = np.array([wave[start : start + 400] for start in range(0, 601, 150)], float)
+    frames -= frames.mean(axis=1, keepdims=True)
+    emphasised = np.concatenate([0.03 * frames[:, :1], frames[:, 1:] - 0.97 * frames[:, :-1]], axis=1)
+    expected = np.fft.rfft(emphasised * np.hanning(400), 512)
+    assert np.abs(spectrum.complex_spectrogram(wave, stft) - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
 @pytest.mark.parametrize("framing", ["center", "window"])
 def test_times_are_the_middle_of_the_frames(framing):
     stft = Stft(n_fft=512, hop_length=80, win_length=200, framing=framing)
@@ -228,11 +276,14 @@ def test_centred_times_equal_librosas():
         {"framing": "left"},
         {"n_fft": 1, "win_length": 1},
         {"edges": "wrap"},
+        {"frame_pre_emphasis": 1.5},
         {"edges": "reflect", "framing": "window"},
     ],
 )
 def test_stft_refuses_impossible_sizes(sizes):
-    with pytest.raises(ValueError, match=r"STFT needs|(framing|edges) must|edges='reflect' needs framing='center'"):
+    with pytest.raises(
+        ValueError, match=r"STFT needs|(framing|edges) must|edges='reflect' needs framing='center'|frame_pre_emphasis must"
+    ):
         Stft(**{"n_fft": 512, "hop_length": 128, "win_length": 512, **sizes})
 
 

@@ -22,10 +22,11 @@ from audiozoo.features.frontends import Axis, Frontend, Waveform
 from audiozoo.features.loudness import NormalizeLoudness, loudness
 from audiozoo.features.noise import NoiseClip, ReduceNoise
 from audiozoo.features.packs import Features
+from audiozoo.features.pcen import Pcen
 from audiozoo.features.pitch import CQT, Chroma
 from audiozoo.features.presets import list_presets, preset
 from audiozoo.features.scaler import Scaler
-from audiozoo.features.spectral import LogMel, Pcen, Spectrogram
+from audiozoo.features.spectral import LogMel, Spectrogram
 
 __all__ = [
     "CQT",

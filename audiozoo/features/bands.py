@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import get_args
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def check_mel(n_mels: int, *, mel_scale: str, norm: str | None, triangles: str) 
     """
     require_choice("mel_scale", mel_scale, ("slaney", "htk"))
     require_choice("norm", norm, ("slaney", None))
-    require_choice("triangles", triangles, ("hertz", "mel"))
+    require_choice("triangles", triangles, get_args(spectrum.Triangles))
     require_whole(n_mels=n_mels)
     if n_mels < 1:
         raise ValueError(f"n_mels must be at least 1, got {n_mels}")

@@ -48,10 +48,15 @@ class Framed(Frontend):
         return None
 
     @property
+    def framed_samples(self) -> int:
+        """Number of samples that the frames are cut from."""
+        return self.samples
+
+    @property
     def natural_frames(self) -> int:
         """Number of frames in a window, before `frames` cuts or pads them."""
         stft = self.stft
-        return 1 + self.samples // self.hop_length if stft is None else stft.frames_of(self.samples)
+        return 1 + self.samples // self.hop_length if stft is None else stft.frames_of(self.framed_samples)
 
     @property
     def frame_count(self) -> int:
@@ -132,7 +137,7 @@ def check_transform(frontend: Framed, *, n_fft: int, win_length: int | None, win
     if not power > 0:
         raise ValueError(f"power must be positive, got {power}")
     stft = stft_of(frontend)  # raises if the sizes do not fit each other
-    if frontend.samples < stft.shortest:
+    if frontend.framed_samples < stft.shortest:
         raise ValueError(
             f"a window of {frontend.duration} s is too short to be reflected by n_fft // 2 = {n_fft // 2} samples: "
             "use a longer duration, a smaller n_fft or edges='zero'"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from audiozoo.checks import unknown_name
 from audiozoo.features.cepstral import GFCC, MFCC
-from audiozoo.features.combined import Stack
+from audiozoo.features.combined import Scale, Stack
 from audiozoo.features.frontends import Frontend
 from audiozoo.features.pitch import CQT, Chroma
 from audiozoo.features.spectral import LogMel
@@ -88,6 +88,68 @@ MEL_POWER_128X128 = replace(MUSIC2VEC, compression=None)
 Source: wubinbai/Audio-Classification-Models (2020).
 """
 
+EFFICIENTAT = Scale(
+    of=LogMel(
+        sample_rate=32_000,
+        duration=10.0,
+        pre_emphasis=0.97,
+        edges="reflect",
+        n_fft=1_024,
+        win_length=800,
+        hop_length=320,
+        symmetric=True,
+        n_mels=128,
+        fmax=15_000.0,
+        mel_scale="htk",
+        norm=None,
+        triangles="kaldi",
+        compression="log",
+        offset=1e-5,
+    ),
+    gain=1 / 5,
+    offset=4.5 / 5,
+)
+"""Frontend of the EfficientAT networks: 128 Kaldi mel bands, one frame every 10 ms, shifted by 4.5 and divided by 5.
+
+Source: Schmid, Koutini, Widmer, "Efficient large-scale audio tagging via transformer-to-CNN knowledge distillation", ICASSP
+2023, and the authors' code.
+"""
+
+_AST_BANDS = LogMel(
+    sample_rate=16_000,
+    duration=10.0,
+    frames=1_024,
+    frame_fill="zero",
+    framing="window",
+    n_fft=512,
+    win_length=400,
+    hop_length=160,
+    symmetric=True,
+    remove_mean=True,
+    frame_pre_emphasis=0.97,
+    n_mels=128,
+    fmin=20.0,
+    mel_scale="htk",
+    norm=None,
+    triangles="kaldi",
+    least=2.0**-23,
+    compression="log",
+    offset=0.0,
+)
+
+AST = Scale(of=_AST_BANDS, gain=1 / (2 * 4.5689974), offset=4.2677393 / (2 * 4.5689974))
+"""Frontend of the audio spectrogram transformer: 128 mel bands as Kaldi computes them, one frame every 10 ms.
+
+The values are standardised with the mean and twice the deviation of AudioSet. Frames beyond the window are zeros before that.
+
+Source: Gong, Chung, Glass, "AST: Audio Spectrogram Transformer", Interspeech 2021, and the authors' code.
+"""
+
+AST_SPEECH_COMMANDS = Scale(
+    of=replace(_AST_BANDS, duration=1.0, frames=128), gain=1 / (2 * 5.5654526), offset=6.845978 / (2 * 5.5654526)
+)
+"""Frontend of the audio spectrogram transformer for one second of speech, with the mean and deviation of Speech Commands."""
+
 PICZAK = LogMel(
     sample_rate=22_050,
     duration=0.95,
@@ -159,8 +221,11 @@ of Audio-Classification-Models, and 18 bins per octave let 128 bins span C1 to 4
 """
 
 _PRESETS: dict[str, Frontend] = {
+    "ast": AST,
+    "ast_speech_commands": AST_SPEECH_COMMANDS,
     "audio_classification_models": AUDIO_CLASSIFICATION_MODELS,
     "dcase2018": DCASE2018,
+    "efficientat": EFFICIENTAT,
     "freesound2018": FREESOUND2018,
     "mel_power_128x128": MEL_POWER_128X128,
     "music2vec": MUSIC2VEC,
@@ -181,7 +246,7 @@ def preset(name: str) -> Frontend:
     """Return the frontend of a publication by its name.
 
     Raises:
-        ValueError: The name is unknown; the message suggests the closest one one.
+        ValueError: The name is unknown; the message suggests the closest one.
 
     >>> preset("yamnet").shape, preset("sharma").shape, preset("freesound2018").shape
     ((64, 96, 1), (128, 256, 4), (64, 25, 1))

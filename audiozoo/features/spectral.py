@@ -8,12 +8,13 @@ from typing import Literal
 import numpy as np
 
 from audiozoo import audio, spectrum
-from audiozoo.checks import require_choice, require_whole
-from audiozoo.config import Configured, added
+from audiozoo.checks import require_choice, require_number, require_whole
+from audiozoo.config import added
 from audiozoo.features.bands import check_deltas, check_mel, filtered, with_deltas
 from audiozoo.features.cleaning import CleaningStep
 from audiozoo.features.framed import Framed, check_compression, check_transform, compress, joined, stft_of
 from audiozoo.features.frontends import Axis
+from audiozoo.features.pcen import Pcen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,59 +131,6 @@ class Spectrogram(Framed):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pcen(Configured):
-    """Per-channel energy normalisation of mel bands: ``librosa.pcen`` of the bands times `scale`.
-
-    Args:
-        gain: Exponent of the smoothed energy, by which the bands are divided.
-        bias: Summand before the compression.
-        exponent: Exponent of the compression.
-        time_constant: Time constant of the smoothing (seconds).
-        scale: Factor on the bands before all else. The defaults suit samples in the range of 32-bit integers, hence 2^31.
-
-    Raises:
-        ValueError: A setting is negative, or one other than `gain` and `bias` is zero.
-
-    Source: Wang et al., "Trainable frontend for robust and far-field keyword spotting", ICASSP 2017.
-    """
-
-    gain: float = 0.98
-    bias: float = 2.0
-    exponent: float = 0.5
-    time_constant: float = 0.4
-    scale: float = 2.0**31
-
-    def __post_init__(self) -> None:
-        positive = {"exponent": self.exponent, "time_constant": self.time_constant, "scale": self.scale}
-        if not (self.gain >= 0 and self.bias >= 0 and all(value > 0 for value in positive.values())):
-            raise ValueError(f"PCEN needs gain and bias of at least 0, and positive {', '.join(positive)}, got {self}")
-
-    def __call__(self, bands: np.ndarray, sample_rate: int, hop_length: int) -> np.ndarray:
-        """Normalise mel bands.
-
-        Args:
-            bands: Mel bands ``(frames, bands, channels)``.
-            sample_rate: Sample rate of the sound (Hz).
-            hop_length: Distance between the starts of neighbouring frames (samples).
-
-        Returns:
-            float32 of the same shape.
-        """
-        import librosa
-
-        return librosa.pcen(
-            bands * np.float32(self.scale),
-            sr=sample_rate,
-            hop_length=hop_length,
-            gain=self.gain,
-            bias=self.bias,
-            power=self.exponent,
-            time_constant=self.time_constant,
-            axis=0,
-        ).astype(np.float32)
-
-
-@dataclass(frozen=True, kw_only=True)
 class LogMel(Framed):
     """Log-mel spectrogram, shape ``(n_mels, frames, channels x (1 + deltas))``.
 
@@ -197,7 +145,10 @@ class LogMel(Framed):
         hop: Time between window starts in a longer clip (seconds); `None` means half of `duration`.
         last: Treatment of the end of a clip that no window covers: "align", "pad" or "drop", see `Frontend`.
         prepare: Cleaning steps that are applied to every window first, in this order.
-        frames: Number of frames of the output, cut or padded with silence; `None` keeps the number that a window gives.
+        pre_emphasis: Factor on the previous sample, which is subtracted from each sample of the window but the first, which is
+            left out; 0 means no pre-emphasis.
+        frames: Number of frames of the output, cut or padded; `None` keeps the number that a window gives.
+        frame_fill: Value of frames that are padded: "silence" for zeros before compression, "zero" for zeros after it.
         hop_length: Distance between the starts of neighbouring frames (samples).
         framing: Position of the frames: "center" puts their centres at multiples of `hop_length` and pads the window with
             half a frame at both ends; "window" takes only frames of `win_length` inside the window.
@@ -205,7 +156,11 @@ class LogMel(Framed):
             its first and last sample.
         n_fft: Length of the FFT (samples).
         win_length: Length of the window function (samples); `None` means `n_fft`.
-        window: Name of the window function: "hann", "hamming", "blackman" or "rectangular", all periodic.
+        window: Name of the window function: "hann", "hamming", "blackman" or "rectangular".
+        symmetric: Whether the window function is symmetric instead of periodic.
+        remove_mean: Whether to subtract the mean of each frame from it.
+        frame_pre_emphasis: Factor on the previous sample, which is subtracted from each sample of a frame; the first sample
+            counts as its own predecessor. 0 means no pre-emphasis.
         power: Exponent of the magnitude: 1 for magnitude, 2 for power.
         fmin: Lower edge of the lowest band (Hz).
         fmax: Upper edge of the highest band (Hz); `None` means half of `sample_rate`.
@@ -215,13 +170,14 @@ class LogMel(Framed):
         n_mels: Number of mel bands.
         mel_scale: Mel scale: "slaney" (linear below 1 kHz) or "htk".
         norm: Normalisation of the filters: "slaney" for unit area, `None` for unit height.
-        triangles: Scale on which the flanks of the filters are straight lines: "hertz" as in librosa, or "mel" as in
-            TensorFlow, VGGish and YAMNet.
+        triangles: Scale on which the flanks of the filters are straight lines: "hertz" as in librosa, "mel" as in TensorFlow,
+            VGGish and YAMNet, or "kaldi" as in Kaldi, see `audiozoo.spectrum.mel_filterbank`.
+        least: Value that smaller ones are raised to before compression.
         compression: Scale of the bands: "db" for decibels, "log" for the natural logarithm of the value plus `offset`, "pcen"
             for per-channel energy normalisation, `None` for a linear scale.
         reference: With "db", the squared magnitude that becomes 0 dB, or "max" for the largest in the window.
         top_db: With "db", the distance of the floor from the largest value in the window (dB); `None` means no floor.
-        offset: With "log", the summand before the logarithm.
+        offset: With "log", the summand before the logarithm; it may be 0 if `least` is positive.
         pcen: With "pcen", its settings; ``power=1`` is usual then.
 
     Raises:
@@ -238,13 +194,18 @@ class LogMel(Framed):
     hop: float | None = None
     last: audio.Last = "align"
     prepare: tuple[CleaningStep, ...] = ()
+    pre_emphasis: float = added(0.0)
     frames: int | None = None
+    frame_fill: Literal["silence", "zero"] = added("silence")
     hop_length: int = 512
     framing: spectrum.Framing = "center"
     edges: spectrum.Edges = added("zero")
     n_fft: int = 2_048
     win_length: int | None = None
     window: str = "hann"
+    symmetric: bool = added(False)
+    remove_mean: bool = added(False)
+    frame_pre_emphasis: float = added(0.0)
     power: float = 2.0
     fmin: float = 0.0
     fmax: float | None = None
@@ -254,6 +215,7 @@ class LogMel(Framed):
     mel_scale: spectrum.MelScale = "slaney"
     norm: spectrum.MelNorm = "slaney"
     triangles: spectrum.Triangles = "hertz"
+    least: float = added(0.0)
     compression: Literal["db", "log", "pcen"] | None = "db"
     reference: float | Literal["max"] = 1.0
     top_db: float | None = 80.0
@@ -273,11 +235,19 @@ class LogMel(Framed):
         )
         check_deltas(self.deltas, width=self.delta_width, frames=self.frame_count)
         self.filterbank  # noqa: B018  an impossible filterbank must fail here and not at the first sound
-        known = ("db", "log", "pcen", None)
-        check_compression(self.compression, reference=self.reference, top_db=self.top_db, offset=self.offset, choices=known)
+        require_number("pre_emphasis", self.pre_emphasis, 0, 1)
+        require_number("least", self.least, 0)
+        require_choice("frame_fill", self.frame_fill, ("silence", "zero"))
+        offset, known = self.offset or self.least, ("db", "log", "pcen", None)
+        check_compression(self.compression, reference=self.reference, top_db=self.top_db, offset=offset, choices=known)
         if not isinstance(self.pcen, Pcen):
             raise ValueError(f"pcen must be a Pcen, got {self.pcen!r}")
         audio.check_features(self.shape, name="LogMel")
+
+    @property
+    def framed_samples(self) -> int:
+        """Number of samples that the frames are cut from."""
+        return self.samples - bool(self.pre_emphasis)
 
     @property
     def stft(self) -> spectrum.Stft:
@@ -303,11 +273,18 @@ class LogMel(Framed):
         return Axis("frequency, Hz", centres)
 
     def _compute(self, columns: list[np.ndarray]) -> np.ndarray:
-        bands = filtered(columns, self.stft, self.filterbank, power=self.power, frames=self.frame_count)
-        if self.compression == "pcen":
-            values = self.pcen(bands, self.sample_rate, self.hop_length)
-        else:
-            values = compress(
-                bands, self.compression, power=self.power, reference=self.reference, top_db=self.top_db, offset=self.offset
-            )
+        if self.pre_emphasis:
+            columns = [column[1:] - np.float32(self.pre_emphasis) * column[:-1] for column in columns]
+        frames = self.frame_count if self.frame_fill == "silence" else min(self.natural_frames, self.frame_count)
+        bands = filtered(columns, self.stft, self.filterbank, power=self.power, frames=frames)
+        values = self._compressed(np.maximum(bands, np.float32(self.least), out=bands) if self.least else bands)
+        if frames < self.frame_count:
+            values = np.pad(values, ((0, self.frame_count - frames), (0, 0), (0, 0)))
         return with_deltas(values.swapaxes(0, 1), self.deltas, width=self.delta_width)
+
+    def _compressed(self, bands: np.ndarray) -> np.ndarray:
+        if self.compression == "pcen":
+            return self.pcen(bands, self.sample_rate, self.hop_length)
+        return compress(
+            bands, self.compression, power=self.power, reference=self.reference, top_db=self.top_db, offset=self.offset
+        )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
+from audiozoo.checks import require_choice
 from audiozoo.spectrum.scales import MelScale, hz_to_mel, mel_to_hz
 
 MelNorm = Literal["slaney"] | None
-Triangles = Literal["hertz", "mel"]
+Triangles = Literal["hertz", "mel", "kaldi"]
 
 # A mel matrix is zero outside a band around its diagonal: products of 16 bands skip most of these zeros, and are still large
 # enough for BLAS to be fast.
@@ -31,7 +32,8 @@ def mel_filterbank(
     """Make triangular filters that are evenly spaced on a mel scale.
 
     With ``triangles="hertz"`` the result equals ``librosa.filters.mel``. With ``triangles="mel"``, ``mel_scale="htk"`` and
-    ``norm=None`` it equals the transpose of ``tf.signal.linear_to_mel_weight_matrix``.
+    ``norm=None`` it equals the transpose of ``tf.signal.linear_to_mel_weight_matrix``, and with ``triangles="kaldi"`` the mel
+    banks of Kaldi and of torchaudio's ``compliance.kaldi``.
 
     Args:
         sample_rate: Sample rate of the sound (Hz).
@@ -41,24 +43,27 @@ def mel_filterbank(
         fmax: Upper edge of the highest band (Hz); `None` means half the sample rate.
         mel_scale: Mel scale, "slaney" or "htk".
         norm: "slaney" divides each filter by half its width in hertz (unit area); `None` keeps unit height.
-        triangles: Scale on which the flanks are straight lines: "hertz" as in librosa, or "mel" as in TensorFlow, Kaldi,
-            VGGish and YAMNet.
+        triangles: Scale on which the flanks are straight lines: "hertz" as in librosa, or "mel" as in TensorFlow, VGGish and
+            YAMNet. "kaldi" is "mel" without the bin at half the sample rate, and keeps filters that contain no FFT bin: their
+            bands are always 0.
 
     Returns:
         The weights, float32 ``(n_mels, 1 + n_fft // 2)``.
 
     Raises:
-        ValueError: ``0 <= fmin < fmax <= sample_rate / 2`` does not hold, a filter is so narrow that it contains no FFT bin,
-            or `triangles` is unknown.
+        ValueError: ``0 <= fmin < fmax <= sample_rate / 2`` does not hold, a filter is so narrow that it contains no FFT bin
+            (not with "kaldi"), or `triangles` is unknown.
     """
-    if triangles not in ("hertz", "mel"):
-        raise ValueError(f"triangles must be 'hertz' or 'mel', got {triangles!r}")
+    require_choice("triangles", triangles, get_args(Triangles))
     corners = _mel_corners(sample_rate, n_mels, fmin, fmax, mel_scale)
     edges = mel_to_hz(corners, mel_scale)
     bins = np.fft.rfftfreq(n_fft, 1 / sample_rate)
     straight = (bins, edges) if triangles == "hertz" else (hz_to_mel(bins, mel_scale), corners)
     filters = _triangles(*straight)
-    _refuse_empty(filters, edges, sample_rate, n_fft)
+    if triangles == "kaldi":
+        filters[:, n_fft // 2 + n_fft % 2 :] = 0  # no bin lies at half the sample rate if n_fft is odd
+    else:
+        _refuse_empty(filters, edges, sample_rate, n_fft)
     if norm == "slaney":
         filters *= 2 / (edges[2:] - edges[:-2])[:, None]
     return filters.astype(np.float32)
@@ -197,7 +202,8 @@ class Filterbank:
     @staticmethod
     def _product(filters: np.ndarray, bands: slice) -> tuple[slice, slice, np.ndarray]:
         used = np.flatnonzero(filters[bands].any(axis=0))
-        columns = slice(int(used[0]), int(used[-1]) + 1)
+        # A product over no bins gives the zeros of bands that hold none.
+        columns = slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 0)
         return bands, columns, np.ascontiguousarray(filters[bands, columns].T)
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from audiozoo.checks import unknown_name
+from audiozoo.checks import require_number, unknown_name
 from audiozoo.spectrum.filterbanks import Filterbank
 
 Framing = Literal["center", "window"]
@@ -35,22 +35,29 @@ _COSINE_WINDOWS = {
 }
 
 
-def window(name: str, length: int) -> np.ndarray:
-    """Return a periodic window of the cosine family, float64 ``(length,)``.
+def window(name: str, length: int, *, symmetric: bool = False) -> np.ndarray:
+    """Return a window of the cosine family.
 
     Args:
         name: "hann", "hamming", "blackman" or "rectangular".
         length: Length of the window (samples).
+        symmetric: Whether the last value equals the first, as in Kaldi; otherwise the window is periodic, and the first value
+            would follow the last.
+
+    Returns:
+        The window, float64 ``(length,)``.
 
     Raises:
         ValueError: The name is unknown.
 
     >>> window("hann", 4).round(3).tolist()
     [0.0, 0.5, 1.0, 0.5]
+    >>> window("hann", 5, symmetric=True).round(3).tolist()
+    [0.0, 0.5, 1.0, 0.5, 0.0]
     """
     if name not in _COSINE_WINDOWS:
         raise unknown_name("window", name, _COSINE_WINDOWS)
-    phase = 2 * np.pi * np.arange(length) / length
+    phase = 2 * np.pi * np.arange(length) / (max(1, length - 1) if symmetric else length)
     terms = [(-1) ** k * a * np.cos(k * phase) for k, a in enumerate(_COSINE_WINDOWS[name])]
     return np.sum(terms, axis=0)
 
@@ -88,10 +95,14 @@ class Stft:
             HTK).
         edges: Samples beyond the ends of the wave, which "center" frames reach: "zero", or "reflect" for the wave mirrored
             at its first and last sample (PyTorch).
+        symmetric: Whether the window function is symmetric instead of periodic.
+        remove_mean: Whether to subtract the mean of each frame from it (Kaldi).
+        frame_pre_emphasis: Factor on the previous sample, which is subtracted from each sample of a frame; the first sample
+            counts as its own predecessor (Kaldi, HTK). 0 means no pre-emphasis.
 
     Raises:
-        ValueError: ``0 < win_length <= n_fft`` and ``hop_length > 0`` do not hold, `framing` or `edges` is unknown, or "window"
-            frames are to reflect the wave.
+        ValueError: ``0 < win_length <= n_fft`` and ``hop_length > 0`` do not hold, `framing` or `edges` is unknown, "window"
+            frames are to reflect the wave, or `frame_pre_emphasis` is not from 0 to 1.
     """
 
     n_fft: int
@@ -100,6 +111,9 @@ class Stft:
     window: str = "hann"
     framing: Framing = "center"
     edges: Edges = "zero"
+    symmetric: bool = False
+    remove_mean: bool = False
+    frame_pre_emphasis: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.win_length <= self.n_fft or self.hop_length <= 0 or self.n_fft < 2:
@@ -113,6 +127,7 @@ class Stft:
             raise ValueError(f"edges must be 'zero' or 'reflect', got {self.edges!r}")
         if self.edges == "reflect" and self.framing != "center":
             raise ValueError("frames of framing='window' do not reach beyond the wave: edges='reflect' needs framing='center'")
+        require_number("frame_pre_emphasis", self.frame_pre_emphasis, 0, 1)
 
     def frames_of(self, samples: int) -> int:
         """Return the number of frames in a wave of `samples` samples."""
@@ -194,8 +209,17 @@ def filtered_spectrogram(wave: np.ndarray, stft: Stft, bank: Filterbank, *, powe
 
 
 @lru_cache(maxsize=32)
-def _window32(name: str, length: int) -> np.ndarray:
-    return window(name, length).astype(np.float32)
+def _window32(name: str, length: int, symmetric: bool) -> np.ndarray:
+    return window(name, length, symmetric=symmetric).astype(np.float32)
+
+
+def _taper(frames: np.ndarray, stft: Stft) -> None:
+    """Apply everything between the samples of frames and their FFT, in place."""
+    if stft.remove_mean:
+        frames -= frames.mean(axis=1, keepdims=True)
+    if stft.frame_pre_emphasis:
+        frames -= np.float32(stft.frame_pre_emphasis) * np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
+    frames *= _window32(stft.window, stft.win_length, stft.symmetric)
 
 
 def _stretch(wave: np.ndarray, start: int, stop: int) -> np.ndarray:
@@ -212,7 +236,7 @@ def _spectra(wave: np.ndarray, stft: Stft) -> Iterator[tuple[slice, np.ndarray]]
     """Yield blocks of complex64 spectra ``(frames, bins)``, which the caller may overwrite, with the frames that they cover."""
     from scipy.fft import rfft
 
-    wave, taper = np.ascontiguousarray(wave, np.float32), _window32(stft.window, stft.win_length)
+    wave = np.ascontiguousarray(wave, np.float32)
     if len(wave) < stft.shortest:
         raise ValueError(f"edges='reflect' needs a wave of more than n_fft // 2 = {stft.n_fft // 2} samples, got {len(wave)}")
     count, hop_length, length = stft.frames_of(len(wave)), stft.hop_length, stft.win_length
@@ -229,7 +253,7 @@ def _spectra(wave: np.ndarray, stft: Stft) -> Iterator[tuple[slice, np.ndarray]]
         tapered = block[:, stft.margin : stft.margin + length]
         # The frames overlap in `samples`. Copying them first is faster than multiplying through the overlapping view.
         tapered[...] = np.ndarray((len(block), length), np.float32, samples, strides=(4 * hop_length, 4))
-        tapered *= taper
+        _taper(tapered, stft)
         yield frames, rfft(block)
 
 
