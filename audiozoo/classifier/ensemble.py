@@ -116,17 +116,17 @@ class Ensemble(Answering):
         each = [scores.max() if answer.familiarity is None else answer.familiarity for answer in answers]
         return Answer(scores, raw, float(np.dot(self.weights or (), each)))
 
-    def timeline(
+    def timeline_parts(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
-    ) -> Timeline:
-        """Compute scores for the windows of the member with the longest windows.
+    ) -> Iterator[Timeline]:
+        """Compute scores for the windows of the member with the longest windows, a batch of windows at a time.
 
         Args:
             source: Path, bytes, open file or array, as for `predict`.
             sample_rate: Sample rate of an array (Hz), as for `predict`.
             hop: Time between window starts (seconds), as for `answer`.
 
-        Returns:
+        Yields:
             The times of these windows, and the weighted means of the scores. Another member contributes the mean over its
             windows that lie inside the long one, or its nearest window if there are none.
 
@@ -134,11 +134,15 @@ class Ensemble(Answering):
             FileNotFoundError: There is no such file.
             ValueError: The file or the array cannot be used; the message says why.
         """
-        source = _rereadable(source)
-        found = [member.timeline(source, sample_rate=sample_rate, hop=self._hop(member, hop)) for member in self.members]
-        main = found[self.members.index(self._longest)]
-        scores = self._mean([_inside(one, main) for one in found])
-        return Timeline(main.starts, main.ends, self._tempered(scores))
+        source, longest = _rereadable(source), self._longest
+
+        def parts(member: Classifier) -> Iterator[Timeline]:
+            return member.timeline_parts(source, sample_rate=sample_rate, hop=self._hop(member, hop))
+
+        others = [None if member is longest else _Following(parts(member)) for member in self.members]
+        for main in parts(longest):
+            scores = self._mean([main.scores if other is None else other.inside(main) for other in others])
+            yield Timeline(main.starts, main.ends, self._tempered(scores))
 
     @property
     def _longest(self) -> Classifier:
@@ -310,6 +314,29 @@ def _rereadable(source: audio.Source | np.ndarray) -> audio.Source | np.ndarray:
     """Read an open file, because each member needs it from the beginning."""
     opened: IO[bytes] | None = source if hasattr(source, "read") else None  # type: ignore[assignment]
     return source if opened is None else opened.read()
+
+
+class _Following:
+    """Windows of a member with shorter windows, read as far as the windows of the longest member need them.
+
+    Args:
+        parts: Timelines of consecutive windows of this member.
+    """
+
+    def __init__(self, parts: Iterator[Timeline]) -> None:
+        self._parts, self._held = parts, next(parts)
+
+    def inside(self, long: Timeline) -> np.ndarray:
+        """Average the scores over each of some longer windows, which must follow those of the call before."""
+        # Every short window that starts before the last long one ends may lie inside it or be the nearest.
+        while self._held.starts[-1] <= long.ends[-1] and (part := next(self._parts, None)) is not None:
+            self._held = Timeline.joined((self._held, part))
+        means = _inside(self._held, long)
+        # The windows cover the sound, so the nearest to a later long window ends after this start. The last one stays in any
+        # case, because windows with `last="drop"` leave the end of a sound out.
+        needed = int(min(np.searchsorted(self._held.ends, long.starts[-1] - _ROUNDING), len(self._held.ends) - 1))
+        self._held = Timeline(*(values[needed:] for values in self._held))
+        return means
 
 
 def _inside(short: Timeline, long: Timeline) -> np.ndarray:
