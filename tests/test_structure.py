@@ -39,6 +39,7 @@ RANKS = {
     "layers": 3,
     "models": 4,
     "classifier": 5,
+    "events": 6,
     "training": 6,
     "export": 6,
     "crossval": 7,
