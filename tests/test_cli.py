@@ -29,6 +29,7 @@ VERBS = [
     "inspect",
     "train",
     "predict",
+    "events",
     "embed",
     "evaluate",
     "ensemble",

@@ -18,7 +18,7 @@ from audiozoo.classifier.prediction import Failure, Prediction, WindowScore
 if TYPE_CHECKING:
     from audiozoo.classifier.facts import TrainingFacts
     from audiozoo.datasets import Clip
-    from audiozoo.features import FeatureCache
+    from audiozoo.features import FeatureCache, Frontend
     from audiozoo.layers import Activation
     from audiozoo.progress import Progress
 
@@ -237,6 +237,11 @@ class Answering(ABC):
         Returns:
             The scores, pooled over the windows.
         """
+
+    @property
+    @abstractmethod
+    def window_frontend(self) -> Frontend:
+        """Frontend that sets the windows of `timeline`."""
 
     @abstractmethod
     def timeline_parts(

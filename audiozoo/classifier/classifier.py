@@ -137,6 +137,11 @@ class Classifier(Answering):
         standardised = self._standardised(self._pieces(source, sample_rate), hop)
         return self.combine(np.concatenate([self.scorer.outputs(windows) for _, windows in standardised]))
 
+    @property
+    def window_frontend(self) -> Frontend:
+        """Frontend that sets the windows of `timeline`: the one of the classifier."""
+        return self.frontend
+
     def timeline_parts(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
     ) -> Iterator[Timeline]:

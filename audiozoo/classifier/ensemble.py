@@ -24,7 +24,7 @@ from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.many import Path
 from audiozoo.classifier.prediction import Failure, checked_levels
 from audiozoo.datasets import Clip
-from audiozoo.features import FeatureCache
+from audiozoo.features import FeatureCache, Frontend
 from audiozoo.files import replacing
 from audiozoo.layers import Activation
 from audiozoo.progress import Progress
@@ -143,6 +143,11 @@ class Ensemble(Answering):
         for main in parts(longest):
             scores = self._mean([main.scores if other is None else other.inside(main) for other in others])
             yield Timeline(main.starts, main.ends, self._tempered(scores))
+
+    @property
+    def window_frontend(self) -> Frontend:
+        """Frontend that sets the windows of `timeline`: that of the member with the longest windows."""
+        return self._longest.frontend
 
     @property
     def _longest(self) -> Classifier:

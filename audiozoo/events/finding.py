@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audiozoo import audio
 from audiozoo.checks import refuse_unknown
-from audiozoo.classifier import Answering, Timeline
 from audiozoo.events.event import Event, EventRule
+
+if TYPE_CHECKING:  # events alone need no Keras
+    from audiozoo.classifier import Answering, Timeline
 
 _ROUNDING = 1e-9  # seconds; sums of hops miss the durations of rules by some bits
 
