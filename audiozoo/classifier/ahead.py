@@ -140,6 +140,18 @@ class WindowsAhead:
             return True
 
 
+class Counted:
+    """Iterator over the pieces of a sound that counts the samples."""
+
+    def __init__(self, pieces: Iterable[np.ndarray]) -> None:
+        self.pieces, self.samples = pieces, 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for piece in self.pieces:
+            self.samples += len(piece)
+            yield piece
+
+
 @contextmanager
 def one_ahead(items: Generator[_Item, None, None]) -> Iterator[Iterator[_Item]]:
     """Context manager that yields an iterator over the same items, whose thread computes the next item ahead.

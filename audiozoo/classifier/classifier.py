@@ -15,7 +15,7 @@ import numpy as np
 
 from audiozoo import audio
 from audiozoo.checks import require_choice, require_number, unknown_name
-from audiozoo.classifier.ahead import one_ahead
+from audiozoo.classifier.ahead import Counted, one_ahead
 from audiozoo.classifier.answering import Answering
 from audiozoo.classifier.calibration import TEMPERATURES, tempered
 from audiozoo.classifier.card import card_of
@@ -32,18 +32,6 @@ from audiozoo.files import replacing
 from audiozoo.layers import Activation
 from audiozoo.progress import Progress
 from audiozoo.threads import one_blas_thread
-
-
-class _Counted:
-    """Iterator over the pieces of a sound that counts the samples."""
-
-    def __init__(self, pieces: Iterable[np.ndarray]) -> None:
-        self.pieces, self.samples = pieces, 0
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        for piece in self.pieces:
-            self.samples += len(piece)
-            yield piece
 
 
 @dataclass(eq=False)
@@ -163,11 +151,11 @@ class Classifier(Answering):
             ValueError: The file or the array cannot be used; the message says why.
         """
         rate = self.frontend.sample_rate
-        with one_blas_thread(), one_ahead(self._timed(_Counted(self._pieces(source, sample_rate)), hop)) as batches:
+        with one_blas_thread(), one_ahead(self._timed(Counted(self._pieces(source, sample_rate)), hop)) as batches:
             for starts, ends, windows in batches:
                 yield Timeline(starts / rate, ends / rate, self._tempered(self.scorer.scores(windows)))
 
-    def _timed(self, pieces: _Counted, hop: float | None) -> Generator[tuple[np.ndarray, np.ndarray, np.ndarray], None, None]:
+    def _timed(self, pieces: Counted, hop: float | None) -> Generator[tuple[np.ndarray, np.ndarray, np.ndarray], None, None]:
         """Yield the starts and ends (samples) of the windows in a batch, and the standardised batch."""
         for begins, windows in self._standardised(pieces, hop):
             starts = np.array(begins)

@@ -70,15 +70,13 @@ def print_detection(truth: Sequence[Event], found: Sequence[Event], *, segment: 
 
     from audiozoo.metrics import event_based, segment_based
 
-    scores = {
-        f"segments of {segment:g} s": segment_based(truth, found, segment=segment),
-        f"events, collar {collar:g} s": event_based(truth, found, collar=collar),
-    }
-    for name, each in scores.items():
-        out.print(f"{name}: {_summary(each)}")
-    table = Table("class", *[f"{name}: {value}" for name in scores for value in ("true", "found", "F1", "ER")], box=None)
-    for label in sorted({label for each in scores.values() for label in each.by_label}):
-        table.add_row(label, *[cell for each in scores.values() for cell in _cells(each, label)])
+    scores = (segment_based(truth, found, segment=segment), event_based(truth, found, collar=collar))
+    for line, each in zip((f"segments of {segment:g} s", f"events, collar {collar:g} s"), scores, strict=True):
+        out.print(f"{line}: {_summary(each)}", soft_wrap=True)
+    heads = [f"{kind} {value}" for kind in ("segments", "events") for value in ("true", "found", "F1", "ER")]
+    table = Table("class", *heads, box=None, header_style="bold", pad_edge=False)
+    for label in sorted({label for each in scores for label in each.by_label}):
+        table.add_row(label, *[cell for each in scores for cell in _cells(each, label)])
     out.print(table)
 
 

@@ -85,11 +85,7 @@ def run(
         failures = _write(loaded, sounds, output, top=min(top, len(loaded.labels)), resume=resume, how=how)
     else:
         printer = _all_json if as_json else _jsonl if as_jsonl else _csv(top) if as_csv else _table(loaded, sounds, top)
-        kept = (
-            "no predictions were printed; --jsonl prints each one at once"
-            if as_json
-            else "the predictions printed so far are complete"
-        )
+        kept = _NONE_PRINTED if as_json else "the predictions printed so far are complete"
         with keeping(kept), progress_bar("", among_answers=True) as show:
             failures = list(printer(loaded.predict_many(sounds, progress=show, **how)))
     report_failures([failure.error for failure in failures], used=len(sounds) - len(failures))

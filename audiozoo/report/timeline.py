@@ -23,6 +23,7 @@ _COLUMNS = 1_500  # more than a picture has pixels, whatever the length of the r
 _CLASSES = 20  # rows of the lower part; further classes would be illegible
 _BANDS, _FRAMES, _RANGE_DB, _TICKS = 64, 16, 80, 6
 _FRAME = 0.046  # seconds
+_FFTS = 512, 2**18  # shortest and longest FFT; between them, every mel band has an FFT bin at all sample rates that are read
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 86_400)  # seconds
 
 
@@ -96,7 +97,7 @@ def overview(source: audio.Source, *, columns: int = _COLUMNS) -> Overview:
         ValueError: The sound cannot be read.
     """
     seconds, rate, _ = audio.measure(source)
-    n_fft = max(64, 2 ** round(math.log2(_FRAME * rate)))
+    n_fft = min(max(2 ** round(math.log2(_FRAME * rate)), _FFTS[0]), _FFTS[1])
     step = max(n_fft // 4, math.ceil(seconds * rate / columns))
     # A column shows the mean of a few frames: all frames of an hour would take longer than the rest of the picture.
     hop_length = max(n_fft, step // _FRAMES)
