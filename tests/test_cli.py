@@ -39,6 +39,7 @@ VERBS = [
     "datasets",
     "extract",
     "plot",
+    "doctor",
     "augment",
     "cache",
 ]

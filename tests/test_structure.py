@@ -30,6 +30,7 @@ RANKS = {
     "spectrum": 0,
     "augment": 1,
     "features": 1,
+    "doctor": 2,
     "recipe": 2,
     "datasets": 3,
     "registry": 3,

@@ -16,6 +16,7 @@ from audiozoo.cli import (
     cache,
     compare,
     datasets,
+    doctor,
     embed,
     ensemble,
     evaluate,
@@ -70,6 +71,7 @@ for verb, module in (
     ("report", report),
     ("extract", extract),
     ("plot", plot),
+    ("doctor", doctor),
 ):
     app.command(verb, epilog=f"[{EXAMPLE_STYLE}]Example:[/] {module.EXAMPLE}")(module.run)
 app.add_typer(augment.app, name="augment", epilog=f"[{EXAMPLE_STYLE}]Example:[/] {augment.EXAMPLE}")
