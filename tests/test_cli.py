@@ -29,6 +29,7 @@ VERBS = [
     "inspect",
     "train",
     "predict",
+    "events",
     "embed",
     "evaluate",
     "ensemble",
@@ -38,6 +39,7 @@ VERBS = [
     "datasets",
     "extract",
     "plot",
+    "doctor",
     "augment",
     "cache",
 ]

@@ -63,6 +63,12 @@ def test_answers_equal_those_of_one_file_at_a_time(classifier, sounds, pooling, 
     assert no_readers()
 
 
+def test_the_first_windows_of_a_long_sound_equal_those_of_its_beginning(classifier, rng):
+    wave = rng.uniform(-0.5, 0.5, 8_000 * 30).astype(np.float32)
+    whole, cut = (classifier.timeline(part, sample_rate=8_000) for part in (wave, wave[: 8_000 * 7]))
+    assert np.allclose(whole.scores[: len(cut.scores)], cut.scores, atol=1e-6)  # the sizes of their batches differ
+
+
 def test_windows_of_several_files_fill_a_batch(classifier, sounds, monkeypatch):
     sizes, outputs = [], classifier.scorer.outputs
     monkeypatch.setattr(classifier.scorer, "outputs", lambda windows: sizes.append(len(windows)) or outputs(windows))

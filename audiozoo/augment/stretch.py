@@ -26,6 +26,12 @@ _LIBROSA_WINDOW = 2_048  # samples; librosa warns about shorter sounds, so they 
 _LEAST_SAMPLE_RATE = 1_000  # Hz; at a few tens of Hz, engines crash or hang
 _TAIL = 0.06  # seconds of silence after the sound
 _HEADROOM = 4.0  # binary noise, the worst case found, comes back with three times the peak
+
+RUBBERBAND_FIX = (
+    "install it with `apt install rubberband-cli`, `brew install rubberband` or from https://breakfastquay.com/rubberband"
+)
+"""Ways to install the program of Rubber Band."""
+
 _RATES = (0.1, 10.0)
 _SEMITONES = (-36.0, 36.0)
 
@@ -85,9 +91,8 @@ def _signalsmith(wave: np.ndarray, sample_rate: float, rate: float, semitones: f
 def _rubberband(wave: np.ndarray, sample_rate: float, rate: float, semitones: float) -> np.ndarray:
     if not shutil.which("rubberband"):
         raise FileNotFoundError(
-            "the engine 'rubberband' needs the program rubberband, which is not on the PATH: install it with "
-            "`apt install rubberband-cli`, `brew install rubberband` or from https://breakfastquay.com/rubberband, "
-            "or use engine='signalsmith', which needs no program"
+            f"the engine 'rubberband' needs the program rubberband, which is not on the PATH: {RUBBERBAND_FIX}, or use "
+            "engine='signalsmith', which needs no program"
         )
     import pyrubberband
 

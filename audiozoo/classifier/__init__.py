@@ -7,6 +7,7 @@ from audiozoo.classifier.clipscores import Answer, ClipScores, Timeline
 from audiozoo.classifier.ensemble import Ensemble
 from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.files import predict_files
+from audiozoo.classifier.many import failure
 from audiozoo.classifier.prediction import Failure, Prediction, WindowScore
 from audiozoo.classifier.probe import ProbeHead, ProbeScorer, clip_statistics
 from audiozoo.classifier.saved import load_classifier, pretrained_classifier
@@ -28,6 +29,7 @@ __all__ = [
     "TrainingFacts",
     "WindowScore",
     "clip_statistics",
+    "failure",
     "load_classifier",
     "predict_files",
     "pretrained_classifier",

@@ -1,12 +1,15 @@
-"""Threads that compute the windows of many files ahead of the model."""
+"""Threads that compute windows ahead of the model: those of many files, or the next batch of one sound."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Self
+from itertools import islice
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -22,6 +25,8 @@ MOST_FILES = 128
 PATIENCE = 0.5
 """Time to wait for a full batch (seconds). After it the model computes the windows that are there, so slow frontends do not
 delay the first answers."""
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(eq=False)
@@ -133,3 +138,37 @@ class WindowsAhead:
             self._bytes += window.nbytes
             self._changed.notify_all()
             return True
+
+
+class Counted:
+    """Iterator over the pieces of a sound that counts the samples."""
+
+    def __init__(self, pieces: Iterable[np.ndarray]) -> None:
+        self.pieces, self.samples = pieces, 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for piece in self.pieces:
+            self.samples += len(piece)
+            yield piece
+
+
+@contextmanager
+def one_ahead(items: Generator[_Item, None, None]) -> Iterator[Iterator[_Item]]:
+    """Context manager that yields an iterator over the same items, whose thread computes the next item ahead.
+
+    At the end of the block, the thread has stopped and the generator `items` is closed, which closes the file that it reads.
+    """
+    with closing(items), ThreadPoolExecutor(1, "audiozoo-ahead") as thread:
+        yield _drawn(items, thread)
+
+
+def _drawn(items: Iterator[_Item], thread: ThreadPoolExecutor) -> Iterator[_Item]:
+    # Each result is a list of one item; an empty list is the end.
+    following = thread.submit(_next, items)
+    while item := following.result():
+        following = thread.submit(_next, items)
+        yield item[0]
+
+
+def _next(items: Iterator[_Item]) -> list[_Item]:
+    return list(islice(items, 1))

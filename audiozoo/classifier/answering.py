@@ -18,7 +18,7 @@ from audiozoo.classifier.prediction import Failure, Prediction, WindowScore
 if TYPE_CHECKING:
     from audiozoo.classifier.facts import TrainingFacts
     from audiozoo.datasets import Clip
-    from audiozoo.features import FeatureCache
+    from audiozoo.features import FeatureCache, Frontend
     from audiozoo.layers import Activation
     from audiozoo.progress import Progress
 
@@ -71,14 +71,21 @@ class Answering(ABC):
         return Prediction(self.labels, scores, source, familiarity=familiarity, **levels)  # type: ignore[arg-type]
 
     def predict_windows(
-        self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
+        self,
+        source: audio.Source | np.ndarray,
+        *,
+        sample_rate: float | None = None,
+        hop: float | None = None,
+        all_scores: bool = False,
     ) -> list[WindowScore]:
-        """Classify each window of a sound.
+        """Classify each window of a sound; `iter_windows` does the same one by one, for sounds of hours.
 
         Args:
             source: Path, bytes, open file or array, as for `predict`.
             sample_rate: Sample rate of an array (Hz), as for `predict`.
             hop: Time between window starts (seconds), as for `predict`.
+            all_scores: Whether to return an item for every class of a window, in the order of `labels`, instead of one for
+                the class with the highest score.
 
         Returns:
             ``(start, end, label, score)`` of each window, times in seconds; the last window ends with the sound.
@@ -87,11 +94,54 @@ class Answering(ABC):
             FileNotFoundError: There is no such file.
             ValueError: The file or the array cannot be used; the message says why.
         """
-        found = self.timeline(source, sample_rate=sample_rate, hop=hop)
-        return [
-            WindowScore(float(start), float(end), self.labels[int(window.argmax())], float(window.max()))
-            for start, end, window in zip(*found, strict=True)
-        ]
+        return list(self.iter_windows(source, sample_rate=sample_rate, hop=hop, all_scores=all_scores))
+
+    def iter_windows(
+        self,
+        source: audio.Source | np.ndarray,
+        *,
+        sample_rate: float | None = None,
+        hop: float | None = None,
+        all_scores: bool = False,
+    ) -> Iterator[WindowScore]:
+        """Classify the windows of a sound while it is read. The memory in use does not depend on the length of the sound.
+
+        Args:
+            source: Path, bytes, open file or array, as for `predict`.
+            sample_rate: Sample rate of an array (Hz), as for `predict`.
+            hop: Time between window starts (seconds), as for `predict`.
+            all_scores: Whether to yield an item for every class of a window, as for `predict_windows`.
+
+        Yields:
+            ``(start, end, label, score)`` of each window, times in seconds.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file or the array cannot be used; the message says why.
+        """
+        for part in self.timeline_parts(source, sample_rate=sample_rate, hop=hop):
+            for start, end, scores in zip(*part, strict=True):
+                for place in range(len(scores)) if all_scores else [int(scores.argmax())]:
+                    yield WindowScore(float(start), float(end), self.labels[place], float(scores[place]))
+
+    def timeline(
+        self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
+    ) -> Timeline:
+        """Compute the scores of each window of a sound. The result has four bytes for each window and class.
+
+        Args:
+            source: Path, bytes, open file or array, as for `predict`.
+            sample_rate: Sample rate of an array (Hz), as for `predict`.
+            hop: Time between window starts (seconds), as for `predict`.
+
+        Returns:
+            The times and scores of the windows; the last window ends with the sound.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file or the array cannot be used; the message says why.
+        """
+        return Timeline.joined(self.timeline_parts(source, sample_rate=sample_rate, hop=hop))
 
     def predict_many(
         self,
@@ -188,19 +238,24 @@ class Answering(ABC):
             The scores, pooled over the windows.
         """
 
+    @property
     @abstractmethod
-    def timeline(
+    def window_frontend(self) -> Frontend:
+        """Frontend that sets the windows of `timeline`."""
+
+    @abstractmethod
+    def timeline_parts(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
-    ) -> Timeline:
-        """Compute the scores of each window of a sound.
+    ) -> Iterator[Timeline]:
+        """Compute the scores of the windows of a sound, a batch of windows at a time.
 
         Args:
             source: Path, bytes, open file or array, as for `predict`.
             sample_rate: Sample rate of an array (Hz), as for `predict`.
             hop: Time between window starts (seconds), as for `predict`.
 
-        Returns:
-            The times and scores of the windows.
+        Yields:
+            The times and scores of consecutive windows.
         """
 
     @abstractmethod

@@ -6,7 +6,7 @@ import io
 import os
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO, Any, Self
@@ -15,6 +15,7 @@ import numpy as np
 
 from audiozoo import audio
 from audiozoo.checks import require_choice, require_number, unknown_name
+from audiozoo.classifier.ahead import Counted, one_ahead
 from audiozoo.classifier.answering import Answering
 from audiozoo.classifier.calibration import TEMPERATURES, tempered
 from audiozoo.classifier.card import card_of
@@ -30,18 +31,7 @@ from audiozoo.features import FeatureCache, Features, Frontend, Scaler, extract
 from audiozoo.files import replacing
 from audiozoo.layers import Activation
 from audiozoo.progress import Progress
-
-
-class _Counted:
-    """Iterator over the pieces of a sound that counts the samples."""
-
-    def __init__(self, pieces: Iterable[np.ndarray]) -> None:
-        self.pieces, self.samples = pieces, 0
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        for piece in self.pieces:
-            self.samples += len(piece)
-            yield piece
+from audiozoo.threads import one_blas_thread
 
 
 @dataclass(eq=False)
@@ -135,31 +125,42 @@ class Classifier(Answering):
         standardised = self._standardised(self._pieces(source, sample_rate), hop)
         return self.combine(np.concatenate([self.scorer.outputs(windows) for _, windows in standardised]))
 
-    def timeline(
+    @property
+    def window_frontend(self) -> Frontend:
+        """Frontend that sets the windows of `timeline`: the one of the classifier."""
+        return self.frontend
+
+    def timeline_parts(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
-    ) -> Timeline:
-        """Compute the scores of each window of a sound.
+    ) -> Iterator[Timeline]:
+        """Compute the scores of the windows of a sound, a batch of windows at a time.
+
+        A thread reads the sound and computes the features of the next batch while the model scores the present one. The memory
+        in use does not depend on the length of the sound. While the iterator is in use, NumPy's matrix products use one thread.
 
         Args:
             source: Path, bytes, open file or array, as for `predict`.
             sample_rate: Sample rate of an array (Hz), as for `predict`.
             hop: Time between window starts (seconds), as for `predict`.
 
-        Returns:
-            The times and scores of the windows; the last window ends with the sound.
+        Yields:
+            The times and scores of consecutive windows; the last window ends with the sound.
 
         Raises:
             FileNotFoundError: There is no such file.
             ValueError: The file or the array cannot be used; the message says why.
         """
-        pieces, starts, ends, scores = _Counted(self._pieces(source, sample_rate)), [], [], []
-        for begins, windows in self._standardised(pieces, hop):
-            starts += begins
-            # The sound may end inside the window; the samples that were read so far include the window.
-            ends += [min(start + self.frontend.samples, pieces.samples) for start in begins]
-            scores.append(self._tempered(self.scorer.scores(windows)))
         rate = self.frontend.sample_rate
-        return Timeline(np.array(starts) / rate, np.array(ends) / rate, np.concatenate(scores))
+        with one_blas_thread(), one_ahead(self._timed(Counted(self._pieces(source, sample_rate)), hop)) as batches:
+            for starts, ends, windows in batches:
+                yield Timeline(starts / rate, ends / rate, self._tempered(self.scorer.scores(windows)))
+
+    def _timed(self, pieces: Counted, hop: float | None) -> Generator[tuple[np.ndarray, np.ndarray, np.ndarray], None, None]:
+        """Yield the starts and ends (samples) of the windows in a batch, and the standardised batch."""
+        for begins, windows in self._standardised(pieces, hop):
+            starts = np.array(begins)
+            # The sound may end inside the window; the samples that were read so far include the window.
+            yield starts, np.minimum(starts + self.frontend.samples, pieces.samples), windows
 
     def embed(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -67,7 +67,7 @@ class ClipScores:
 
 
 class Timeline(NamedTuple):
-    """Scores of the windows of one clip.
+    """Scores of the windows of one sound, or of consecutive windows of it.
 
     Args:
         starts: Start of each window (seconds), ``(windows,)``.
@@ -78,6 +78,11 @@ class Timeline(NamedTuple):
     starts: np.ndarray
     ends: np.ndarray
     scores: np.ndarray
+
+    @classmethod
+    def joined(cls, parts: Iterable[Timeline]) -> Timeline:
+        """Join timelines of consecutive windows, at least one."""
+        return cls(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def checked_labels(labels: Sequence[str]) -> tuple[str, ...]:

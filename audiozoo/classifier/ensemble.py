@@ -14,6 +14,7 @@ import numpy as np
 
 from audiozoo import audio
 from audiozoo.checks import require_number, require_weights
+from audiozoo.classifier.alongside import Following
 from audiozoo.classifier.answering import Answering
 from audiozoo.classifier.calibration import TEMPERATURES, tempered
 from audiozoo.classifier.classifier import Classifier
@@ -24,12 +25,10 @@ from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.many import Path
 from audiozoo.classifier.prediction import Failure, checked_levels
 from audiozoo.datasets import Clip
-from audiozoo.features import FeatureCache
+from audiozoo.features import FeatureCache, Frontend
 from audiozoo.files import replacing
 from audiozoo.layers import Activation
 from audiozoo.progress import Progress
-
-_ROUNDING = 1e-3  # seconds; the windows of frontends with different rates start at slightly different times
 
 
 @dataclass(eq=False)
@@ -116,17 +115,17 @@ class Ensemble(Answering):
         each = [scores.max() if answer.familiarity is None else answer.familiarity for answer in answers]
         return Answer(scores, raw, float(np.dot(self.weights or (), each)))
 
-    def timeline(
+    def timeline_parts(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
-    ) -> Timeline:
-        """Compute scores for the windows of the member with the longest windows.
+    ) -> Iterator[Timeline]:
+        """Compute scores for the windows of the member with the longest windows, a batch of windows at a time.
 
         Args:
             source: Path, bytes, open file or array, as for `predict`.
             sample_rate: Sample rate of an array (Hz), as for `predict`.
             hop: Time between window starts (seconds), as for `answer`.
 
-        Returns:
+        Yields:
             The times of these windows, and the weighted means of the scores. Another member contributes the mean over its
             windows that lie inside the long one, or its nearest window if there are none.
 
@@ -134,11 +133,20 @@ class Ensemble(Answering):
             FileNotFoundError: There is no such file.
             ValueError: The file or the array cannot be used; the message says why.
         """
-        source = _rereadable(source)
-        found = [member.timeline(source, sample_rate=sample_rate, hop=self._hop(member, hop)) for member in self.members]
-        main = found[self.members.index(self._longest)]
-        scores = self._mean([_inside(one, main) for one in found])
-        return Timeline(main.starts, main.ends, self._tempered(scores))
+        source, longest = _rereadable(source), self._longest
+
+        def parts(member: Classifier) -> Iterator[Timeline]:
+            return member.timeline_parts(source, sample_rate=sample_rate, hop=self._hop(member, hop))
+
+        others = [None if member is longest else Following(parts(member)) for member in self.members]
+        for main in parts(longest):
+            scores = self._mean([main.scores if other is None else other.inside(main) for other in others])
+            yield Timeline(main.starts, main.ends, self._tempered(scores))
+
+    @property
+    def window_frontend(self) -> Frontend:
+        """Frontend that sets the windows of `timeline`: that of the member with the longest windows."""
+        return self._longest.frontend
 
     @property
     def _longest(self) -> Classifier:
@@ -310,14 +318,3 @@ def _rereadable(source: audio.Source | np.ndarray) -> audio.Source | np.ndarray:
     """Read an open file, because each member needs it from the beginning."""
     opened: IO[bytes] | None = source if hasattr(source, "read") else None  # type: ignore[assignment]
     return source if opened is None else opened.read()
-
-
-def _inside(short: Timeline, long: Timeline) -> np.ndarray:
-    """Average the scores of windows over each of the longer windows that they lie in."""
-    centres = (short.starts + short.ends) / 2
-    means = []
-    for start, end in zip(long.starts, long.ends, strict=True):
-        within = (short.starts >= start - _ROUNDING) & (short.ends <= end + _ROUNDING)
-        nearest = int(np.abs(centres - (start + end) / 2).argmin())
-        means.append(short.scores[within].mean(axis=0) if within.any() else short.scores[nearest])
-    return np.stack(means)

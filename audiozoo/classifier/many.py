@@ -131,9 +131,27 @@ def _answer(file: Reading, reduce: Callable[[np.ndarray], _Answer], *, strict: b
         return reduce(np.stack(file.outputs))
     # Any other exception is a bug, which must not pass as a bad file.
     except (OSError, ValueError) as error:
-        reason = audio.explain(file.path, error)
-        if not strict:
-            return Failure(file.path, reason)
-        if isinstance(error, ValueError):
-            raise ValueError(reason) from error
-        raise
+        return failure(file.path, error, strict=strict)
+
+
+def failure(path: str, error: Exception, *, strict: bool) -> Failure:
+    """Return the failure of a file that cannot be used, or raise the error, with the name of the file, if `strict` is set.
+
+    Args:
+        path: Path of the file.
+        error: Error that the file caused.
+        strict: Whether to raise it.
+
+    Returns:
+        The failure.
+
+    Raises:
+        ValueError: The error, if it is one and `strict` is set.
+        OSError: Likewise.
+    """
+    reason = audio.explain(path, error)
+    if not strict:
+        return Failure(path, reason)
+    if isinstance(error, ValueError):
+        raise ValueError(reason) from error
+    raise error

@@ -16,9 +16,11 @@ from audiozoo.cli import (
     cache,
     compare,
     datasets,
+    doctor,
     embed,
     ensemble,
     evaluate,
+    events,
     extract,
     info,
     inspect_,
@@ -60,6 +62,7 @@ for verb, module in (
     ("inspect", inspect_),
     ("train", train),
     ("predict", predict),
+    ("events", events),
     ("embed", embed),
     ("evaluate", evaluate),
     ("ensemble", ensemble),
@@ -68,6 +71,7 @@ for verb, module in (
     ("report", report),
     ("extract", extract),
     ("plot", plot),
+    ("doctor", doctor),
 ):
     app.command(verb, epilog=f"[{EXAMPLE_STYLE}]Example:[/] {module.EXAMPLE}")(module.run)
 app.add_typer(augment.app, name="augment", epilog=f"[{EXAMPLE_STYLE}]Example:[/] {augment.EXAMPLE}")

@@ -147,7 +147,7 @@ def changed_recipe(
         ValueError: The file does not contain a JSON object, or has an unknown field or a value out of range.
         OSError: The file cannot be read.
     """
-    changes = _read_object(file, "recipe", '{"epochs": 40}') if file else {}
+    changes = read_object(file, "recipe", '{"epochs": 40}') if file else {}
     if epochs is not None:
         changes |= {"epochs": epochs, "min_steps": 0}  # --epochs is exact: min_steps must not add any
     changes |= {name: value for name, value in (("seed", seed), ("refit", refit)) if value is not None}
@@ -156,7 +156,7 @@ def changed_recipe(
 
 def recipe_sets(file: Path | None, field: str) -> bool:
     """Return whether a recipe's JSON file has a field."""
-    return file is not None and field in _read_object(file, "recipe", '{"epochs": 40}')
+    return file is not None and field in read_object(file, "recipe", '{"epochs": 40}')
 
 
 def chosen_frontend(name: str, settings: Sequence[str] = ()) -> Frontend:
@@ -186,7 +186,7 @@ def _frontend_config(name: str) -> dict[str, Any]:
     from audiozoo.features import Frontend, list_presets, preset
 
     if name.endswith(".json"):
-        return _read_object(Path(name), "frontend", '{"class": "LogMel", "n_mels": 40}')
+        return read_object(Path(name), "frontend", '{"class": "LogMel", "n_mels": 40}')
     if name in list_presets():
         return preset(name).to_config()
     if kind := Frontend.names().get(name.lower()):
@@ -215,7 +215,21 @@ def feature_cache(used: bool) -> FeatureCache | None:
     return FeatureCache() if used else None
 
 
-def _read_object(file: Path, what: str, example: str) -> dict[str, Any]:
+def read_object(file: Path, what: str, example: str) -> dict[str, Any]:
+    """Read a JSON object from a file.
+
+    Args:
+        file: Path of the file.
+        what: Kind of the content, for an error.
+        example: Correct content, for an error.
+
+    Returns:
+        The object.
+
+    Raises:
+        ValueError: The file is not JSON, or not an object.
+        OSError: The file cannot be read.
+    """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:

@@ -40,7 +40,7 @@ def run(
     else:
         draw = _drawing(frontend or ("logmel",), settings or (), clean or (), start, start + seconds)
     failures: list[str] = []
-    for file, picture in zip(files, _pictures(files, output), strict=True):
+    for file, picture in zip(files, pictures_of(files, output), strict=True):
         try:
             draw(file, picture)
         except (OSError, ValueError) as error:
@@ -72,7 +72,12 @@ def _reconstructing(classifier: Path) -> Callable[[Path, Path], Path]:
     return lambda file, picture: reconstruction_picture(loaded, file, picture)
 
 
-def _pictures(files: Sequence[Path], output: Path) -> list[Path]:
+def pictures_of(files: Sequence[Path], output: Path) -> list[Path]:
+    """Return the path of the picture of each file: in a folder, or the picture that the user named for a single file.
+
+    Raises:
+        ValueError: A single picture or something else is named for several files, or two files have the same picture.
+    """
     # A folder may have a dot in its name, so an existing folder is recognised before the suffix counts.
     if output.suffix.lower() in (".png", ".pdf", ".svg") and not output.is_dir():
         if len(files) > 1:

@@ -24,6 +24,7 @@ from audiozoo.cli.console import (
 )
 from audiozoo.cli.errors import keeping
 from audiozoo.cli.recorded import AnswerFile, csv_text, record
+from audiozoo.cli.windows import Form, answer_windows, check_windows
 
 if TYPE_CHECKING:
     from audiozoo.classifier import Answering, Failure, Prediction
@@ -53,29 +54,38 @@ def run(
     hop: Annotated[float | None, typer.Option(help=HOP_HELP)] = None,
     jobs: Annotated[int, typer.Option(help=JOBS_HELP)] = -1,
     strict: Annotated[bool, typer.Option(help=STRICT_HELP)] = False,
+    windows: Annotated[
+        bool, typer.Option("--windows", help="Classify each window instead of the file, for recordings.")
+    ] = False,
+    all_scores: Annotated[bool, typer.Option("--all-scores", help="With --windows, give the scores of all classes.")] = False,
 ) -> None:
     """Classify sound files. Each answer is printed or written at once, except with --json.
 
     A classifier of several labels lists each class whose score reaches its threshold, whatever their number; if none does, the
     label is empty and the score is the highest.
 
+    With --windows, there is an answer for each window, with its start and end in seconds. The windows of a recording of hours
+    are printed while it is read; a file (-o) appears when it is complete.
+
     Files that cannot be used are listed at the end, and the exit status is then 1.
     """
-    _check_choice({"--json": as_json, "--jsonl": as_jsonl, "--csv": as_csv, "-o": bool(output)}, resume=resume)
+    chosen = {"--json": as_json, "--jsonl": as_jsonl, "--csv": as_csv, "-o": bool(output)}
+    _check_choice(chosen, resume=resume)
+    if windows or all_scores:
+        check_windows(windows, chosen | {"--resume": resume})
     quiet_backend()
     from audiozoo.classifier import load_classifier
 
     sounds, loaded = sounds_of(files), load_classifier(classifier)
     how: dict[str, Any] = {"hop": hop, "jobs": jobs, "strict": strict}
-    if output:
+    if windows:
+        form: Form = "jsonl" if as_jsonl else "csv" if as_csv else "table"
+        failures = answer_windows(loaded, sounds, output or form, hop=hop, all_scores=all_scores, strict=strict)
+    elif output:
         failures = _write(loaded, sounds, output, top=min(top, len(loaded.labels)), resume=resume, how=how)
     else:
         printer = _all_json if as_json else _jsonl if as_jsonl else _csv(top) if as_csv else _table(loaded, sounds, top)
-        kept = (
-            "no predictions were printed; --jsonl prints each one at once"
-            if as_json
-            else "the predictions printed so far are complete"
-        )
+        kept = _NONE_PRINTED if as_json else "the predictions printed so far are complete"
         with keeping(kept), progress_bar("", among_answers=True) as show:
             failures = list(printer(loaded.predict_many(sounds, progress=show, **how)))
     report_failures([failure.error for failure in failures], used=len(sounds) - len(failures))

@@ -1,4 +1,4 @@
-"""Metrics on NumPy arrays, for one label a clip (class indices) and for several (a matrix of 0 and 1)."""
+"""Metrics on NumPy arrays, for one label a clip (class indices) and for several (a matrix of 0 and 1), and on sound events."""
 
 from audiozoo.metrics.one_label import (
     METRICS,
@@ -23,15 +23,19 @@ from audiozoo.metrics.several_labels import (
     roc_auc,
 )
 from audiozoo.metrics.significance import holm, mcnemar
+from audiozoo.metrics.sound_events import DetectionCounts, DetectionScores, event_based, segment_based
 
 __all__ = [
     "LABEL_METRICS",
     "METRICS",
+    "DetectionCounts",
+    "DetectionScores",
     "ReliabilityBin",
     "accuracy",
     "average_precisions",
     "binary_log_loss",
     "confusion_matrix",
+    "event_based",
     "expected_calibration_error",
     "holm",
     "log_loss",
@@ -45,4 +49,5 @@ __all__ = [
     "precision_recall_f1",
     "reliability",
     "roc_auc",
+    "segment_based",
 ]

@@ -10,6 +10,7 @@ from audiozoo.report.results import cells, columns, confusion_picture, markdown,
 from audiozoo.report.sounds import reconstruction_picture, sound_picture
 from audiozoo.report.subbands import SubBandAccuracy, sub_band_accuracy, sub_band_picture
 from audiozoo.report.tables import markdown_report
+from audiozoo.report.timeline import timeline_picture
 
 __all__ = [
     "BandStatistics",
@@ -31,4 +32,5 @@ __all__ = [
     "sound_picture",
     "sub_band_accuracy",
     "sub_band_picture",
+    "timeline_picture",
 ]

@@ -1,0 +1,188 @@
+"""Windows of long recordings, and of files at the limits: hours, one sample, an end inside a frame."""
+
+import threading
+import tracemalloc
+
+import numpy as np
+import pytest
+import soundfile
+
+import audiozoo
+from audiozoo.classifier import Classifier, Ensemble, Scorer
+from audiozoo.classifier.ahead import one_ahead
+from audiozoo.features import Scaler, Waveform
+
+RATE = 200  # an hour has 720,000 samples
+LABELS = ("loud", "soft")
+
+
+class Loudness(Scorer):
+    """Scorer of waveforms without Keras: the probability of "loud" is the mean magnitude of the window."""
+
+    kind, files, activation, parameters = "loudness", {}, "softmax", 0
+
+    def scores(self, windows):
+        loud = np.abs(windows).mean(axis=(1, 2))
+        return np.stack([loud, 1 - loud], axis=1)
+
+    def check(self, shape, classes):
+        pass
+
+
+def loudness(duration=2.0, **how):
+    return Classifier(Waveform(sample_rate=RATE, duration=duration, **how), Scaler.identity(), Loudness(), LABELS)
+
+
+@pytest.fixture(scope="module")
+def hour(tmp_path_factory):
+    """Write an hour of noise whose loudness drifts, and return its path and its wave."""
+    rng, path = np.random.default_rng(3), tmp_path_factory.mktemp("hour") / "hour.wav"
+    level = 0.5 + 0.4 * np.sin(np.arange(3_600 * RATE) / 9_000)
+    wave = (level * rng.uniform(-1, 1, len(level))).astype(np.float32)
+    soundfile.write(path, wave, RATE)
+    return path, soundfile.read(path, dtype="float32")[0]
+
+
+def ahead_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("audiozoo-ahead")]
+
+
+def test_the_first_minute_of_an_hour_equals_the_cut_out_minute(hour):
+    path, wave = hour
+    classifier = loudness()
+    whole = classifier.timeline(path, hop=0.5)
+    minute = classifier.timeline(wave[: 60 * RATE], sample_rate=RATE, hop=0.5)
+    assert len(minute.starts) == 117  # starts 0, 0.5, ..., 58
+    assert len(whole.starts) == 2 * 3_600 - 3
+    for long, short in zip(whole, minute, strict=True):
+        assert np.array_equal(long[:117], short)
+    assert whole.ends[-1] == 3_600
+
+
+def test_resampled_minutes_agree_to_rounding(hour):
+    path, wave = hour
+    classifier = Classifier(Waveform(sample_rate=150, duration=2.0), Scaler.identity(), Loudness(), LABELS)
+    whole = classifier.timeline(path, hop=0.5)
+    minute = classifier.timeline(wave[: 60 * RATE], sample_rate=RATE, hop=0.5)
+    # The resampling filter reaches beyond the cut, so the last windows see other samples.
+    assert np.allclose(whole.scores[:113], minute.scores[:113], atol=1e-6)
+
+
+def test_ten_hours_take_no_more_memory_than_a_minute(tmp_path):
+    path, hours, rate = tmp_path / "long.flac", 10, 1_000
+    minute = np.random.default_rng(0).uniform(-0.5, 0.5, 60 * rate)
+    with soundfile.SoundFile(path, "w", rate, 1) as file:
+        for _ in range(60 * hours):
+            file.write(minute)
+    classifier = Classifier(Waveform(sample_rate=rate, duration=5.0), Scaler.identity(), Loudness(), LABELS)
+    classifier.timeline(minute.astype(np.float32), sample_rate=rate)
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in classifier.iter_windows(path, hop=5.0))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == hours * 720
+    assert peak < 30e6  # the sound has 144 MB
+
+
+def test_all_scores_have_an_item_for_each_class(hour):
+    classifier = loudness()
+    sound = hour[1][: 10 * RATE]
+    every = classifier.predict_windows(sound, sample_rate=RATE, hop=2.0, all_scores=True)
+    assert [(item.start, item.end, item.label) for item in every[:4]] == [
+        (0, 2, "loud"),
+        (0, 2, "soft"),
+        (2, 4, "loud"),
+        (2, 4, "soft"),
+    ]
+    best = classifier.predict_windows(sound, sample_rate=RATE, hop=2.0)
+    assert [item.score for item in best] == [max(a.score, b.score) for a, b in zip(every[::2], every[1::2], strict=True)]
+
+
+def test_windows_come_while_the_sound_is_read(hour, monkeypatch):
+    monkeypatch.setattr("audiozoo.audio.files._BLOCK", 20 * RATE)
+    read, stream = [], audiozoo.audio.stream
+    monkeypatch.setattr("audiozoo.audio.stream", lambda *args, **how: (read.append(len(p)) or p for p in stream(*args, **how)))
+    windows = loudness().iter_windows(hour[0])
+    first = next(windows)
+    assert (first.start, first.end) == (0, 2)
+    assert sum(read) < 600 * RATE
+    windows.close()
+    assert not ahead_threads()
+
+
+def test_an_error_in_the_middle_arrives_and_the_thread_ends(tmp_path):
+    wave = np.zeros(400 * RATE, np.float32)
+    wave[-10:] = np.nan
+    path = tmp_path / "nan.wav"
+    soundfile.write(path, wave, RATE, subtype="FLOAT")
+    windows = loudness().iter_windows(path)
+    with pytest.raises(ValueError, match=r"nan\.wav: contains NaN"):
+        list(windows)
+    assert not ahead_threads()
+
+
+def test_one_ahead_yields_every_item_in_order():
+    closed = []
+
+    def items():
+        try:
+            yield from (None, 0, 1)
+        finally:
+            closed.append(True)
+
+    with one_ahead(items()) as drawn:
+        assert list(drawn) == [None, 0, 1]
+    with one_ahead(items()) as drawn:
+        assert next(drawn) is None
+    assert closed == [True, True]
+
+
+def test_a_file_of_one_sample_has_one_window(write_sound):
+    window = loudness(pad="repeat").predict_windows(write_sound(np.float32([0.75]), rate=RATE, subtype="FLOAT"))
+    assert len(window) == 1
+    assert (window[0].start, window[0].end, window[0].label) == (0, 1 / RATE, "loud")
+    assert window[0].score == pytest.approx(0.75)
+
+
+def test_a_file_of_one_sample_at_a_higher_rate_is_refused(write_sound):
+    with pytest.raises(ValueError, match="too short, less than one sample at 200 Hz"):
+        loudness().predict_windows(write_sound(np.float32([0.75]), rate=44_100))
+
+
+@pytest.mark.parametrize("surplus", [1, 2, 3])
+def test_a_file_that_ends_inside_a_sample_frame_is_read_to_its_last_complete_frame(write_sound, surplus):
+    path = write_sound(np.tile(np.float32([[0.5, -0.5]]), (5 * RATE, 1)), rate=RATE)  # four bytes for each frame
+    content = bytearray(path.read_bytes() + b"\x11" * surplus)
+    place = content.index(b"data") + 4
+    content[place : place + 4] = (5 * RATE * 4 + surplus).to_bytes(4, "little")
+    path.write_bytes(content)
+    assert loudness().timeline(path).ends[-1] == 5
+
+
+def test_a_file_that_ends_inside_a_window_gets_a_last_window_at_its_end():
+    found = loudness().timeline(np.full(5 * RATE + 77, 0.5, np.float32), sample_rate=RATE)
+    assert found.starts.tolist() == [0, 1, 2, 3, 3 + 77 / RATE]
+    assert found.ends[-1] == pytest.approx(5 + 77 / RATE)
+
+
+@pytest.mark.parametrize("hop", [None, 0.1])
+@pytest.mark.parametrize("last", ["align", "drop"])
+def test_an_ensemble_answers_a_long_sound_in_parts(hop, last, rng):
+    wave = rng.uniform(-1, 1, 300 * RATE).astype(np.float32) * np.linspace(0.1, 1, 300 * RATE, dtype=np.float32)
+    wave = wave[: 300 * RATE - 33]
+    members = [loudness(0.5), loudness(2.0, last=last)]
+    found = Ensemble(tuple(members)).timeline(wave, sample_rate=RATE, hop=hop)
+    short, long = (member.timeline(wave, sample_rate=RATE, hop=hop) for member in members)
+    spans = zip(long.starts, long.ends, strict=True)
+    inside = [(short.starts >= start - 1e-3) & (short.ends <= end + 1e-3) for start, end in spans]
+    expected = [(short.scores[within].mean(axis=0) + scores) / 2 for within, scores in zip(inside, long.scores, strict=True)]
+    assert np.allclose(found.scores, expected, atol=1e-6)
+    assert len(found.starts) > 64  # more than two batches
+
+
+def test_the_windows_of_an_open_file_and_of_an_array_agree(hour):
+    with open(hour[0], "rb") as file:
+        opened = loudness().timeline(file, hop=2.0)
+    assert np.array_equal(opened.scores, loudness().timeline(hour[1], sample_rate=RATE, hop=2.0).scores)
