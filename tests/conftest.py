@@ -3,6 +3,7 @@
 import inspect
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -130,3 +131,11 @@ def audiozoo(capsys, monkeypatch):
         return status, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture
+def dead():
+    """The number of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    return process.pid

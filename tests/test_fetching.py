@@ -3,7 +3,11 @@
 import hashlib
 import io
 import json
+import os
+import shutil
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -28,10 +32,12 @@ ONE, TWO = zipped(a="first", b="first"), zipped(b="second", c="second")
 def server():
     class Several(Handler):
         def do_GET(self):
+            self.server.before()
             self.server.content = self.server.archives[self.path]
             super().do_GET()
 
     with serving(Several) as running:
+        running.before = lambda: None
         running.archives = {"/one.zip": ONE, "/two.zip": TWO}
         yield running
 
@@ -99,12 +105,82 @@ def test_a_wrong_checksum_is_an_error(server, tmp_path):
 @pytest.mark.usefixtures("source")
 def test_the_first_download_of_an_archive_without_a_checksum_is_trusted_and_another_one_is_not(server, tmp_path):
     fetch_dataset("esc50", tmp_path)
-    note = tmp_path / ".archives" / "two.zip.json"
-    note.write_text(json.dumps({**json.loads(note.read_text()), "unpacked": False}))
+    shutil.rmtree(tmp_path / "data")
     server.archives["/two.zip"] = ONE
-    with pytest.raises(ValueError, match="does not have the checksum sha256"):
+    with pytest.raises(ValueError, match=r"does not have the checksum sha256.*delete .*two\.zip\.json to accept it"):
         fetch_dataset("esc50", tmp_path)
+    assert files(tmp_path) == {"data/a": "first", "data/b": "first"}
+    (tmp_path / ".archives" / "two.zip.json").unlink()
+    fetch_dataset("esc50", tmp_path)
+
+
+@pytest.mark.usefixtures("source")
+def test_a_bad_answer_is_neither_trusted_nor_kept(server, tmp_path):
+    server.archives["/two.zip"] = b"<html>come back later</html>"
+    with pytest.raises(ValueError, match=r"damaged .* the archive was deleted, so the next call downloads it again"):
+        fetch_dataset("esc50", tmp_path)
+    assert [path.name for path in (tmp_path / ".archives").iterdir()] == ["one.zip.json"]
+    server.archives["/two.zip"] = TWO
+    fetch_dataset("esc50", tmp_path)
     assert files(tmp_path) == COMPLETE
+
+
+@pytest.mark.usefixtures("source")
+def test_a_note_of_an_earlier_version_about_a_bad_answer_is_ignored(tmp_path):
+    note = tmp_path / ".archives" / "two.zip.json"
+    note.parent.mkdir()
+    note.write_text(json.dumps({"sha256": hashlib.sha256(b"<html>").hexdigest(), "unpacked": False}))
+    fetch_dataset("esc50", tmp_path)
+    assert files(tmp_path) == COMPLETE
+
+
+@pytest.mark.usefixtures("source")
+def test_what_a_killed_call_left_is_removed(tmp_path):
+    work = tmp_path / ".archives"
+    for left in (".one.zip.unpacked-x1/data/a", "one.zip.unpacked/data/a", ".two.zip-x2.json", ".claims/fetch.1"):
+        (work / left).parent.mkdir(parents=True, exist_ok=True)
+        (work / left).write_text("left")
+    os.utime(work / ".claims" / "fetch.1", (0, 0))
+    fetch_dataset("esc50", tmp_path)
+    assert sorted(path.name for path in work.iterdir()) == ["one.zip.json", "two.zip.json"]
+
+
+@pytest.mark.usefixtures("source")
+def test_two_calls_on_one_folder_take_turns(server, tmp_path):
+    seen, waiting, go = [], threading.Event(), threading.Event()
+    server.before = go.wait
+
+    def progress(stage, done, total, figures):
+        seen.append(stage)
+        if stage == "waiting for another download":
+            waiting.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(fetch_dataset, "esc50", tmp_path, progress=progress) for _ in range(2)]
+        try:
+            assert waiting.wait(10)
+        finally:
+            go.set()
+    assert [call.result() for call in calls] == [tmp_path] * 2
+    assert seen.count("waiting for another download") == 1
+    assert len(server.asked) == 2, "each archive is downloaded once"
+    assert files(tmp_path) == COMPLETE
+
+
+def test_a_disk_that_is_too_small_is_noticed_before(source, server, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("usage", (), {"free": 5}))
+    with pytest.raises(OSError, match=r"about 600,000,000 bytes, and the disk has 5 free"):
+        fetch_dataset("esc50", tmp_path)
+    assert (source.download_gb, server.asked) == (0.6, [])
+
+
+@pytest.mark.usefixtures("source")
+def test_a_file_is_not_a_folder(audiozoo, server, tmp_path):
+    (tmp_path / "f").write_text("mine")
+    status, _, text = audiozoo("datasets", "fetch", "esc50", "--to", tmp_path / "f", "--accept")
+    assert (status, server.asked) == (2, [])
+    assert "is a file; name the folder to fill" in text
+    assert (tmp_path / "f").read_text() == "mine"
 
 
 def test_an_archive_beyond_the_bounds_of_the_catalogue_is_refused(source, tmp_path, monkeypatch):

@@ -69,7 +69,7 @@ def _damage_named(archive: Path) -> Iterator[None]:
         # gzip and bz2 report damage by an OSError without a number; that of a file or a disk has one.
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise ValueError(f"{archive}: the archive is damaged ({error}); delete it and download it again") from error
+        raise ValueError(f"{archive}: the archive is damaged ({error}); download it again") from error
 
 
 def _check_room(needed: int, archive: Path, folder: Path, most_bytes: int) -> None:
