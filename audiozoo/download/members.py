@@ -8,15 +8,17 @@ import lzma
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, BinaryIO, Self
+
+from audiozoo.download.splitzip import open_split
 
 _MOST_AFTER_END = 2**20  # Writers of TAR archives pad with zeros, far less than this (bytes).
 _MOST_IN_MEMORY = 2**20  # Longest name or attributes of a member (bytes); real ones have a few hundred.
 _IN_MEMORY = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-_COMPRESSED: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+_COMPRESSED: dict[bytes, Callable[[BinaryIO], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 
 
 @dataclass(frozen=True)
@@ -36,18 +38,26 @@ class Member:
     source: IO[bytes] | None
 
 
-def members(archive: Path) -> Iterator[Member]:
+def members(parts: Sequence[Path]) -> Iterator[Member]:
     """Yield the members of an archive. Each must be read before the next one.
+
+    Args:
+        parts: Path of the archive, or those of all parts of a split ZIP archive in their order.
+
+    Yields:
+        Each member.
 
     Raises:
         ValueError: A member is a link, a special file or encrypted.
         zipfile.BadZipFile, tarfile.TarError, EOFError, OSError: The archive is damaged, see `unpack`.
     """
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as opened:
-            yield from (_zip_member(archive, opened, info) for info in opened.infolist())
-        return
-    with _decompressed(archive) as content:
+    archive = parts[-1]
+    with _opened(parts) as file:
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as opened:
+                yield from (_zip_member(archive, opened, info) for info in opened.infolist())
+            return
+        content = _decompressed(file)
         with tarfile.open(fileobj=content, mode="r|", tarinfo=_StrictInfo) as stream:
             yield from (_tar_member(archive, stream, info) for info in stream)
         # A compressed file has its checksum and its length at the end, and nothing checks them before that is read.
@@ -55,12 +65,25 @@ def members(archive: Path) -> Iterator[Member]:
             raise tarfile.ReadError(f"more than {_MOST_AFTER_END:,} bytes follow its end")
 
 
-def unpacked_size(archive: Path) -> int:
+def unpacked_size(parts: Sequence[Path]) -> int:
     """Return the size of the unpacked files (bytes); for a TAR archive its own size, which is a lower bound."""
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as opened:
+    with _opened(parts) as file:
+        if not zipfile.is_zipfile(file):
+            return sum(part.stat().st_size for part in parts)
+        with zipfile.ZipFile(file) as opened:
             return sum(info.file_size for info in opened.infolist())
-    return archive.stat().st_size
+
+
+def _opened(parts: Sequence[Path]) -> BinaryIO:
+    return parts[0].open("rb") if len(parts) == 1 else open_split(parts)
+
+
+def _decompressed(file: BinaryIO) -> Any:
+    file.seek(0)
+    start = file.read(8)
+    file.seek(0)
+    opens = next((opens for magic, opens in _COMPRESSED.items() if start.startswith(magic)), None)
+    return opens(file) if opens else file
 
 
 class _StrictInfo(tarfile.TarInfo):
@@ -82,13 +105,6 @@ class _StrictInfo(tarfile.TarInfo):
             raise
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"a header or the mark of the end is missing: {error}") from error
-
-
-def _decompressed(archive: Path) -> Any:
-    with archive.open("rb") as file:
-        start = file.read(8)
-    opens = next((opens for magic, opens in _COMPRESSED.items() if start.startswith(magic)), None)
-    return archive.open("rb") if opens is None else opens(archive)
 
 
 def _zip_member(archive: Path, opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:

@@ -9,7 +9,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,14 @@ _MOST_RATIO = 100  # Sounds rarely shrink to less than a half; a bomb of zeros s
 _HARMLESS = 10**6  # A small archive of tables may have any ratio (bytes).
 
 
-def unpack(archive: str | os.PathLike[str], target: str | os.PathLike[str], *, most_bytes: int, most_files: int) -> Path:
+def unpack(
+    archive: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    most_bytes: int,
+    most_files: int,
+    earlier: Sequence[str | os.PathLike[str]] = (),
+) -> Path:
     """Unpack a ZIP or TAR archive into a new folder.
 
     The files are written to a temporary folder beside the target, which gets its name at the end: the target is complete or
@@ -33,6 +40,7 @@ def unpack(archive: str | os.PathLike[str], target: str | os.PathLike[str], *, m
         target: Folder to make.
         most_bytes: Largest total size of the files (bytes).
         most_files: Largest number of files and folders.
+        earlier: Paths of the earlier parts of a split ZIP archive (".z01", ".z02", ...) in their order.
 
     Returns:
         `target`.
@@ -43,16 +51,17 @@ def unpack(archive: str | os.PathLike[str], target: str | os.PathLike[str], *, m
         OSError: The archive cannot be read, or the target cannot be written; the message says if the disk is too small.
     """
     archive, target = Path(archive), Path(target)
+    parts = [*map(Path, earlier), archive]
     if target.exists():
         raise FileExistsError(f"{target}: exists already; move it away, or choose another folder")
     target.parent.mkdir(parents=True, exist_ok=True)
     with _damage_named(archive):
-        needed = unpacked_size(archive)
+        needed = unpacked_size(parts)
     _check_room(needed, archive, target.parent, most_bytes)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         with _damage_named(archive):
-            _Writer(archive, temporary, most_bytes, most_files).write()
+            _Writer(parts, temporary, most_bytes, most_files).write()
         open_to_all(temporary)
         temporary.rename(target)
     finally:
@@ -82,14 +91,14 @@ def _check_room(needed: int, archive: Path, folder: Path, most_bytes: int) -> No
 class _Writer:
     """Write the members of one archive below a folder, and count their bytes."""
 
-    def __init__(self, archive: Path, folder: Path, most_bytes: int, most_files: int) -> None:
-        self.archive, self.folder = archive, folder
+    def __init__(self, parts: Sequence[Path], folder: Path, most_bytes: int, most_files: int) -> None:
+        self.parts, self.archive, self.folder = parts, parts[-1], folder
         self.left, self.most_files = most_bytes, most_files
-        self.plausible = max(_HARMLESS, _MOST_RATIO * archive.stat().st_size)
+        self.plausible = max(_HARMLESS, _MOST_RATIO * sum(part.stat().st_size for part in parts))
         self.seen: dict[str, str] = {}
 
     def write(self) -> None:
-        for count, member in enumerate(members(self.archive), 1):
+        for count, member in enumerate(members(self.parts), 1):
             if count > self.most_files:
                 raise ValueError(f"{self.archive}: has more than {self.most_files:,} members; nothing was unpacked")
             path = self.folder / self._checked(member)
