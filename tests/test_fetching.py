@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from test_download_splitzip import SOUNDS, written
 from test_download_transfer import Handler, serving
 
-from audiozoo.datasets import SOURCES, Archive, accepted_licences, fetch_dataset, fetching, list_datasets, sources
+from audiozoo.datasets import SOURCES, Archive, accepted_licences, fetch_dataset, fetching, list_datasets, load_dataset, sources
 from audiozoo.download import cache_folder
 
 
@@ -190,9 +191,7 @@ def test_an_archive_beyond_the_bounds_of_the_catalogue_is_refused(source, tmp_pa
     assert files(tmp_path) == {}
 
 
-def test_some_datasets_must_be_downloaded_by_hand(tmp_path):
-    with pytest.raises(ValueError, match=r"fsd50k cannot be downloaded automatically: .*zenodo\.org/records/4060432"):
-        fetch_dataset("fsd50k", tmp_path)
+def test_an_unknown_name_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="did you mean 'esc50'"):
         fetch_dataset("esc-50", tmp_path)
 
@@ -202,11 +201,11 @@ def test_the_catalogue_is_of_datasets_that_can_be_loaded():
     for source in SOURCES.values():
         assert source.licence
         assert source.page.startswith("https://")
-        for archive in source.archives:
+        for archive in [part for last in source.archives for part in (*last.earlier, last)]:
             kind, _, digest = (archive.checksum or "md5:" + "0" * 32).partition(":")
             assert len(digest) == {"md5": 32, "sha256": 64}[kind]
             assert int(digest, 16) >= 0
-            assert source.most_bytes > 1e9 * (source.download_gb or 0) / len(source.archives)
+            assert source.most_bytes > 1e9 * source.download_gb / len(source.archives)
 
 
 @pytest.mark.usefixtures("source")
@@ -227,12 +226,51 @@ def test_the_command_asks_for_the_licence_once(audiozoo, server, tmp_path, monke
     assert accepted_licences() == {}
 
 
-def test_the_command_lists_the_datasets(audiozoo):
-    status, text, _ = audiozoo("datasets")
-    assert status == 0
-    assert "speech_commands" in text
-    assert "by hand" in text
-    assert json.loads(audiozoo("datasets", "--json")[1])["esc50"]["gb"] == 0.6
+def test_the_command_lists_the_datasets_and_where_they_are(audiozoo, tmp_path):
+    base = tmp_path / "esc50" / "ESC-50-master"
+    (base / "meta").mkdir(parents=True)
+    (base / "audio").mkdir()
+    lines = ["filename,fold,target,category,esc10,src_file", "1.wav,1,0,dog,True,7", "2.wav,2,1,crow,False,8"]
+    (base / "meta" / "esc50.csv").write_text("\n".join(lines))
+    (base / "audio" / "1.wav").touch()
+    (base / "audio" / "2.wav").touch()
+    (tmp_path / "fsd50k" / ".archives").mkdir(parents=True)
+    (tmp_path / "fsd50k" / ".archives" / "FSD50K.dev_audio.zip.part").touch()
+    status, text, _ = audiozoo("datasets", "--json", "--root", tmp_path)
+    found = json.loads(text)
+    assert (status, set(found)) == (0, set(SOURCES))
+    assert (found["esc50"]["classes"], found["esc10"]["clips"], found["fsd50k"]["metric"]) == (50, 400, "map")
+    folders = {name: (facts["folder"], facts["complete"]) for name, facts in found.items() if facts["folder"]}
+    esc = (str(tmp_path / "esc50"), True)
+    assert folders == {"esc50": esc, "esc10": esc, "fsd50k": (str(tmp_path / "fsd50k"), False)}
+    status, text, _ = audiozoo("datasets", "--root", base.parent)
+    words = " ".join(text.split())
+    assert "name content classes clips metric download licence here" in words
+    assert "speech_commands" in words
+    assert audiozoo("datasets", "--root", base / "meta" / "esc50.csv")[0] == 2
+
+
+def test_the_licences_of_the_loaders_are_those_of_the_catalogue(tmp_path):
+    for licence in ("3.0", "4.0"):
+        assert f"CC BY-NC {licence}" in SOURCES["urbansound8k"].licence
+    (tmp_path / "metadata").mkdir()
+    (tmp_path / "audio" / "fold1").mkdir(parents=True)
+    (tmp_path / "audio" / "fold1" / "1.wav").touch()
+    (tmp_path / "metadata" / "UrbanSound8K.csv").write_text("slice_file_name,fsID,fold,classID,class\n1.wav,7,1,0,siren\n")
+    assert load_dataset("urbansound8k", root=tmp_path).licence == SOURCES["urbansound8k"].licence
+
+
+def test_a_split_archive_is_downloaded_in_parts_and_unpacked(server, source, tmp_path, monkeypatch):
+    (tmp_path / "made").mkdir()
+    parts = written(tmp_path / "made")
+    server.archives = {f"/{path.name}": path.read_bytes() for path in parts}
+    address = source.archives[0].url.removesuffix("one.zip")
+    *earlier, last = [Archive(url=f"{address}{path.name}") for path in parts]
+    split = replace(source, archives=(replace(last, earlier=tuple(earlier)),), most_bytes=10**6)
+    monkeypatch.setitem(sources.SOURCES, "esc50", split)
+    folder = fetch_dataset("esc50", tmp_path / "e")
+    assert {f"FSD50K.dev_audio/{path.name}" for path in (folder / "FSD50K.dev_audio").iterdir()} == set(SOUNDS)
+    assert [path.name for path in (folder / ".archives").iterdir()] == ["a.zip.json"]
 
 
 @pytest.mark.usefixtures("source")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,11 @@ def fetch_dataset(name: str, folder: str | os.PathLike[str], *, progress: Progre
         The folder, for ``load_dataset(name, root=folder)``.
 
     Raises:
-        ValueError: The name is unknown, the folder is a file, the dataset cannot be downloaded automatically, a checksum is
-            wrong, or an archive is damaged or not safe; such an archive is deleted.
+        ValueError: The name is unknown, the folder is a file, a checksum is wrong, or an archive is damaged or not safe; such
+            an archive is deleted.
         OSError: A download failed, the folder cannot be written, or the disk is too small.
     """
     source, folder = source_of(name), Path(folder)
-    if not source.archives:
-        raise ValueError(f"{name} cannot be downloaded automatically: get its archives from {source.page}, and unpack them")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder}: is a file; name the folder to fill, or one to create")
     work = folder / _WORK
@@ -70,7 +69,7 @@ def _sweep(work: Path) -> None:
 
 def _check_room(source: Source, folder: Path) -> None:
     arrived = sum(path.stat().st_size for path in (folder / _WORK).iterdir() if path.is_file())
-    needed, free = int(1e9 * (source.download_gb or 0)) - arrived, shutil.disk_usage(folder).free
+    needed, free = int(1e9 * source.download_gb) - arrived, shutil.disk_usage(folder).free
     if needed > free:
         raise OSError(
             f"{folder}: the archives have about {needed:,} bytes, and the disk has {free:,} free; choose another folder"
@@ -96,17 +95,22 @@ def _is_unpacked(archive: Archive, folder: Path) -> bool:
 
 
 def _fetch(archive: Archive, source: Source, folder: Path, progress: Progress | None) -> None:
-    path = _download(archive, folder, progress)
-    found = checksum(path)
+    parts = [_download(one, folder, progress) for one in (*archive.earlier, archive)]
+    found = checksum(parts[-1])
     try:
-        contents = _unpack(path, source, folder)
+        contents = _unpack(parts, source, folder)
     except ValueError as error:
         # Otherwise every later call would find the same archive, complete, and fail again.
-        path.unlink()
+        _remove(parts)
         raise ValueError(f"{error}; the archive was deleted, so the next call downloads it again") from error
     content = {"url": archive.url, "sha256": found, "published": archive.checksum, "unpacked": True, "contents": contents}
     write_json(_note(archive, folder), content)
-    path.unlink()
+    _remove(parts)
+
+
+def _remove(parts: Sequence[Path]) -> None:
+    for part in parts:
+        part.unlink()
 
 
 def _download(archive: Archive, folder: Path, progress: Progress | None) -> Path:
@@ -125,10 +129,11 @@ def _download(archive: Archive, folder: Path, progress: Progress | None) -> Path
         raise ValueError(f"{error}; if the publisher has changed the file, delete {note} to accept it") from error
 
 
-def _unpack(path: Path, source: Source, folder: Path) -> list[str]:
+def _unpack(parts: Sequence[Path], source: Source, folder: Path) -> list[str]:
     """Unpack an archive into the folder of the dataset, and return the names that it has there."""
+    *earlier, path = parts
     unpacked = path.with_name(f"{path.name}.unpacked")
-    unpack(path, unpacked, most_bytes=source.most_bytes, most_files=source.most_files)
+    unpack(path, unpacked, most_bytes=source.most_bytes, most_files=source.most_files, earlier=earlier)
     names = sorted(one.name for one in unpacked.iterdir())
     # Several archives share folders, so the files are moved one by one.
     for file in sorted(one for one in unpacked.rglob("*") if one.is_file()):

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from audiozoo.datasets.clip import Clip
+from audiozoo.datasets.sources import source_of
 from audiozoo.datasets.table import Dataset, register_dataset
 from audiozoo.datasets.unpacked import find_table, read_table, require_sounds
 
@@ -42,8 +43,8 @@ def fsd50k(root: str | os.PathLike[str] | None, *, validation_clips: bool = True
         name="fsd50k",
         clips=clips,
         labels=_vocabulary(table.parent / "vocabulary.csv"),
-        metric="map",
-        licence="CC BY 4.0; each sound has its own licence",
+        metric=source_of("fsd50k").metric,
+        licence=source_of("fsd50k").licence,
     )
 
 

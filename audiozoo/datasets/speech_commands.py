@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from audiozoo.datasets.clip import Clip
+from audiozoo.datasets.sources import source_of
 from audiozoo.datasets.table import Dataset, register_dataset
 from audiozoo.datasets.unpacked import find_table, require_list, require_sounds
 
@@ -41,7 +42,7 @@ def speech_commands(root: str | os.PathLike[str] | None, *, validation_clips: bo
         *(_clip(base, file, 1) for file in test),
     )
     require_sounds(clips, f"unpack all of speech_commands_v0.02.tar.gz into {base}")
-    return Dataset(name="speech_commands", clips=clips, labels=tuple(words), licence="CC BY 4.0")
+    return Dataset(name="speech_commands", clips=clips, labels=tuple(words), licence=source_of("speech_commands").licence)
 
 
 def _listed(path: Path) -> list[str]:
