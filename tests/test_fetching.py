@@ -245,7 +245,7 @@ def test_the_command_lists_the_datasets_and_where_they_are(audiozoo, tmp_path):
     assert folders == {"esc50": esc, "esc10": esc, "fsd50k": (str(tmp_path / "fsd50k"), False)}
     status, text, _ = audiozoo("datasets", "--root", base.parent)
     words = " ".join(text.split())
-    assert "name content classes clips metric download licence here" in words
+    assert "name classes clips metric download licence here" in words
     assert "speech_commands" in words
     assert audiozoo("datasets", "--root", base / "meta" / "esc50.csv")[0] == 2
 

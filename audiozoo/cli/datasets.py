@@ -22,7 +22,9 @@ app = typer.Typer(help="List the published datasets, and download them.", invoke
 @app.callback()
 def show(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the page of each dataset.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, also with the content and the page of each dataset.")
+    ] = False,
     root: Annotated[Path, typer.Option(help="Folder in which to look for the datasets.")] = Path(),
 ) -> None:
     """List the published datasets that audiozoo reads, and whether they are here."""
@@ -38,11 +40,12 @@ def show(
         return
     from rich.table import Table
 
-    names = ("name", "content", "classes", "clips", "metric", "download", "licence", "here")
-    table = Table(*names, box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("name", "classes", "clips", "metric", "download", "licence", "here"):
+        table.add_column(name, no_wrap=name == "name", overflow="fold")
     for name, one in SOURCES.items():
         size = f"{one.download_gb:g} GB"
-        table.add_row(name, one.content, str(one.classes), f"{one.clips:,}", one.metric, size, one.licence, _place(here[name]))
+        table.add_row(name, str(one.classes), f"{one.clips:,}", one.metric, size, one.licence, _place(here[name]))
     out.print(table)
 
 

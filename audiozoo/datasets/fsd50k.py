@@ -29,8 +29,8 @@ def fsd50k(root: str | os.PathLike[str] | None, *, validation_clips: bool = True
     Args:
         root: Folder of the unpacked archives, with `FSD50K.ground_truth/`, `FSD50K.dev_audio/` and `FSD50K.eval_audio/`, or
             its parent.
-        validation_clips: Whether the published validation clips are among the training clips. Training holds out clips of its
-            own for validation; it does not use the published validation set.
+        validation_clips: Whether the published validation clips are among the training clips. Training then holds out exactly
+            these; without them, it holds out clips of its own.
 
     Raises:
         FileNotFoundError: A table or a sound is missing.
@@ -60,7 +60,12 @@ def _clips(base: Path, part: str, fold: int | None, validation_clips: bool) -> l
     _require(table)
     rows = read_table(table, _COLUMNS[part], name="FSD50K")
     return [
-        Clip(path=str(audio / f"{row['fname']}.wav"), labels=tuple(row["labels"].split(",")), fold=fold)
+        Clip(
+            path=str(audio / f"{row['fname']}.wav"),
+            labels=tuple(row["labels"].split(",")),
+            fold=fold,
+            validation=row.get("split") == "val",
+        )
         for row in rows
         if validation_clips or row.get("split") != "val"
     ]

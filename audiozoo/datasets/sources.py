@@ -149,6 +149,23 @@ _TAU2022 = {
     "audio.16.zip": "6e2df8438c69f6789414aeba8cbad9d8",
 }
 
+_SPEECH_COMMANDS = Source(
+    content="spoken words of 1 s, version 2",
+    classes=35,
+    clips=105_829,
+    licence="CC BY 4.0",
+    page="https://arxiv.org/abs/1804.03209",
+    archives=(
+        Archive(
+            url="http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz",
+            checksum="sha256:af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
+        ),
+    ),
+    download_gb=2.4,
+    most_bytes=6 * _GB,
+    most_files=120_000,
+)
+
 SOURCES: dict[str, Source] = {
     "esc50": _ESC50,
     "esc10": replace(
@@ -194,21 +211,9 @@ SOURCES: dict[str, Source] = {
         most_bytes=12 * _GB,
         most_files=30_000,
     ),
-    "speech_commands": Source(
-        content="spoken words of 1 s, version 2",
-        classes=35,
-        clips=105_829,
-        licence="CC BY 4.0",
-        page="https://arxiv.org/abs/1804.03209",
-        archives=(
-            Archive(
-                url="http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz",
-                checksum="sha256:af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
-            ),
-        ),
-        download_gb=2.4,
-        most_bytes=6 * _GB,
-        most_files=120_000,
+    "speech_commands": _SPEECH_COMMANDS,
+    "speech_commands_12": replace(
+        _SPEECH_COMMANDS, content="ten keywords, other words and silence of 1 s, version 2", classes=12, clips=46_258
     ),
     "fsd50k": Source(
         content="sounds of 0.3 to 30 s, several labels each",
