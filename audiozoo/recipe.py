@@ -37,7 +37,7 @@ class Recipe(Configured):
         label_smoothing: Share of a label's weight that is spread over all classes.
         patience: Number of epochs without a better validation loss after which training stops; `None` never stops early.
         validation: Share of each class's recordings that is held out to choose the epoch. 0 holds out none and keeps the last
-            epoch.
+            epoch. If the dataset has published validation clips, any other value holds out these.
         refit: Whether to train again on all clips, for the number of epochs that was best on the held-out ones. The schedule
             then ends at that epoch.
         standardize: "band", "all" or `None`, see `Scaler.fit`.

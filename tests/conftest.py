@@ -4,6 +4,7 @@ import inspect
 import os
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -134,3 +135,11 @@ def audiozoo(capsys, monkeypatch):
         return status, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture
+def dead():
+    """The number of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    return process.pid

@@ -25,6 +25,7 @@ def test_the_published_split_with_several_labels(root, options, count):
     assert (data.labels, data.metric, data.folds) == (("Bark", "Dog", "Rain"), "map", [1])
     ((_, train, test),) = data.splits()
     assert [clip.labels for clip in train] == [("Bark", "Dog"), ("Rain",), ("Rain",)][:count]
+    assert [clip.validation for clip in train] == [False, False, True][:count]
     assert [(clip.labels, clip.path[-6:]) for clip in test] == [(("Bark", "Dog"), "13.wav")]
 
 

@@ -40,9 +40,17 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
         self.send_header("ETag", tag)
         body = server.content[start:]
-        self.send_header("Content-Length", str(len(body) + 99 * (fault == "lies")))
+        if fault.startswith("states "):
+            self.send_header("Content-Length", fault.removeprefix("states "))
+        elif fault.startswith("chunked"):
+            self.send_header("Transfer-Encoding", "chunked")
+            cut = fault.endswith("cut")
+            body = body[: HALF if cut else None]
+            body = b"%x\r\n%s\r\n" % (len(body), body) + (b"" if cut else b"0\r\n\r\n")
+        elif fault != "no size":
+            self.send_header("Content-Length", str(len(body) + 99 * (fault == "lies")))
         self.end_headers()
-        self.wfile.write(body[:HALF] if fault == "breaks off" else body)
+        self.wfile.write(body[:HALF] if fault in ("breaks off", "no size") else body)
 
     def log_message(self, *words):
         pass
@@ -148,6 +156,37 @@ def test_redirects_lead_to_http_only(server, tmp_path):
 
 def test_a_full_disk_is_noticed_before(server, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("usage", (), {"free": 10}))
-    with pytest.raises(OSError, match="the disk has 10 free"):
+    with pytest.raises(OSError, match=r"102,400 bytes are missing, and the disk of .* has 10 free"):
         transfer(server.url, tmp_path / "a.zip", checksum=md5(CONTENT))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("no size", "does not state the size, so a file that is cut would look complete"),
+        ("chunked, cut", "could not be downloaded"),
+        ("states abc", "states 'abc' as the size"),
+        ("states -5", "states '-5' as the size"),
+    ],
+)
+def test_without_a_checksum_a_cut_transfer_is_not_complete(server, tmp_path, fault, reason):
+    server.faults = [fault]
+    with pytest.raises(OSError, match=reason):
+        transfer(server.url, tmp_path / "a.zip", checksum=None)
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_the_last_chunk_or_a_checksum_tells_that_a_file_is_complete(server, tmp_path):
+    server.faults = ["chunked", "no size"]
+    assert transfer(server.url, tmp_path / "a.zip", checksum=None).read_bytes() == CONTENT
+    server.content = CONTENT[:HALF]
+    assert transfer(server.url, tmp_path / "b.zip", checksum=md5(CONTENT[:HALF])).read_bytes() == CONTENT[:HALF]
+
+
+def test_a_chunked_transfer_continues(server, tmp_path):
+    server.faults = ["chunked, cut"]
+    with pytest.raises(OSError, match="could not be downloaded"):
+        transfer(server.url, tmp_path / "a.zip", checksum=None)
+    assert transfer(server.url, tmp_path / "a.zip", checksum=None).read_bytes() == CONTENT
+    assert server.asked == [None, f"bytes={HALF}-"]

@@ -1,4 +1,7 @@
+import bz2
+import gzip
 import io
+import lzma
 import tarfile
 import zipfile
 
@@ -97,6 +100,77 @@ def test_an_archive_cut_short_is_refused(tmp_path, make):
     path = make(tmp_path / "a", *((f"{i}", bytes(range(256)) * 9) for i in range(9)))
     path.write_bytes(path.read_bytes()[:-60])
     with pytest.raises(ValueError, match="damaged"):
+        unpack(path, tmp_path / "to", **BOUNDS)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def plain_tar(*members, end=True):
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for name, text in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text))
+        whole = archive.offset
+    return content.getvalue() if end else content.getvalue()[:whole]
+
+
+FULL = plain_tar(("a", b"1" * 700), ("b", b"2" * 700))
+
+
+@pytest.mark.parametrize("packed", [gzip.compress, bz2.compress, lzma.compress])
+def test_the_end_of_a_compressed_archive_is_checked(tmp_path, packed):
+    path, content = tmp_path / "a.tar.x", packed(FULL)
+    path.write_bytes(content)
+    assert (unpack(path, tmp_path / "good", **BOUNDS) / "b").read_bytes() == b"2" * 700
+    # The files of the archive are complete; only the checksum at its end is missing or wrong.
+    for damaged in (content[:-4], content[:-8] + bytes(byte ^ 255 for byte in content[-8:])):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="damaged"):
+            unpack(path, tmp_path / "to", **BOUNDS)
+
+
+def test_a_tar_archive_that_ends_too_early_is_refused(tmp_path):
+    unended = plain_tar(("a", b"1" * 700), ("b", b"2" * 700), end=False)
+    broken = bytearray(FULL)
+    broken[1536:1540] = b"oops"  # the second header no longer has its checksum
+    for content in (unended, unended[:1536], unended[:1800], bytes(broken), gzip.compress(unended)):
+        path = tmp_path / "a.tar"
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="damaged"):
+            unpack(path, tmp_path / "to", **BOUNDS)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_bytes_after_the_end_are_bounded(tmp_path):
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(gzip.compress(FULL + bytes(2**20 + 1)))
+    with pytest.raises(ValueError, match="bytes follow its end"):
+        unpack(path, tmp_path / "to", **BOUNDS)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_a_name_of_many_megabytes_is_not_read_into_memory(tmp_path, kind):
+    info = tarfile.TarInfo("long")
+    info.type = kind
+    path = make_tar(tmp_path / "a", (info, bytes(2**20 + 1)), ("x", b""))
+    with pytest.raises(ValueError, match="a name or an attribute has 1,048,577 bytes"):
+        unpack(path, tmp_path / "to", **BOUNDS)
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+def test_a_bomb_within_the_bounds_is_refused_by_its_ratio(tmp_path, make):
+    generous = {"most_bytes": 10**9, "most_files": 9}
+    with pytest.raises(ValueError, match="more than 100 times as large as the archive"):
+        unpack(make(tmp_path / "a", *((name, bytes(10**6)) for name in "abc")), tmp_path / "to", **generous)
+    table = make(tmp_path / "b", ("table.csv", b"dog,1\n" * 9_000))
+    assert (unpack(table, tmp_path / "to", **generous) / "table.csv").stat().st_size == 54_000
+
+
+def test_a_disk_that_is_too_small_is_noticed_before(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("usage", (), {"free": 4_999}))
+    path = make_zip(tmp_path / "a", ("x", bytes(3_000)), ("y", bytes(2_000)))
+    with pytest.raises(OSError, match=r"needs 5,000 bytes when unpacked, and the disk of .* has 4,999 free"):
         unpack(path, tmp_path / "to", **BOUNDS)
     assert list(tmp_path.iterdir()) == [path]
 

@@ -3,13 +3,18 @@
 import hashlib
 import io
 import json
+import os
+import shutil
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from test_download_splitzip import SOUNDS, written
 from test_download_transfer import Handler, serving
 
-from audiozoo.datasets import SOURCES, Archive, accepted_licences, fetch_dataset, fetching, list_datasets, sources
+from audiozoo.datasets import SOURCES, Archive, accepted_licences, fetch_dataset, fetching, list_datasets, load_dataset, sources
 from audiozoo.download import cache_folder
 
 
@@ -28,10 +33,12 @@ ONE, TWO = zipped(a="first", b="first"), zipped(b="second", c="second")
 def server():
     class Several(Handler):
         def do_GET(self):
+            self.server.before()
             self.server.content = self.server.archives[self.path]
             super().do_GET()
 
     with serving(Several) as running:
+        running.before = lambda: None
         running.archives = {"/one.zip": ONE, "/two.zip": TWO}
         yield running
 
@@ -99,12 +106,82 @@ def test_a_wrong_checksum_is_an_error(server, tmp_path):
 @pytest.mark.usefixtures("source")
 def test_the_first_download_of_an_archive_without_a_checksum_is_trusted_and_another_one_is_not(server, tmp_path):
     fetch_dataset("esc50", tmp_path)
-    note = tmp_path / ".archives" / "two.zip.json"
-    note.write_text(json.dumps({**json.loads(note.read_text()), "unpacked": False}))
+    shutil.rmtree(tmp_path / "data")
     server.archives["/two.zip"] = ONE
-    with pytest.raises(ValueError, match="does not have the checksum sha256"):
+    with pytest.raises(ValueError, match=r"does not have the checksum sha256.*delete .*two\.zip\.json to accept it"):
         fetch_dataset("esc50", tmp_path)
+    assert files(tmp_path) == {"data/a": "first", "data/b": "first"}
+    (tmp_path / ".archives" / "two.zip.json").unlink()
+    fetch_dataset("esc50", tmp_path)
+
+
+@pytest.mark.usefixtures("source")
+def test_a_bad_answer_is_neither_trusted_nor_kept(server, tmp_path):
+    server.archives["/two.zip"] = b"<html>come back later</html>"
+    with pytest.raises(ValueError, match=r"damaged .* the archive was deleted, so the next call downloads it again"):
+        fetch_dataset("esc50", tmp_path)
+    assert [path.name for path in (tmp_path / ".archives").iterdir()] == ["one.zip.json"]
+    server.archives["/two.zip"] = TWO
+    fetch_dataset("esc50", tmp_path)
     assert files(tmp_path) == COMPLETE
+
+
+@pytest.mark.usefixtures("source")
+def test_a_note_of_an_earlier_version_about_a_bad_answer_is_ignored(tmp_path):
+    note = tmp_path / ".archives" / "two.zip.json"
+    note.parent.mkdir()
+    note.write_text(json.dumps({"sha256": hashlib.sha256(b"<html>").hexdigest(), "unpacked": False}))
+    fetch_dataset("esc50", tmp_path)
+    assert files(tmp_path) == COMPLETE
+
+
+@pytest.mark.usefixtures("source")
+def test_what_a_killed_call_left_is_removed(tmp_path):
+    work = tmp_path / ".archives"
+    for left in (".one.zip.unpacked-x1/data/a", "one.zip.unpacked/data/a", ".two.zip-x2.json", ".claims/fetch.1"):
+        (work / left).parent.mkdir(parents=True, exist_ok=True)
+        (work / left).write_text("left")
+    os.utime(work / ".claims" / "fetch.1", (0, 0))
+    fetch_dataset("esc50", tmp_path)
+    assert sorted(path.name for path in work.iterdir()) == ["one.zip.json", "two.zip.json"]
+
+
+@pytest.mark.usefixtures("source")
+def test_two_calls_on_one_folder_take_turns(server, tmp_path):
+    seen, waiting, go = [], threading.Event(), threading.Event()
+    server.before = go.wait
+
+    def progress(stage, done, total, figures):
+        seen.append(stage)
+        if stage == "waiting for another download":
+            waiting.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(fetch_dataset, "esc50", tmp_path, progress=progress) for _ in range(2)]
+        try:
+            assert waiting.wait(10)
+        finally:
+            go.set()
+    assert [call.result() for call in calls] == [tmp_path] * 2
+    assert seen.count("waiting for another download") == 1
+    assert len(server.asked) == 2, "each archive is downloaded once"
+    assert files(tmp_path) == COMPLETE
+
+
+def test_a_disk_that_is_too_small_is_noticed_before(source, server, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("usage", (), {"free": 5}))
+    with pytest.raises(OSError, match=r"about 600,000,000 bytes, and the disk has 5 free"):
+        fetch_dataset("esc50", tmp_path)
+    assert (source.download_gb, server.asked) == (0.6, [])
+
+
+@pytest.mark.usefixtures("source")
+def test_a_file_is_not_a_folder(audiozoo, server, tmp_path):
+    (tmp_path / "f").write_text("mine")
+    status, _, text = audiozoo("datasets", "fetch", "esc50", "--to", tmp_path / "f", "--accept")
+    assert (status, server.asked) == (2, [])
+    assert "is a file; name the folder to fill" in text
+    assert (tmp_path / "f").read_text() == "mine"
 
 
 def test_an_archive_beyond_the_bounds_of_the_catalogue_is_refused(source, tmp_path, monkeypatch):
@@ -114,9 +191,7 @@ def test_an_archive_beyond_the_bounds_of_the_catalogue_is_refused(source, tmp_pa
     assert files(tmp_path) == {}
 
 
-def test_some_datasets_must_be_downloaded_by_hand(tmp_path):
-    with pytest.raises(ValueError, match=r"fsd50k cannot be downloaded automatically: .*zenodo\.org/records/4060432"):
-        fetch_dataset("fsd50k", tmp_path)
+def test_an_unknown_name_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="did you mean 'esc50'"):
         fetch_dataset("esc-50", tmp_path)
 
@@ -126,11 +201,11 @@ def test_the_catalogue_is_of_datasets_that_can_be_loaded():
     for source in SOURCES.values():
         assert source.licence
         assert source.page.startswith("https://")
-        for archive in source.archives:
+        for archive in [part for last in source.archives for part in (*last.earlier, last)]:
             kind, _, digest = (archive.checksum or "md5:" + "0" * 32).partition(":")
             assert len(digest) == {"md5": 32, "sha256": 64}[kind]
             assert int(digest, 16) >= 0
-            assert source.most_bytes > 1e9 * (source.download_gb or 0) / len(source.archives)
+            assert source.most_bytes > 1e9 * source.download_gb / len(source.archives)
 
 
 @pytest.mark.usefixtures("source")
@@ -151,12 +226,51 @@ def test_the_command_asks_for_the_licence_once(audiozoo, server, tmp_path, monke
     assert accepted_licences() == {}
 
 
-def test_the_command_lists_the_datasets(audiozoo):
-    status, text, _ = audiozoo("datasets")
-    assert status == 0
-    assert "speech_commands" in text
-    assert "by hand" in text
-    assert json.loads(audiozoo("datasets", "--json")[1])["esc50"]["gb"] == 0.6
+def test_the_command_lists_the_datasets_and_where_they_are(audiozoo, tmp_path):
+    base = tmp_path / "esc50" / "ESC-50-master"
+    (base / "meta").mkdir(parents=True)
+    (base / "audio").mkdir()
+    lines = ["filename,fold,target,category,esc10,src_file", "1.wav,1,0,dog,True,7", "2.wav,2,1,crow,False,8"]
+    (base / "meta" / "esc50.csv").write_text("\n".join(lines))
+    (base / "audio" / "1.wav").touch()
+    (base / "audio" / "2.wav").touch()
+    (tmp_path / "fsd50k" / ".archives").mkdir(parents=True)
+    (tmp_path / "fsd50k" / ".archives" / "FSD50K.dev_audio.zip.part").touch()
+    status, text, _ = audiozoo("datasets", "--json", "--root", tmp_path)
+    found = json.loads(text)
+    assert (status, set(found)) == (0, set(SOURCES))
+    assert (found["esc50"]["classes"], found["esc10"]["clips"], found["fsd50k"]["metric"]) == (50, 400, "map")
+    folders = {name: (facts["folder"], facts["complete"]) for name, facts in found.items() if facts["folder"]}
+    esc = (str(tmp_path / "esc50"), True)
+    assert folders == {"esc50": esc, "esc10": esc, "fsd50k": (str(tmp_path / "fsd50k"), False)}
+    status, text, _ = audiozoo("datasets", "--root", base.parent)
+    words = " ".join(text.split())
+    assert "name classes clips metric download licence here" in words
+    assert "speech_commands" in words
+    assert audiozoo("datasets", "--root", base / "meta" / "esc50.csv")[0] == 2
+
+
+def test_the_licences_of_the_loaders_are_those_of_the_catalogue(tmp_path):
+    for licence in ("3.0", "4.0"):
+        assert f"CC BY-NC {licence}" in SOURCES["urbansound8k"].licence
+    (tmp_path / "metadata").mkdir()
+    (tmp_path / "audio" / "fold1").mkdir(parents=True)
+    (tmp_path / "audio" / "fold1" / "1.wav").touch()
+    (tmp_path / "metadata" / "UrbanSound8K.csv").write_text("slice_file_name,fsID,fold,classID,class\n1.wav,7,1,0,siren\n")
+    assert load_dataset("urbansound8k", root=tmp_path).licence == SOURCES["urbansound8k"].licence
+
+
+def test_a_split_archive_is_downloaded_in_parts_and_unpacked(server, source, tmp_path, monkeypatch):
+    (tmp_path / "made").mkdir()
+    parts = written(tmp_path / "made")
+    server.archives = {f"/{path.name}": path.read_bytes() for path in parts}
+    address = source.archives[0].url.removesuffix("one.zip")
+    *earlier, last = [Archive(url=f"{address}{path.name}") for path in parts]
+    split = replace(source, archives=(replace(last, earlier=tuple(earlier)),), most_bytes=10**6)
+    monkeypatch.setitem(sources.SOURCES, "esc50", split)
+    folder = fetch_dataset("esc50", tmp_path / "e")
+    assert {f"FSD50K.dev_audio/{path.name}" for path in (folder / "FSD50K.dev_audio").iterdir()} == set(SOUNDS)
+    assert [path.name for path in (folder / ".archives").iterdir()] == ["a.zip.json"]
 
 
 @pytest.mark.usefixtures("source")

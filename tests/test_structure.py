@@ -20,6 +20,7 @@ RANKS = {
     "files": -1,  # everything that downloads or saves a file writes through it
     "checks": -1,
     "bounded": -1,
+    "claims": -1,  # downloads and benchmarks use them
     "progress": -1,
     "threads": -1,
     "_version": 0,

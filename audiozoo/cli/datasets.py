@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from audiozoo.cli.console import err, out, progress_bar
 from audiozoo.cli.errors import keeping
+
+if TYPE_CHECKING:
+    from audiozoo.datasets import Found, Source
 
 EXAMPLE = "audiozoo datasets fetch esc50"
 
@@ -19,28 +22,49 @@ app = typer.Typer(help="List the published datasets, and download them.", invoke
 @app.callback()
 def show(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, also with the content and the page of each dataset.")
+    ] = False,
+    root: Annotated[Path, typer.Option(help="Folder in which to look for the datasets.")] = Path(),
 ) -> None:
-    """List the published datasets that audiozoo reads, with size and licence."""
+    """List the published datasets that audiozoo reads, and whether they are here."""
     if context.invoked_subcommand:
         return
-    from audiozoo.datasets import SOURCES
+    from audiozoo.datasets import SOURCES, find_dataset
 
+    if not root.is_dir():
+        raise ValueError(f"--root must be a folder, got {root}")
+    here = {name: find_dataset(name, root) for name in SOURCES}
     if as_json:
-        facts = {
-            name: {"content": one.content, "gb": one.download_gb, "licence": one.licence, "page": one.page}
-            for name, one in SOURCES.items()
-        }
-        print(json.dumps(facts, indent=1))
+        print(json.dumps({name: _facts(one, here[name]) for name, one in SOURCES.items()}, indent=1))
         return
     from rich.table import Table
 
-    table = Table("name", "content", "download", "licence", "page", box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("name", "classes", "clips", "metric", "download", "licence", "here"):
+        table.add_column(name, no_wrap=name == "name", overflow="fold")
     for name, one in SOURCES.items():
-        size = [] if one.download_gb is None else [f"{one.download_gb:g} GB"]
-        how = ", ".join(size if one.archives else [*size, "by hand"])
-        table.add_row(name, one.content, how, one.licence, one.page)
+        size = f"{one.download_gb:g} GB"
+        table.add_row(name, str(one.classes), f"{one.clips:,}", one.metric, size, one.licence, _place(here[name]))
     out.print(table)
+
+
+def _facts(source: Source, found: Found | None) -> dict[str, Any]:
+    return {
+        "content": source.content,
+        "classes": source.classes,
+        "clips": source.clips,
+        "metric": source.metric,
+        "gb": source.download_gb,
+        "licence": source.licence,
+        "page": source.page,
+        "folder": str(found.folder) if found else None,
+        "complete": found.complete if found else False,
+    }
+
+
+def _place(found: Found | None) -> str:
+    return "no" if found is None else f"{'' if found.complete else 'a part, '}{found.folder}"
 
 
 @app.command(epilog=f"Example: {EXAMPLE}")
@@ -53,9 +77,8 @@ def fetch(
     from audiozoo.datasets import fetch_dataset, source_of
 
     source, folder = source_of(name), to or Path(name)
-    if source.archives:
-        _agree(name, accept=accept)
-        err.print(f"{source.download_gb:g} GB from {source.page}", soft_wrap=True)
+    _agree(name, accept=accept)
+    err.print(f"{source.download_gb:g} GB from {source.page}", soft_wrap=True)
     with keeping(f"what has arrived is kept in {folder}, and the same command continues"), progress_bar() as bar:
         fetch_dataset(name, folder, progress=bar)
     out.print(f"{folder}: audiozoo benchmark --dataset {name} --root {folder}", soft_wrap=True)

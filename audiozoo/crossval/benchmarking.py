@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from audiozoo.checks import require_choice
-from audiozoo.crossval.claims import Claims
+from audiozoo.claims import Claims
 from audiozoo.crossval.energy import require_codecarbon
 from audiozoo.crossval.executors import Executor, Failure, chosen_executor
 from audiozoo.crossval.foldjob import FoldJob

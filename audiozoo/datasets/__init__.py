@@ -10,6 +10,7 @@ from audiozoo.checks import refuse_unknown
 from audiozoo.config import import_all
 from audiozoo.datasets.clip import Clip
 from audiozoo.datasets.fetching import accept_licence, accepted_licences, fetch_dataset
+from audiozoo.datasets.presence import Found, find_dataset
 from audiozoo.datasets.sources import SOURCES, Archive, Source, source_of
 from audiozoo.datasets.splits import check_disjoint, check_taught, hold_out, is_multilabel, recordings_by_label
 from audiozoo.datasets.table import Dataset, loader_named, loader_names, register_dataset
@@ -19,12 +20,14 @@ __all__ = [
     "Archive",
     "Clip",
     "Dataset",
+    "Found",
     "Source",
     "accept_licence",
     "accepted_licences",
     "check_disjoint",
     "check_taught",
     "fetch_dataset",
+    "find_dataset",
     "hold_out",
     "is_multilabel",
     "list_datasets",

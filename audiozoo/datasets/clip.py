@@ -21,6 +21,8 @@ class Clip:
         weight: Weight in training.
         licence: Licence of the sound, if the licences in the dataset differ; otherwise "".
         domain: Recording device or another condition, by which scores can be compared; "" if unknown.
+        validation: Whether the publishers keep the clip for validation. If some training clips are marked so, training holds
+            out these and no others.
 
     Raises:
         ValueError: There is no label, `start` and `end` are not in order, or the weight is negative.
@@ -35,6 +37,7 @@ class Clip:
     weight: float = 1.0
     licence: str = ""
     domain: str = ""
+    validation: bool = False
 
     def __post_init__(self) -> None:
         if not (0 <= self.start < math.inf and (self.end is None or self.start < self.end)):

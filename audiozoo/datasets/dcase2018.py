@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from audiozoo.datasets.clip import Clip
+from audiozoo.datasets.sources import source_of
 from audiozoo.datasets.table import Dataset, register_dataset
 from audiozoo.datasets.unpacked import as_published, find_table, read_table, require_list, require_listed, require_sounds
 from audiozoo.recipe import Recipe
@@ -49,8 +50,8 @@ def dcase2018(root: str | os.PathLike[str] | None) -> Dataset:
         name="dcase2018",
         clips=clips,
         labels=tuple(sorted({clip.label for clip in clips})),
-        metric="macro_accuracy",
-        licence="non-commercial use, see LICENSE in the archive",
+        metric=source_of("dcase2018").metric,
+        licence=source_of("dcase2018").licence,
         notes=notes,
         protocol=_as_the_baseline,
     )

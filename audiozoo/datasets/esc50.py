@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from audiozoo.datasets.clip import Clip
+from audiozoo.datasets.sources import source_of
 from audiozoo.datasets.table import Dataset, register_dataset
 from audiozoo.datasets.unpacked import find_table, read_table
 
@@ -31,16 +32,16 @@ def esc50(root: str | os.PathLike[str] | None) -> Dataset:
     rows, audio = _table(root)
     # The order of the official class numbers, so that confusion matrices compare with others.
     labels = {int(row["target"]): row["category"] for row in rows}
-    return _dataset("esc50", rows, audio, tuple(labels[target] for target in sorted(labels)), "CC BY-NC 3.0")
+    return _dataset("esc50", rows, audio, tuple(labels[target] for target in sorted(labels)))
 
 
 @register_dataset
 def esc10(root: str | os.PathLike[str] | None) -> Dataset:
-    """Read ESC-10: 400 clips of ESC-50, 10 classes, licence CC BY; see `esc50`."""
+    """Read ESC-10: 400 clips of ESC-50, 10 classes, licence CC BY 3.0; see `esc50`."""
     rows, audio = _table(root)
     # ESC-10 has no class numbers of its own, hence the alphabetical order.
     rows = [row for row in rows if row["esc10"] == "True"]
-    return _dataset("esc10", rows, audio, tuple(sorted({row["category"] for row in rows})), "CC BY 3.0")
+    return _dataset("esc10", rows, audio, tuple(sorted({row["category"] for row in rows})))
 
 
 def _table(root: str | os.PathLike[str] | None) -> tuple[list[dict[str, str]], Path]:
@@ -48,7 +49,7 @@ def _table(root: str | os.PathLike[str] | None) -> tuple[list[dict[str, str]], P
     return read_table(table, _COLUMNS, name="ESC-50"), base / "audio"
 
 
-def _dataset(name: str, rows: list[dict[str, str]], audio: Path, labels: tuple[str, ...], licence: str) -> Dataset:
+def _dataset(name: str, rows: list[dict[str, str]], audio: Path, labels: tuple[str, ...]) -> Dataset:
     # One listing of the folder is faster than 2,000 checks whether a file exists.
     present = set(os.listdir(audio)) if audio.is_dir() else set()
     clips = tuple(
@@ -63,7 +64,7 @@ def _dataset(name: str, rows: list[dict[str, str]], audio: Path, labels: tuple[s
         )
         for row in rows
     )
-    return Dataset(name=name, clips=clips, labels=labels, licence=licence)
+    return Dataset(name=name, clips=clips, labels=labels, licence=source_of(name).licence)
 
 
 def _present_name(name: str, present: set[str], audio: Path) -> str:

@@ -15,6 +15,7 @@ from typing import Literal
 
 from audiozoo.checks import require_choice
 from audiozoo.datasets.clip import Clip
+from audiozoo.datasets.sources import source_of
 from audiozoo.datasets.table import Dataset, register_dataset
 from audiozoo.datasets.unpacked import as_published, find_table, read_table, require_sounds
 
@@ -73,7 +74,7 @@ def freesound2018(
         name="freesound2018",
         clips=clips,
         labels=tuple(sorted({row["label"] for row in rows})),
-        metric="map@3",
+        metric=source_of("freesound2018").metric,
         licence="; ".join(sorted({clip.licence for clip in clips} - {""})),
         notes=missing + passed + shared,
     )

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from audiozoo.datasets.clip import Clip
+from audiozoo.datasets.sources import source_of
 from audiozoo.datasets.table import Dataset, register_dataset
 from audiozoo.datasets.unpacked import find_table, read_table, require_sounds
 
@@ -28,8 +29,8 @@ def fsd50k(root: str | os.PathLike[str] | None, *, validation_clips: bool = True
     Args:
         root: Folder of the unpacked archives, with `FSD50K.ground_truth/`, `FSD50K.dev_audio/` and `FSD50K.eval_audio/`, or
             its parent.
-        validation_clips: Whether the published validation clips are among the training clips. Training holds out clips of its
-            own for validation; it does not use the published validation set.
+        validation_clips: Whether the published validation clips are among the training clips. Training then holds out exactly
+            these; without them, it holds out clips of its own.
 
     Raises:
         FileNotFoundError: A table or a sound is missing.
@@ -42,8 +43,8 @@ def fsd50k(root: str | os.PathLike[str] | None, *, validation_clips: bool = True
         name="fsd50k",
         clips=clips,
         labels=_vocabulary(table.parent / "vocabulary.csv"),
-        metric="map",
-        licence="CC BY 4.0; each sound has its own licence",
+        metric=source_of("fsd50k").metric,
+        licence=source_of("fsd50k").licence,
     )
 
 
@@ -59,7 +60,12 @@ def _clips(base: Path, part: str, fold: int | None, validation_clips: bool) -> l
     _require(table)
     rows = read_table(table, _COLUMNS[part], name="FSD50K")
     return [
-        Clip(path=str(audio / f"{row['fname']}.wav"), labels=tuple(row["labels"].split(",")), fold=fold)
+        Clip(
+            path=str(audio / f"{row['fname']}.wav"),
+            labels=tuple(row["labels"].split(",")),
+            fold=fold,
+            validation=row.get("split") == "val",
+        )
         for row in rows
         if validation_clips or row.get("split") != "val"
     ]

@@ -59,10 +59,12 @@ def deal(clips: Sequence[Clip], parts: int, *, seed: int) -> np.ndarray:
 
 
 def hold_out(clips: Sequence[Clip], share: float, *, seed: int) -> np.ndarray:
-    """Choose clips for validation: a share of the recordings of each class, with all of their clips.
+    """Choose clips for validation: those that the publishers of the dataset mark, or a share of the recordings of each class.
+
+    A recording that is chosen is held out with all of its clips.
 
     Args:
-        clips: Clips to choose from.
+        clips: Clips to choose from. If some of them have the mark `Clip.validation`, they are chosen, and no others.
         share: Fraction of the recordings of each class, between 0 and 1. At least one recording of each class is chosen. If
             clips have several labels, iterative stratification approximates the share for all labels at once.
         seed: Random seed.
@@ -75,6 +77,9 @@ def hold_out(clips: Sequence[Clip], share: float, *, seed: int) -> np.ndarray:
     """
     if not 0 < share < 1:
         raise ValueError(f"the share for validation must be between 0 and 1, got {share}")
+    marked = np.array([clip.validation for clip in clips], bool)
+    if marked.any() and not marked.all():
+        return marked
     if is_multilabel(clips):
         return _hold_out_several(clips, share, seed)
     rng = np.random.default_rng(seed)

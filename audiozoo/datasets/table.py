@@ -118,6 +118,8 @@ class Dataset:
     def with_folds(self, folds: int = 5, *, seed: int = 0) -> Self:
         """Divide the clips into stratified folds and keep the clips of a recording together.
 
+        The marks of the publishers' validation clips are removed, because they belong to the published split.
+
         If clips have several labels, iterative stratification gives each fold about the same share of each label.
 
         Args:
@@ -140,7 +142,7 @@ class Dataset:
                 f"add some, leave the class out, or use {fewest} folds"
             )
         dealt = deal(self.clips, folds, seed=seed)
-        clips = tuple(replace(clip, fold=int(fold) + 1) for clip, fold in zip(self.clips, dealt, strict=True))
+        clips = tuple(replace(clip, fold=int(fold) + 1, validation=False) for clip, fold in zip(self.clips, dealt, strict=True))
         return replace(self, clips=clips)
 
 

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from audiozoo.datasets.clip import Clip
+from audiozoo.datasets.sources import source_of
 from audiozoo.datasets.table import Dataset, register_dataset
 from audiozoo.datasets.unpacked import as_published, find_table, read_table, require_list, require_listed, require_sounds
 
@@ -45,8 +46,8 @@ def tau2022(root: str | os.PathLike[str] | None) -> Dataset:
         name="tau2022",
         clips=clips,
         labels=tuple(sorted({clip.label for clip in clips})),
-        metric="macro_accuracy",
-        licence="non-commercial use, see LICENSE in the archive",
+        metric=source_of("tau2022").metric,
+        licence=source_of("tau2022").licence,
         notes=notes,
     )
 

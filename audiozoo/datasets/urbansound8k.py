@@ -1,8 +1,9 @@
 """UrbanSound8K: ten classes of city sounds of up to 4 s in ten official folds.
 
 Source: J. Salamon, C. Jacoby, J. P. Bello, "A Dataset and Taxonomy for Urban Sound Research", ACM Multimedia 2014,
-doi:10.1145/2647868.2655045. Archive: `UrbanSound8K.tar.gz`, https://zenodo.org/record/1203745. Licence: CC BY-NC 3.0,
-which excludes commercial use.
+doi:10.1145/2647868.2655045. Archive: `UrbanSound8K.tar.gz`, https://zenodo.org/record/1203745. Licence: CC BY-NC 3.0
+by the README in the archive and https://urbansounddataset.weebly.com/urbansound8k.html, CC BY-NC 4.0 by the record at Zenodo;
+both exclude commercial use.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 from pathlib import Path
 
 from audiozoo.datasets.clip import Clip
+from audiozoo.datasets.sources import source_of
 from audiozoo.datasets.table import Dataset, register_dataset
 from audiozoo.datasets.unpacked import as_published, find_table, read_table, require_sounds
 
@@ -43,7 +45,7 @@ def urbansound8k(root: str | os.PathLike[str] | None) -> Dataset:
         name="urbansound8k",
         clips=clips,
         labels=tuple(labels[number] for number in sorted(labels)),
-        licence="CC BY-NC 3.0",
+        licence=source_of("urbansound8k").licence,
         notes=notes,
     )
 

@@ -29,14 +29,16 @@ def transfer(url: str, path: str | os.PathLike[str], *, checksum: str | None, pr
     Args:
         url: HTTP or HTTPS address.
         path: Path of the complete file. If it exists with this checksum, nothing is downloaded.
-        checksum: Expected checksum, such as "md5:9aa6..." or "sha256:af14..."; `None` trusts any complete file.
+        checksum: Expected checksum, such as "md5:9aa6..." or "sha256:af14..."; `None` trusts any complete file, so the server
+            must then state its size or mark its end.
         progress: Callback, see `audiozoo.progress`; it counts bytes.
 
     Returns:
         `path`.
 
     Raises:
-        OSError: The transfer failed or broke off, or the disk is too small; the message says how to continue.
+        OSError: The transfer failed or broke off, the server does not say where the file ends, or the disk is too small; the
+            message says how to continue.
         ValueError: The file has another checksum; the downloaded one is deleted.
     """
     path = Path(path)
@@ -46,7 +48,7 @@ def transfer(url: str, path: str | os.PathLike[str], *, checksum: str | None, pr
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _receive(url, part, progress)
+        _receive(url, part, progress, bounded=checksum is not None)
     except OSError as error:
         raise OSError(
             f"{url} could not be downloaded ({error}); run the command again to continue, or download it elsewhere and put "
@@ -85,7 +87,7 @@ def _known(part: Path) -> dict[str, Any]:
     return known if isinstance(known, dict) else {}
 
 
-def _receive(url: str, part: Path, progress: Progress | None) -> None:
+def _receive(url: str, part: Path, progress: Progress | None, *, bounded: bool) -> None:
     import requests
 
     known = _known(part)
@@ -96,6 +98,8 @@ def _receive(url: str, part: Path, progress: Progress | None) -> None:
         if answer.status_code == 416:
             raise _changed(part)
         answer.raise_for_status()
+        if not (bounded or _states_end(answer, url)):
+            raise OSError("the server does not state the size, so a file that is cut would look complete")
         if not _continues(answer, part, start, known):
             start = 0
         _write(answer, url, part, start, progress)
@@ -115,9 +119,17 @@ def _headers(start: int, known: dict[str, Any]) -> dict[str, str]:
     return headers
 
 
+def _states_end(answer: requests.Response, url: str) -> bool:
+    """Tell whether a transfer that breaks off can be told from a complete one without a checksum."""
+    # requests reports a chunked answer that lacks its last chunk.
+    return _described(answer, url)["size"] is not None or answer.headers.get("Transfer-Encoding", "").lower() == "chunked"
+
+
 def _described(answer: requests.Response, url: str) -> dict[str, Any]:
     total = re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers.get("Content-Range", ""))
-    length = total[1] if total else answer.headers.get("Content-Length")
+    length = total[1] if total else answer.headers.get("Content-Length", "")
+    if length and not re.fullmatch(r"[0-9]{1,18}", length):
+        raise OSError(f"the server states {length[:40]!r} as the size, which is not a number of bytes")
     return {
         "url": url,
         "size": int(length) if length else None,
@@ -135,7 +147,10 @@ def _continues(answer: requests.Response, part: Path, start: int, known: dict[st
     if answer.status_code != 206:
         return False
     expected = f"bytes {start}-"
-    if _described(answer, known["url"]) != known or not answer.headers.get("Content-Range", "").startswith(expected):
+    described = _described(answer, known["url"])
+    if known.get("size") is None:  # a chunked answer does not state the size, and the range does
+        described["size"] = None
+    if described != known or not answer.headers.get("Content-Range", "").startswith(expected):
         raise _changed(part)
     return True
 
@@ -150,7 +165,7 @@ def _write(answer: requests.Response, url: str, part: Path, start: int, progress
     size = described["size"]
     free = shutil.disk_usage(part.parent).free
     if size is not None and size - start > free:
-        raise OSError(f"{size - start:,} bytes are missing, and the disk has {free:,} free")
+        raise OSError(f"{size - start:,} bytes are missing, and the disk of {part.parent} has {free:,} free")
     write_json(_note(part), described)
     done = start
     with part.open("ab" if start else "wb") as file:

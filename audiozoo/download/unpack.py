@@ -5,41 +5,42 @@ from __future__ import annotations
 import lzma
 import os
 import shutil
-import stat
 import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
+from audiozoo.download.members import Member, members, unpacked_size
 from audiozoo.files import open_to_all
 
 _BLOCK = 2**20
 _NAME = 255  # Longest name of a file on common file systems (bytes).
+_MOST_RATIO = 100  # Sounds rarely shrink to less than a half; a bomb of zeros shrinks a thousandfold.
+_HARMLESS = 10**6  # A small archive of tables may have any ratio (bytes).
 
 
-@dataclass(frozen=True)
-class _Member:
-    name: str
-    size: int
-    is_folder: bool
-    source: IO[bytes] | None
-
-
-def unpack(archive: str | os.PathLike[str], target: str | os.PathLike[str], *, most_bytes: int, most_files: int) -> Path:
+def unpack(
+    archive: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    most_bytes: int,
+    most_files: int,
+    earlier: Sequence[str | os.PathLike[str]] = (),
+) -> Path:
     """Unpack a ZIP or TAR archive into a new folder.
 
     The files are written to a temporary folder beside the target, which gets its name at the end: the target is complete or
-    does not exist.
+    does not exist. More than a hundred times the size of the archive is refused as a decompression bomb.
 
     Args:
         archive: Path of the archive; a TAR archive may be compressed.
         target: Folder to make.
         most_bytes: Largest total size of the files (bytes).
         most_files: Largest number of files and folders.
+        earlier: Paths of the earlier parts of a split ZIP archive (".z01", ".z02", ...) in their order.
 
     Returns:
         `target`.
@@ -47,34 +48,57 @@ def unpack(archive: str | os.PathLike[str], target: str | os.PathLike[str], *, m
     Raises:
         ValueError: The archive is damaged, encrypted or too large, or a member is a link, a special file or outside the target.
         FileExistsError: The target exists.
-        OSError: The archive cannot be read, or the target cannot be written.
+        OSError: The archive cannot be read, or the target cannot be written; the message says if the disk is too small.
     """
     archive, target = Path(archive), Path(target)
+    parts = [*map(Path, earlier), archive]
     if target.exists():
         raise FileExistsError(f"{target}: exists already; move it away, or choose another folder")
     target.parent.mkdir(parents=True, exist_ok=True)
+    with _damage_named(archive):
+        needed = unpacked_size(parts)
+    _check_room(needed, archive, target.parent, most_bytes)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        _Writer(archive, temporary, most_bytes, most_files).write()
+        with _damage_named(archive):
+            _Writer(parts, temporary, most_bytes, most_files).write()
         open_to_all(temporary)
         temporary.rename(target)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, zlib.error, lzma.LZMAError) as error:
-        raise ValueError(f"{archive}: the archive is damaged ({error}); delete it and download it again") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
 
 
+@contextmanager
+def _damage_named(archive: Path) -> Iterator[None]:
+    """Context manager that turns the many exceptions for a damaged archive into a ValueError."""
+    try:
+        yield
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, zlib.error, lzma.LZMAError, OSError) as error:
+        # gzip and bz2 report damage by an OSError without a number; that of a file or a disk has one.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ValueError(f"{archive}: the archive is damaged ({error}); download it again") from error
+
+
+def _check_room(needed: int, archive: Path, folder: Path, most_bytes: int) -> None:
+    free = shutil.disk_usage(folder).free
+    # An archive that states more than is allowed is refused later, with the member that exceeds it.
+    if free < needed <= most_bytes:
+        raise OSError(f"{archive}: needs {needed:,} bytes when unpacked, and the disk of {folder} has {free:,} free; make room")
+
+
 class _Writer:
     """Write the members of one archive below a folder, and count their bytes."""
 
-    def __init__(self, archive: Path, folder: Path, most_bytes: int, most_files: int) -> None:
-        self.archive, self.folder = archive, folder
+    def __init__(self, parts: Sequence[Path], folder: Path, most_bytes: int, most_files: int) -> None:
+        self.parts, self.archive, self.folder = parts, parts[-1], folder
         self.left, self.most_files = most_bytes, most_files
+        self.plausible = max(_HARMLESS, _MOST_RATIO * sum(part.stat().st_size for part in parts))
         self.seen: dict[str, str] = {}
 
     def write(self) -> None:
-        for count, member in enumerate(_members(self.archive), 1):
+        for count, member in enumerate(members(self.parts), 1):
             if count > self.most_files:
                 raise ValueError(f"{self.archive}: has more than {self.most_files:,} members; nothing was unpacked")
             path = self.folder / self._checked(member)
@@ -87,7 +111,7 @@ class _Writer:
     def _refusal(self, name: str, why: str) -> ValueError:
         return ValueError(f"{self.archive}: refused, because the member {name[:80]!r} {why}; nothing was unpacked")
 
-    def _checked(self, member: _Member) -> str:
+    def _checked(self, member: Member) -> str:
         name = member.name.rstrip("/")
         # A tar archive made with "tar -C folder ." starts its names with "./".
         parts = [part for part in name.split("/") if part != "."]
@@ -100,7 +124,7 @@ class _Writer:
             raise self._refusal(name, f"exceeds the declared size of the archive, with {self.left:,} bytes left")
         return "/".join(parts)
 
-    def _check_distinct(self, parts: list[str], member: _Member) -> None:
+    def _check_distinct(self, parts: list[str], member: Member) -> None:
         for end in range(1, len(parts) + 1):
             path = "/".join(parts[:end])
             # On file systems that ignore case, the second file would replace the first.
@@ -109,38 +133,15 @@ class _Writer:
         if not member.is_folder and (self.folder / "/".join(parts)).exists():
             raise self._refusal(member.name, "is in the archive twice")
 
-    def _copy(self, member: _Member, path: Path) -> None:
+    def _copy(self, member: Member, path: Path) -> None:
         assert member.source is not None
         with member.source as source, path.open("xb") as file:
             # The size that the archive states may be false, so the bytes count and not the statement.
             while block := source.read(_BLOCK):
                 self.left -= len(block)
+                self.plausible -= len(block)
                 if self.left < 0:
                     raise self._refusal(member.name, "exceeds the declared size of the archive")
+                if self.plausible < 0:
+                    raise self._refusal(member.name, f"makes the files more than {_MOST_RATIO} times as large as the archive")
                 file.write(block)
-
-
-def _members(archive: Path) -> Iterator[_Member]:
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as opened:
-            yield from (_zip_member(archive, opened, info) for info in opened.infolist())
-        return
-    with tarfile.open(archive, "r|*") as stream:
-        yield from (_tar_member(archive, stream, info) for info in stream)
-
-
-def _zip_member(archive: Path, opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise ValueError(f"{archive}: refused, because the member {info.filename[:80]!r} is a link or a special file")
-    if info.flag_bits & 1:
-        raise ValueError(f"{archive}: the member {info.filename[:80]!r} is encrypted, and audiozoo has no password for it")
-    # `orig_filename` still has what zipfile removes from names, such as backslashes on Windows.
-    source = None if info.is_dir() else opened.open(info)
-    return _Member(info.orig_filename, info.file_size, info.is_dir(), source)
-
-
-def _tar_member(archive: Path, stream: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
-    if not (info.isreg() or info.isdir()):
-        raise ValueError(f"{archive}: refused, because the member {info.name[:80]!r} is a link or a special file")
-    return _Member(info.name, info.size, info.isdir(), stream.extractfile(info))

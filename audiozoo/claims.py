@@ -8,7 +8,7 @@ import platform
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +19,7 @@ _PAUSE = 0.2  # seconds between two attempts to get a claim
 
 
 class Claims:
-    """Claims of one run in a folder that it may share with other runs, also on other machines.
+    """Claims of one run, such as a benchmark or a download, in a folder that it may share with others, also on other machines.
 
     A claim is a file with the process and the machine that hold it. While the run lives, a thread renews the time of the file.
     The claim of a process that has ended is void: at once on the same machine, and after two minutes on another one.
@@ -73,10 +73,18 @@ class Claims:
         return True
 
     @contextmanager
-    def waiting(self, name: str) -> Iterator[None]:
-        """Context manager that holds a claim, and waits for it first."""
-        while not self.take(name):
-            time.sleep(_PAUSE)
+    def waiting(self, name: str, *, tell: Callable[[], object] | None = None) -> Iterator[None]:
+        """Context manager that holds a claim, and waits for it first.
+
+        Args:
+            name: Name of the work.
+            tell: Function to call once if the claim is not free.
+        """
+        if not self.take(name):
+            if tell:
+                tell()
+            while not self.take(name):
+                time.sleep(_PAUSE)
         try:
             yield
         finally:
@@ -95,7 +103,7 @@ class Claims:
             self.folder.rmdir()
 
     def _clear(self) -> None:
-        """Remove the claims of runs that were killed after they had written the row, which nobody takes over."""
+        """Remove the claims of runs that were killed after their work was done, which nobody takes over."""
         for name in {path.stem for path in self._files("*")}:
             if self.take(name):
                 self.release(name)
