@@ -87,8 +87,8 @@ def test_inputs_of_any_length(checkpoint, batch, expected):
         for shape in ((64, least - 1, 1), (least - 1, 64, 1)):
             with pytest.raises(ValueError, match=rf"^{name}.* needs an input of at least \({least}, {least}\)"):
                 audiozoo.build(name, 3, input_shape=shape)
-    with pytest.raises(ValueError, match=r"house_cnn needs the size of every axis, got input_shape=\(64, None, 1\)"):
-        audiozoo.build("house_cnn", 3, input_shape=(64, None, 1))
+    with pytest.raises(ValueError, match=r"sb_cnn needs the size of every axis, got input_shape=\(64, None, 1\)"):
+        audiozoo.build("sb_cnn", 3, input_shape=(64, None, 1))
 
 
 def test_other_classes_need_training(checkpoint):

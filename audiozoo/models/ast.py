@@ -48,8 +48,8 @@ _COMMANDS = PretrainedWeights(
     page="https://huggingface.co/MIT/ast-finetuned-speech-commands-v2",
 )
 
-_PATCH = 16  # bands and frames
-_EPSILON = 1e-12  # of layer normalisation
+_PATCH = 16
+_EPSILON = 1e-12
 _BANDS = 12
 """Patches along the bands in the published weights, which have 128 bands and patches every 10."""
 

@@ -103,6 +103,7 @@ def _published(file: str, sha256: str | None = None) -> dict[str, PretrainedWeig
     weights=_published("mn10_as_mAP_471.pt", "0bd7dc2443af498c289a2e739f02ebb515d6aa3fd3ab9db539c86123ae368a4e"),
     recipe=Recipe(epochs=80, batch_size=32, schedule="cosine", warmup=5, mix=Mixup(alpha=0.3), standardize=None),
     load_weights=_load,
+    any_length=True,
 )
 def mn10(
     input_shape: tuple[int, ...],

@@ -81,8 +81,8 @@ def build(
 def _built(spec: ModelSpec, shape: Any, num_classes: int, options: Mapping[str, Any]) -> keras.Model:
     try:
         return spec.builder(shape, num_classes, **options)
-    except TypeError as error:
-        if None in shape:
+    except (TypeError, ValueError) as error:
+        if None in shape and not spec.any_length:
             raise ValueError(f"{spec.name} needs the size of every axis, got input_shape={shape}") from error
         raise
 

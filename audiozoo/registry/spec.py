@@ -64,17 +64,17 @@ class PretrainedWeights:
 
     Args:
         url: Address of the file: HTTPS, or ``"hf://org/name@revision/file"`` on the Hugging Face hub.
+        sha256: Checksum of the file, hexadecimal; `None` if it is not known.
         licence: Licence of the weights, such as "Apache-2.0".
         labels: Classes that the weights were trained on, in the order of the model's output.
-        sha256: Checksum of the file, hexadecimal; `None` if it is not known.
         md5: Another checksum, for files whose SHA-256 is not known. Without both, the first download is trusted.
         page: Page where the authors publish the file; "" if the address says it.
     """
 
     url: str
-    licence: str
-    labels: tuple[str, ...]
     sha256: str | None = None
+    licence: str = ""
+    labels: tuple[str, ...] = ()
     md5: str | None = None
     page: str = ""
 
