@@ -139,6 +139,13 @@ def test_pickles_that_lie_are_refused(tmp_path, content, reason):
         read_checkpoint(path)
 
 
+def test_many_copies_of_one_storage_are_refused(tmp_path):
+    views = {f"w{number}": Raw(REBUILD, FLOATS, 0, (2, 2), (1, 2)) for number in range(9)}
+    path = write_zip(tmp_path / "a.pth", {"data.pkl": pickled(views)[0], "data/0": bytes(16)})
+    with pytest.raises(ValueError, match="tensors declare 36 values and its storages 4, at most 8 times"):
+        read_checkpoint(path)
+
+
 def test_a_pickle_of_too_many_operations_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("audiozoo.checkpoints.pickled._MOST_OPERATIONS", 100)
     with pytest.raises(ValueError, match="more than 100 operations"):
@@ -146,6 +153,15 @@ def test_a_pickle_of_too_many_operations_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("audiozoo.checkpoints.pytorch._LARGEST_PICKLE", 100)
     with pytest.raises(ValueError, match=r"data\.pkl has 101 bytes, at most 100"):
         read_checkpoint(write_zip(tmp_path / "a.pth", {"data.pkl": b"." * 101}))
+
+
+@pytest.mark.parametrize("save", [save_torch, save_legacy])
+def test_a_dictionary_that_contains_itself_is_refused(tmp_path, save):
+    endless = {}
+    endless["model"] = endless
+    save(tmp_path / "a.pth", endless)
+    with pytest.raises(ValueError, match="has no dictionary of tensors"):
+        read_checkpoint(tmp_path / "a.pth")
 
 
 def test_zip_archives_that_lie_are_refused(tmp_path):

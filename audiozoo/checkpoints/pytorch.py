@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -19,6 +19,7 @@ LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 _LEGACY_PROTOCOL = 1_001
 _LARGEST_PICKLE = 64 * MIB
+_MOST_SHARED = 8
 _NESTED = ("model", "state_dict", "model_state_dict")
 
 
@@ -93,23 +94,35 @@ def _at(file: BinaryIO, start: int, length: int) -> bytes:
 
 def _state_dict(value: Any) -> dict[Any, Any]:
     """Return the dictionary that holds the tensors themselves."""
-    while isinstance(value, dict) and not any(isinstance(item, Tensor) for item in value.values()):
-        value = next((value[key] for key in _NESTED if isinstance(value.get(key), dict)), None)
-    if not isinstance(value, dict):
+    for _ in _NESTED:  # a dictionary may contain itself
+        if isinstance(value, dict) and not any(isinstance(item, Tensor) for item in value.values()):
+            value = next((value[key] for key in _NESTED if isinstance(value.get(key), dict)), None)
+    if not isinstance(value, dict) or not any(isinstance(item, Tensor) for item in value.values()):
         raise ValueError(f"it has no dictionary of tensors, neither on top nor under {', '.join(map(repr, _NESTED))}")
     return value
 
 
 def _arrays(content: Any, read: Callable[[Storage], bytes]) -> Arrays:
+    tensors = {str(name): tensor for name, tensor in _state_dict(content).items() if isinstance(tensor, Tensor)}
+    _check_shared(tensors.values())
     known: dict[str, np.ndarray] = {}
     arrays = {}
-    for name, tensor in _state_dict(content).items():
-        if isinstance(tensor, Tensor):
-            storage = tensor.storage
-            if storage.key not in known:
-                known[storage.key] = _values(str(name), storage, read(storage))
-            arrays[str(name)] = _view(str(name), tensor, known[storage.key])
+    for name, tensor in tensors.items():
+        storage = tensor.storage
+        if storage.key not in known:
+            known[storage.key] = _values(name, storage, read(storage))
+        arrays[name] = _view(name, tensor, known[storage.key])
     return arrays
+
+
+def _check_shared(tensors: Collection[Tensor]) -> None:
+    stored = sum({tensor.storage.key: tensor.storage.size for tensor in tensors}.values())
+    declared = sum(min(math.prod(tensor.shape), tensor.storage.size) for tensor in tensors)
+    # A transposed view is copied, so a small file of many views could fill the memory.
+    if declared > _MOST_SHARED * stored:
+        raise ValueError(
+            f"its tensors declare {declared:,} values and its storages {stored:,}, at most {_MOST_SHARED} times as many are read"
+        )
 
 
 def _values(name: str, storage: Storage, content: bytes) -> np.ndarray:
