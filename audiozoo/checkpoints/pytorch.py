@@ -121,7 +121,8 @@ def _check_shared(tensors: Collection[Tensor]) -> None:
     # A transposed view is copied, so a small file of many views could fill the memory.
     if declared > _MOST_SHARED * stored:
         raise ValueError(
-            f"its tensors declare {declared:,} values and its storages {stored:,}, at most {_MOST_SHARED} times as many are read"
+            f"its tensors declare {declared:,} values and its storages {stored:,}, at most {_MOST_SHARED} times as many are "
+            "read"
         )
 
 
