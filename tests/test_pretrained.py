@@ -159,6 +159,7 @@ def test_the_command_line_trains_on_published_weights(put, audiozoo, sound_folde
     assert np.mean([mine.predict(clip.path).label == clip.label for clip in clips]) > 0.9
 
 
+@pytest.mark.slow
 def test_fine_tuning_changes_the_chosen_layers_alone(checkpoint, sound_folder):
     clips = load_dataset("folder", root=sound_folder).clips[::3]
     recipe = audiozoo.Recipe(epochs=1, batch_size=8, learning_rate=1e-3, standardize=None, validation=0)
