@@ -81,7 +81,7 @@ def test_all_formats_and_the_name_give_the_same_network(put, made, tmp_path, bat
 
 def test_inputs_of_any_length(checkpoint, batch, expected):
     model = audiozoo.build("cnn6", 527, input_shape=(64, None, 1), weights_file=checkpoint)
-    for frames in (16, 31, 200):
+    for frames in (16, 31):
         assert np.isfinite(scores(model, np.zeros((1, 64, frames, 1), np.float32))).all()
     for name, least in (("cnn6", 16), ("cnn14", 32)):
         for shape in ((64, least - 1, 1), (least - 1, 64, 1)):
