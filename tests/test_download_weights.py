@@ -131,6 +131,15 @@ def test_a_repository_must_have_one_file_of_weights(hub):
         local_path("hf://org/name")
 
 
+@pytest.mark.parametrize("address", ["hf://org/name", "hf://org/name/gone.pth"])
+def test_a_hub_out_of_reach_is_an_error_of_the_machine(hub, address, monkeypatch):
+    made = hub({"a.pth": b""})
+    for function in ("list_repo_files", "hf_hub_download"):
+        monkeypatch.setattr(made, function, lambda *_, **__: {}["no network"])
+    with pytest.raises(OSError, match=r"hf://org/name: the hub did not give .*no network.* pass its path"):
+        local_path(address)
+
+
 def test_files_on_the_hub_are_checked_too(hub, cache):
     made = hub({"model.safetensors": CONTENT})
     address = "hf://org/name@main/model.safetensors"

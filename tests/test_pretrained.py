@@ -1,6 +1,7 @@
 """Published weights in use: loading, prediction, embedding, probes and fine-tuning by name, with made weights of CNN6."""
 
 import json
+import sys
 from dataclasses import replace
 
 import keras
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 from conftest import tone
 from parity import made_tensor
+from test_download_weights import Hub
+from test_transfer import network
 from torchfiles import safetensors, save_legacy, save_torch
 
 import audiozoo
@@ -156,6 +159,7 @@ def test_the_command_line_trains_on_published_weights(put, audiozoo, sound_folde
     assert np.mean([mine.predict(clip.path).label == clip.label for clip in clips]) > 0.9
 
 
+@pytest.mark.slow
 def test_fine_tuning_changes_the_chosen_layers_alone(checkpoint, sound_folder):
     clips = load_dataset("folder", root=sound_folder).clips[::3]
     recipe = audiozoo.Recipe(epochs=1, batch_size=8, learning_rate=1e-3, standardize=None, validation=0)
@@ -174,6 +178,16 @@ def test_windows_of_another_length(checkpoint, batch):
     assert len(found.predict_windows(tone(440, 1.0, 32_000), sample_rate=32_000)) == 3
     assert found.labels[:2] == ("Speech", "Male speech, man speaking")
     assert (len(found.labels), found.activation) == (527, "sigmoid")
+
+
+def test_weights_and_classifiers_on_the_hub(checkpoint, tmp_path, monkeypatch):
+    network().save(tmp_path / "mine.audiozoo")
+    hub = Hub({"cnn6.pth": checkpoint.read_bytes(), "mine.audiozoo": (tmp_path / "mine.audiozoo").read_bytes()})
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    found = audiozoo.pretrained_classifier("cnn6", weights_file="hf://org/name@v1/cnn6.pth", duration=1.0)
+    address = {"url": "hf://org/name@v1/cnn6.pth", "revision": "v1", "sha256": checksum(checkpoint)}
+    assert found.about.notes["weights"] == address
+    assert load_classifier("hf://org/name/mine.audiozoo").labels == network().labels
 
 
 def test_a_checkpoint_is_read_with_its_names(checkpoint, made):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -112,9 +114,24 @@ def fetch_from_hub(hub: HubFile) -> Path:
         import huggingface_hub
     except ImportError as error:
         raise ImportError("files on the hub need huggingface_hub: pip install 'audiozoo[hub]'") from error
-    name = hub.file or _only_file(hub, huggingface_hub.list_repo_files(hub.repo, revision=hub.revision))
-    folder = cache_folder() / "hub"
-    return Path(huggingface_hub.hf_hub_download(hub.repo, name, revision=hub.revision, cache_dir=folder))
+    with _reaching(hub):
+        names = [] if hub.file else huggingface_hub.list_repo_files(hub.repo, revision=hub.revision)
+    name = hub.file or _only_file(hub, names)
+    with _reaching(hub):
+        folder = cache_folder() / "hub"
+        return Path(huggingface_hub.hf_hub_download(hub.repo, name, revision=hub.revision, cache_dir=folder))
+
+
+@contextmanager
+def _reaching(hub: HubFile) -> Iterator[None]:
+    try:
+        yield
+    # The errors of the hub's HTTP client have no common class with OSError.
+    except Exception as error:
+        raise OSError(
+            f"hf://{hub.repo}: the hub did not give the file ({type(error).__name__}: {error}); check name and network, or "
+            "download the file elsewhere and pass its path"
+        ) from error
 
 
 def local_path(path: str | os.PathLike[str]) -> Path:
