@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from parity import assert_parity, fixture, made_tensor, save_checkpoint
-from torchfiles import save_torch
+from torchfiles import safetensors, save_torch
 
 import audiozoo
 
@@ -60,7 +60,8 @@ def former(name):
 def load(tmp_path):
     def load(frames, given=11, rename=str, **built):
         tensors = {rename(name): made_tensor(name, shape) for name, shape in shapes(given).items()}
-        path = save_torch(tmp_path / "tiny.bin", tensors)
+        path = tmp_path / "tiny.safetensors"
+        path.write_bytes(safetensors(tensors))
         return audiozoo.build("ast", 527, input_shape=(128, frames, 1), weights_file=path, **{**TINY, **built}), tensors
 
     return load
@@ -124,7 +125,7 @@ def test_positions_that_fit_no_grid_are_refused(tmp_path):
         ({"depth": 0}, "depth must be"),
         ({"patch_step": 0}, "patch_step must be"),
         ({"input_shape": (15, 100, 1)}, r"at least \(16, 16\)"),
-        ({"input_shape": (128, None, 1)}, "a position for each patch"),
+        ({"input_shape": (128, None, 1)}, "needs the size of every axis"),
     ],
 )
 def test_impossible_settings_are_refused(options, hint):

@@ -8,15 +8,17 @@ import keras
 import numpy as np
 import pytest
 import soundfile
-from conftest import tone, write_sound_folder
+from conftest import SHARED, tone, write_sound_folder
 
 import audiozoo
 from audiozoo.classifier import Classifier, KerasScorer, ProbeHead, ProbeScorer, clip_statistics
 from audiozoo.datasets import Clip, load_dataset
 from audiozoo.features import FeatureCache, LogMel, Scaler
 from audiozoo.training import extend, finetune, probe
+from audiozoo.training.embeddings import network_of
 from audiozoo.training.finetuning import FINETUNING, chosen_layers, dense_weights
 from audiozoo.training.logistic import fitted_heads, row_space
+from audiozoo.training.probes import starting_point
 
 FRONTEND = LogMel(sample_rate=8_000, duration=0.25, n_fft=256, hop_length=128, n_mels=16)
 QUICK = replace(FINETUNING, epochs=2, validation=0.3)
@@ -410,6 +412,16 @@ def test_a_probe_of_several_labels_has_thresholds(start, mixtures):
     assert set(trained.about.validation) == {"val_loss", "val_map"}
     without = probe(start, data.clips, validation=0)
     assert without.thresholds == (0.5,) * len(without.labels)
+
+
+def test_published_weights_start_a_network_for_windows_of_the_frontend():
+    weights = SHARED / "weights" / "yamnet" / "yamnet.npz"
+    if not weights.is_file():
+        pytest.skip(f"no weights at {weights}; set AUDIOZOO_SHARED to the folder that has weights/yamnet")
+    frontend = audiozoo.model_info("yamnet").frontend.adapt(duration=1.5)
+    found = starting_point("yamnet", weights_file=weights, frontend=frontend)
+    assert found.frontend == frontend
+    assert network_of(found).model.input_shape[1:] == frontend.shape != audiozoo.model_info("yamnet").frontend.shape
 
 
 def test_an_ensemble_is_no_start(start, clips):

@@ -61,7 +61,7 @@ class MFCC(Framed):
         mel_scale: Mel scale: "slaney" (linear below 1 kHz) or "htk".
         norm: Normalisation of the filters: "slaney" for unit area, `None` for unit height.
         triangles: Scale on which the flanks of the filters are straight lines: "hertz" as in librosa, "mel" as in
-            TensorFlow, VGGish and YAMNet.
+            TensorFlow, VGGish and YAMNet, or "kaldi" as in Kaldi.
         n_mfcc: Number of coefficients, at most `n_mels`.
         top_db: Distance of the floor of the mel bands from their largest value in the window (dB); `None` means no floor.
         lifter: Length of the sinusoidal lifter (coefficients); 0 means no lifter.

@@ -173,8 +173,8 @@ def ast(
     fits the published positions: fewer patches take those in the middle, and for more they are interpolated.
 
     Args:
-        input_shape: ``(bands, frames, channels)``, at least 16 bands and frames; the published weights take one channel, and
-            were trained on 128 bands.
+        input_shape: ``(bands, frames, channels)``, at least 16 bands and frames, whose numbers are fixed, because the network
+            learns a position for each patch. The published weights take one channel, and were trained on 128 bands.
         num_classes: Number of classes; AudioSet has 527.
         width: Number of features of a token.
         depth: Number of transformer blocks.
@@ -187,7 +187,7 @@ def ast(
         A Keras model that outputs probabilities ``(batch, num_classes)``.
 
     Raises:
-        ValueError: There are too few bands or frames, or any number of them, or `width` is not a multiple of `heads`.
+        ValueError: There are too few bands or frames, a number is below 1, or `width` is not a multiple of `heads`.
     """
     _check(input_shape, width=width, depth=depth, heads=heads, patch_step=patch_step)
     from audiozoo.keras_layers import ClassTokens
@@ -205,15 +205,13 @@ def ast(
     return keras.Model(inputs, outputs, name="ast")
 
 
-def _check(input_shape: tuple[int | None, ...], *, width: int, depth: int, heads: int, patch_step: int) -> None:
+def _check(input_shape: tuple[int, ...], *, width: int, depth: int, heads: int, patch_step: int) -> None:
     require_count("depth", depth, least=1)
     require_count("heads", heads, least=1)
     require_count("patch_step", patch_step, least=1)
     require_count("width", width, least=heads)
     if width % heads:
         raise ValueError(f"width must be a multiple of heads, got width={width} and heads={heads}")
-    if None in input_shape:
-        raise ValueError(f"ast learns a position for each patch, so every size of input_shape is fixed, got {input_shape}")
     require_size("ast", input_shape, (_PATCH, _PATCH))
 
 

@@ -111,7 +111,7 @@ def mn10(
     *,
     width: float = 1.0,
     dropout: float = 0.2,
-    normalization_momentum: float = 0.99,
+    normalization_momentum: float = 0.9,
     activation: Activation = "sigmoid",
 ) -> keras.Model:
     """EfficientAT mn10: MobileNetV3-Large on Kaldi mel bands, pretrained on the 527 classes of AudioSet.
@@ -126,7 +126,7 @@ def mn10(
         num_classes: Number of classes; AudioSet has 527.
         width: Factor on the number of channels of each layer.
         dropout: Dropout rate before the last layer.
-        normalization_momentum: Momentum of batch normalisation. A short training from random weights needs less, such as 0.9.
+        normalization_momentum: Momentum of batch normalisation. The published 0.99 settles only after hundreds of steps.
         activation: "sigmoid" for multi-label classification, as published, "softmax" for a single label, or `None` for logits.
 
     Returns:

@@ -138,7 +138,8 @@ def starting_point(
         start: Name of a model with published weights, path of a saved classifier, or a classifier.
         weights: Name of published weights; `None` uses the first of the model.
         weights_file: Path of a copy of the published weights; `None` downloads them once.
-        frontend: Frontend that replaces that of the classifier; `None` keeps it.
+        frontend: Frontend that replaces that of the classifier; `None` keeps it. Published weights are loaded into a network
+            for windows of its length.
         clips: Clips whose longest limits the window of published weights, if the network takes any length.
 
     Returns:
@@ -158,7 +159,8 @@ def starting_point(
     elif saved:
         found = load_classifier(start)
     else:
-        found = pretrained_classifier(str(start), weights=weights, weights_file=weights_file)
+        duration = None if frontend is None else frontend.duration
+        found = pretrained_classifier(str(start), weights=weights, weights_file=weights_file, duration=duration)
         if frontend is None and model_info(str(start)).any_length:
             # Shorter clips would be padded with silence, which the mean over frames includes.
             frontend = adapted(found.frontend, clips)
