@@ -6,6 +6,7 @@ from typing import Any
 from audiozoo.crossval.benchmarking import benchmark
 from audiozoo.crossval.certainty import RESAMPLED
 from audiozoo.crossval.comparison import Comparison, compare, compare_all
+from audiozoo.crossval.domains import DomainScore, domain_scores
 from audiozoo.crossval.evaluation import Calibration, Evaluation, evaluate
 from audiozoo.crossval.executors import Executor, Failure
 from audiozoo.crossval.foldjob import FoldJob
@@ -24,6 +25,7 @@ __all__ = [
     "Calibration",
     "Comparison",
     "Conflict",
+    "DomainScore",
     "Evaluation",
     "Executor",
     "Failure",
@@ -40,6 +42,7 @@ __all__ = [
     "benchmark",
     "compare",
     "compare_all",
+    "domain_scores",
     "evaluate",
     "find_row",
     "fold_jobs",
