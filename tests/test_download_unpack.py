@@ -158,6 +158,29 @@ def test_a_name_of_many_megabytes_is_not_read_into_memory(tmp_path, kind):
         unpack(path, tmp_path / "to", **BOUNDS)
 
 
+@pytest.mark.parametrize(
+    ("place", "value"), [(156, b"S"), (124, b"\xff" * 12), (124, b"77777777777\0"), (124, b"\x80" + b"\x7f" * 11)]
+)
+def test_a_header_that_lies_is_refused(tmp_path, place, value):
+    content = bytearray(FULL)
+    content[place : place + len(value)] = value  # the kind of the first member, or its size
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content[:512])
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(ValueError, match=r"damaged|exceeds"):
+        unpack(tmp_path / "a", tmp_path / "to", **BOUNDS)
+    assert not (tmp_path / "to").exists()
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+def test_unpacking_reports_its_progress(tmp_path, make):
+    seen = []
+    archive = make(tmp_path / "a", ("x", bytes(9)), ("y", bytes(6)))
+    unpack(archive, tmp_path / "to", progress=lambda *step: seen.append(step), **BOUNDS)
+    assert [step[:2] for step in seen] == [("unpack", 9), ("unpack", 15)]
+    assert all(done <= total for _, done, total, _ in seen)
+
+
 @pytest.mark.parametrize("make", [make_zip, make_tar])
 def test_a_bomb_within_the_bounds_is_refused_by_its_ratio(tmp_path, make):
     generous = {"most_bytes": 10**9, "most_files": 9}

@@ -50,7 +50,7 @@ def source(server, monkeypatch):
         Archive(url=f"{address}/one.zip", checksum=f"md5:{hashlib.md5(ONE).hexdigest()}"),
         Archive(url=f"{address}/two.zip"),
     )
-    made = replace(SOURCES["esc50"], archives=archives, most_bytes=1_000, most_files=10)
+    made = replace(SOURCES["esc50"], archives=archives, most_bytes=100_000, most_files=10)
     monkeypatch.setitem(sources.SOURCES, "esc50", made)
     return made
 
@@ -70,7 +70,10 @@ def test_all_archives_are_unpacked_into_one_folder(server, tmp_path):
         "esc50", tmp_path / "e", progress=lambda stage, done, total, figures: seen.append((stage, done, total))
     )
     assert files(folder) == COMPLETE
-    assert [one for one in seen if one[1] == one[2]] == [("one.zip", len(ONE), len(ONE)), ("two.zip", len(TWO), len(TWO))]
+    complete = [one for one in seen if one[1] == one[2]]
+    one, two = len(ONE), len(TWO)
+    assert complete[:2] == [("download one.zip", one, one), ("unpack one.zip", 10, 10)]
+    assert complete[2:] == [("download two.zip", two, two), ("unpack two.zip", 12, 12)]
     assert sorted(path.name for path in (folder / ".archives").iterdir()) == ["one.zip.json", "two.zip.json"]
     note = json.loads((folder / ".archives" / "two.zip.json").read_text())
     assert note["sha256"] == hashlib.sha256(TWO).hexdigest()

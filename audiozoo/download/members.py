@@ -92,6 +92,8 @@ class _StrictInfo(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         info = super().frombuf(buf, encoding, errors)
+        if info.type == tarfile.GNUTYPE_SPARSE:
+            raise tarfile.ReadError(f"{info.name[:80]!r} is a sparse file, whose list of blocks has no bound")
         # tarfile reads a long name or attributes into memory, whatever their size.
         if info.type in _IN_MEMORY and info.size > _MOST_IN_MEMORY:
             raise tarfile.ReadError(f"a name or an attribute has {info.size:,} bytes")
@@ -119,6 +121,6 @@ def _zip_member(archive: Path, opened: zipfile.ZipFile, info: zipfile.ZipInfo) -
 
 
 def _tar_member(archive: Path, stream: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
-    if not (info.isreg() or info.isdir()):
+    if not (info.isreg() or info.isdir()) or info.issparse():
         raise ValueError(f"{archive}: refused, because the member {info.name[:80]!r} is a link or a special file")
     return Member(info.name, info.size, info.isdir(), stream.extractfile(info))
