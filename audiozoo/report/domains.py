@@ -32,9 +32,11 @@ def domain_table(models: Sequence[ModelSummary], metric: str) -> DomainTable | N
         The table. A domain that a model was not tested on has no text.
     """
     known = {place: {one.domain: one for one in model.by_domain} for place, model in enumerate(models)}
-    names = {name: one for scores in known.values() for name, one in scores.items()}
-    if not names:
+    found = {name: one for scores in known.values() for name, one in scores.items()}
+    if not found:
         return None
+    # On a narrow screen only the first columns show.
+    names = {name: found[name] for name in sorted(found, key=lambda name: name not in ("seen", "unseen"))}
     head = tuple(name if one.seen or name == "unseen" else f"{name} (unseen)" for name, one in names.items())
     lines = {
         place: tuple(measured(metric, scores[name].score) if name in scores else "" for name in names)

@@ -198,7 +198,7 @@ def _domains(data: DatasetSummary, models: Sequence[ModelSummary]) -> Html | Non
     found = domain_table(models, data.metric)
     if found is None:
         return None
-    about = f"{metric_name(data.metric)} of the test clips of each domain, such as a recording device."
+    about = f"The {metric_name(data.metric)} on the test clips of each domain, such as a recording device."
     if any(name == "unseen" for name in found.head):
         about += " No training clip comes from an unseen domain."
     return _block("Domains", about, domain_scores_table(data, found))
