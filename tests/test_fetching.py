@@ -133,6 +133,15 @@ def test_a_bad_answer_is_neither_trusted_nor_kept(server, tmp_path):
 
 
 @pytest.mark.usefixtures("source")
+@pytest.mark.parametrize("name", [".archives", ".Archives"])
+def test_an_archive_cannot_replace_the_notes(server, tmp_path, name):
+    server.archives["/two.zip"] = zipped(prefix=f"{name}/", **{"one.zip.json": "{}", "c": "x"})
+    with pytest.raises(ValueError, match=r"has files for \.archives"):
+        fetch_dataset("esc50", tmp_path)
+    assert json.loads((tmp_path / ".archives" / "one.zip.json").read_text())["unpacked"] is True
+
+
+@pytest.mark.usefixtures("source")
 def test_a_note_of_an_earlier_version_about_a_bad_answer_is_ignored(tmp_path):
     note = tmp_path / ".archives" / "two.zip.json"
     note.parent.mkdir()

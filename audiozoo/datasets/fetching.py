@@ -151,6 +151,8 @@ def _unpack(parts: Sequence[Path], source: Source, folder: Path, progress: Progr
         progress=_named(path.name, progress),
     )
     names = sorted(one.name for one in unpacked.iterdir())
+    if _WORK in map(str.casefold, names):
+        raise ValueError(f"{path}: refused, because it has files for {_WORK}, which would replace the notes about archives")
     # Several archives share folders, so the files are moved one by one.
     for file in sorted(one for one in unpacked.rglob("*") if one.is_file()):
         target = folder / file.relative_to(unpacked)
