@@ -6,6 +6,7 @@ import tarfile
 import zipfile
 
 import pytest
+from test_download_splitzip import written
 
 from audiozoo.download import unpack
 
@@ -61,6 +62,7 @@ def test_an_archive_is_unpacked(tmp_path, make):
         ([("a\\..\\evil", b"x")], "not below the target"),
         ([("d/a", b"x"), ("D/b", b"x")], "differs only by case"),
         ([("n" * 256, b"x")], "more than 255 bytes"),
+        ([(".", b"x")], "has no name"),
         ([("bomb", bytes(100_001))], "exceeds the declared size"),
         ([("a", bytes(60_000)), ("b", bytes(60_000))], "exceeds the declared size"),
         ([(str(i), b"") for i in range(21)], "more than 20 members"),
@@ -92,6 +94,17 @@ def test_an_encrypted_archive_is_refused(tmp_path):
     content[content.index(b"PK\1\2") + 8] |= 1
     path.write_bytes(content)
     with pytest.raises(ValueError, match="encrypted"):
+        unpack(path, tmp_path / "to", **BOUNDS)
+
+
+def test_a_zip_member_without_a_name_or_before_the_start_is_refused(tmp_path):
+    [path] = written(tmp_path, files={"": b"1"})
+    with pytest.raises(ValueError, match="has no name"):
+        unpack(path, tmp_path / "to", **BOUNDS)
+    content = bytearray(path.read_bytes())
+    content[-6:-2] = b"\xff\0\0\0"  # the directory is said to start later, so the archive starts before the file
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="damaged"):
         unpack(path, tmp_path / "to", **BOUNDS)
 
 

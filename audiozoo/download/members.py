@@ -115,9 +115,11 @@ def _zip_member(archive: Path, opened: zipfile.ZipFile, info: zipfile.ZipInfo) -
         raise ValueError(f"{archive}: refused, because the member {info.filename[:80]!r} is a link or a special file")
     if info.flag_bits & 1:
         raise ValueError(f"{archive}: the member {info.filename[:80]!r} is encrypted, and audiozoo has no password for it")
+    if info.header_offset < 0:
+        raise zipfile.BadZipFile("its directory refers to a place before its start")
+    is_folder = info.filename.endswith("/")
     # `orig_filename` still has what zipfile removes from names, such as backslashes on Windows.
-    source = None if info.is_dir() else opened.open(info)
-    return Member(info.orig_filename, info.file_size, info.is_dir(), source)
+    return Member(info.orig_filename, info.file_size, is_folder, None if is_folder else opened.open(info))
 
 
 def _tar_member(archive: Path, stream: tarfile.TarFile, info: tarfile.TarInfo) -> Member:

@@ -127,6 +127,8 @@ class _Writer:
         parts = [part for part in name.split("/") if part != "."]
         if name.startswith("/") or ".." in parts or "\\" in name or ":" in name or "\0" in name or "" in parts[:-1]:
             raise self._refusal(name, "is not below the target")
+        if not member.is_folder and not any(parts):
+            raise self._refusal(name, "has no name")
         if any(len(os.fsencode(part)) > _NAME for part in parts):
             raise self._refusal(name, f"has a name of more than {_NAME} bytes")
         self._check_distinct(parts, member)
