@@ -44,7 +44,8 @@ def jobs(data):
 
 
 def test_a_row_says_how_it_came_about(jobs, tmp_path):
-    row, classifier = run_fold(jobs[0], command="python compare.py")
+    parts = {part: tuple(replace(clip, domain=part) for clip in getattr(jobs[0], part)) for part in ("train", "test")}
+    row, classifier = run_fold(replace(jobs[0], **parts), command="python compare.py")
     write_row(tmp_path / "row.json", row)
     assert read_row(tmp_path / "row.json") == row
     assert (row.request, row.labels, row.metric) == (jobs[0].request, jobs[0].labels, "accuracy")
@@ -62,6 +63,7 @@ def test_a_row_says_how_it_came_about(jobs, tmp_path):
     answers = [classifier.predict(clip.path) for clip in jobs[0].test]
     right = np.mean([answer.label == clip.label for answer, clip in zip(answers, jobs[0].test, strict=True)])
     assert row.measures.accuracy == pytest.approx(right)
+    assert row.by_domain() == [("test", False, 6, row.measures.accuracy)]
 
 
 def test_the_key_is_of_everything_the_result_depends_on(jobs, data, tmp_path):

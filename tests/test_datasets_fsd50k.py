@@ -36,3 +36,12 @@ def test_what_is_missing_is_named(root):
     (root / "FSD50K.ground_truth" / "eval.csv").unlink()
     with pytest.raises(FileNotFoundError, match=r"eval\.csv: the table is missing; unpack FSD50K\.ground_truth\.zip"):
         load_dataset("fsd50k", root=root)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"fname,labels\n13,Rain\n14\n", "line 3 .* is cut"), (b"fname,labels\n\xff\n", "damaged")]
+)
+def test_a_damaged_table_is_named(root, content, reason):
+    (root / "FSD50K.ground_truth" / "eval.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"eval\.csv: .*{reason}.*unpack FSD50K again"):
+        load_dataset("fsd50k", root=root)

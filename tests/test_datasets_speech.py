@@ -29,6 +29,10 @@ def test_the_published_lists(root, options, speakers):
 
 def test_what_is_missing_is_named(root):
     (root / "no" / "cc_nohash_1.wav").unlink()
+    (root / "testing_list.txt").write_text((root / "testing_list.txt").read_text() + "../evil\n")
+    with pytest.raises(ValueError, match=r"testing_list\.txt: 1 line\(s\) do not name a sound, the first is '\.\./evil'"):
+        load_dataset("speech_commands", root=root)
+    (root / "testing_list.txt").write_text((root / "testing_list.txt").read_text().removesuffix("../evil\n"))
     with pytest.raises(FileNotFoundError, match=r"1 of 12 sounds are missing, .*cc_nohash_1"):
         load_dataset("speech_commands", root=root)
     (root / "validation_list.txt").unlink()

@@ -91,6 +91,25 @@ def test_the_directory_may_cross_parts(tmp_path):
     assert unpacked(written(tmp_path, size=3_000, files=many), tmp_path / "to") == many
 
 
+def test_positions_beyond_4_gb(tmp_path):
+    """Parts of 3 GiB as those of FSD50K, sparse, so that they take no room on the disk."""
+    size, name = 3 * 2**30, b"far.wav"
+    header = struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, 0, 0, 33, zipfile.crc32(b"far away"), 8, 8, len(name), 0) + name
+    place = size - len(header) - 3  # three bytes of the content are in the second part, and five in the last one
+    facts = (20, 0, 0, 0, 33, zipfile.crc32(b"far away"), 8, 8, len(name), 0, 0, 1, 0, 0o100644 << 16, place)
+    entry = struct.pack("<4sH5H3L5H2L", b"PK\1\2", 0x31E, *facts) + name
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 2, 2, 1, 1, len(entry), 5, 0)
+    paths = [tmp_path / name for name in ("a.z01", "a.z02", "a.zip")]
+    for path in paths[:2]:
+        with path.open("wb") as file:
+            file.truncate(size)
+    with paths[1].open("r+b") as file:
+        file.seek(place)
+        file.write(header + b"far")
+    paths[2].write_bytes(b" away" + entry + end)
+    assert unpacked(paths, tmp_path / "to") == {"far.wav": b"far away"}
+
+
 def test_parts_that_do_not_belong_together_are_refused(tmp_path):
     paths = written(tmp_path)
     for wrong, reason in (

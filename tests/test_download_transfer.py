@@ -47,9 +47,14 @@ class Handler(BaseHTTPRequestHandler):
             cut = fault.endswith("cut")
             body = body[: HALF if cut else None]
             body = b"%x\r\n%s\r\n" % (len(body), body) + (b"" if cut else b"0\r\n\r\n")
-        elif fault != "no size":
+        elif fault not in ("no size", "endless"):
             self.send_header("Content-Length", str(len(body) + 99 * (fault == "lies")))
         self.end_headers()
+        while fault == "endless":
+            try:
+                self.wfile.write(body)
+            except OSError:
+                return
         self.wfile.write(body[:HALF] if fault in ("breaks off", "no size") else body)
 
     def log_message(self, *words):
@@ -125,9 +130,9 @@ def test_a_complete_part_of_a_killed_process_is_checked(server, tmp_path):
     assert transfer(server.url, path, checksum=md5(CONTENT)).read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("note", ["", "[]", "{"])
+@pytest.mark.parametrize("note", ["", "[]", "{", '{"url": 7}', '{"url": "URL", "tag": 7}'])
 def test_a_part_without_a_description_is_downloaded_again(server, half, note):
-    half.with_name("a.zip.part.json").write_text(note)
+    half.with_name("a.zip.part.json").write_text(note.replace("URL", server.url))
     assert transfer(server.url, half, checksum=md5(CONTENT)).read_bytes() == CONTENT
     assert server.asked == [None, None]
 
@@ -190,3 +195,12 @@ def test_a_chunked_transfer_continues(server, tmp_path):
         transfer(server.url, tmp_path / "a.zip", checksum=None)
     assert transfer(server.url, tmp_path / "a.zip", checksum=None).read_bytes() == CONTENT
     assert server.asked == [None, f"bytes={HALF}-"]
+
+
+@pytest.mark.parametrize("fault", ["endless", ""])
+def test_a_file_without_end_or_beyond_the_bound_is_refused(server, tmp_path, fault):
+    server.faults = [fault]
+    with pytest.raises(OSError, match=r"the server has at least \d\d\d,\d\d\d bytes and the file at most 100,000"):
+        transfer(server.url, tmp_path / "a.zip", checksum=md5(CONTENT), most_bytes=100_000)
+    assert list(tmp_path.iterdir()) == []
+    assert transfer(server.url, tmp_path / "a.zip", checksum=md5(CONTENT), most_bytes=len(CONTENT)).is_file()

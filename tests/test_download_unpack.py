@@ -6,6 +6,7 @@ import tarfile
 import zipfile
 
 import pytest
+from test_download_splitzip import written
 
 from audiozoo.download import unpack
 
@@ -61,6 +62,7 @@ def test_an_archive_is_unpacked(tmp_path, make):
         ([("a\\..\\evil", b"x")], "not below the target"),
         ([("d/a", b"x"), ("D/b", b"x")], "differs only by case"),
         ([("n" * 256, b"x")], "more than 255 bytes"),
+        ([(".", b"x")], "has no name"),
         ([("bomb", bytes(100_001))], "exceeds the declared size"),
         ([("a", bytes(60_000)), ("b", bytes(60_000))], "exceeds the declared size"),
         ([(str(i), b"") for i in range(21)], "more than 20 members"),
@@ -92,6 +94,17 @@ def test_an_encrypted_archive_is_refused(tmp_path):
     content[content.index(b"PK\1\2") + 8] |= 1
     path.write_bytes(content)
     with pytest.raises(ValueError, match="encrypted"):
+        unpack(path, tmp_path / "to", **BOUNDS)
+
+
+def test_a_zip_member_without_a_name_or_before_the_start_is_refused(tmp_path):
+    [path] = written(tmp_path, files={"": b"1"})
+    with pytest.raises(ValueError, match="has no name"):
+        unpack(path, tmp_path / "to", **BOUNDS)
+    content = bytearray(path.read_bytes())
+    content[-6:-2] = b"\xff\0\0\0"  # the directory is said to start later, so the archive starts before the file
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="damaged"):
         unpack(path, tmp_path / "to", **BOUNDS)
 
 
@@ -156,6 +169,29 @@ def test_a_name_of_many_megabytes_is_not_read_into_memory(tmp_path, kind):
     path = make_tar(tmp_path / "a", (info, bytes(2**20 + 1)), ("x", b""))
     with pytest.raises(ValueError, match="a name or an attribute has 1,048,577 bytes"):
         unpack(path, tmp_path / "to", **BOUNDS)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"), [(156, b"S"), (124, b"\xff" * 12), (124, b"77777777777\0"), (124, b"\x80" + b"\x7f" * 11)]
+)
+def test_a_header_that_lies_is_refused(tmp_path, place, value):
+    content = bytearray(FULL)
+    content[place : place + len(value)] = value  # the kind of the first member, or its size
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content[:512])
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(ValueError, match=r"damaged|exceeds"):
+        unpack(tmp_path / "a", tmp_path / "to", **BOUNDS)
+    assert not (tmp_path / "to").exists()
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+def test_unpacking_reports_its_progress(tmp_path, make):
+    seen = []
+    archive = make(tmp_path / "a", ("x", bytes(9)), ("y", bytes(6)))
+    unpack(archive, tmp_path / "to", progress=lambda *step: seen.append(step), **BOUNDS)
+    assert [step[:2] for step in seen] == [("unpack", 9), ("unpack", 15)]
+    assert all(done <= total for _, done, total, _ in seen)
 
 
 @pytest.mark.parametrize("make", [make_zip, make_tar])

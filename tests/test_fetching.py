@@ -4,7 +4,10 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
+import subprocess
+import sys
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +21,11 @@ from audiozoo.datasets import SOURCES, Archive, accepted_licences, fetch_dataset
 from audiozoo.download import cache_folder
 
 
-def zipped(**files):
+def zipped(prefix="data/", **files):
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for name, text in files.items():
-            archive.writestr(f"data/{name}", text)
+            archive.writestr(f"{prefix}{name}", text)
     return content.getvalue()
 
 
@@ -50,7 +53,7 @@ def source(server, monkeypatch):
         Archive(url=f"{address}/one.zip", checksum=f"md5:{hashlib.md5(ONE).hexdigest()}"),
         Archive(url=f"{address}/two.zip"),
     )
-    made = replace(SOURCES["esc50"], archives=archives, most_bytes=1_000, most_files=10)
+    made = replace(SOURCES["esc50"], archives=archives, most_bytes=100_000, most_files=10)
     monkeypatch.setitem(sources.SOURCES, "esc50", made)
     return made
 
@@ -70,7 +73,10 @@ def test_all_archives_are_unpacked_into_one_folder(server, tmp_path):
         "esc50", tmp_path / "e", progress=lambda stage, done, total, figures: seen.append((stage, done, total))
     )
     assert files(folder) == COMPLETE
-    assert [one for one in seen if one[1] == one[2]] == [("one.zip", len(ONE), len(ONE)), ("two.zip", len(TWO), len(TWO))]
+    complete = [one for one in seen if one[1] == one[2]]
+    one, two = len(ONE), len(TWO)
+    assert complete[:2] == [("download one.zip", one, one), ("unpack one.zip", 10, 10)]
+    assert complete[2:] == [("download two.zip", two, two), ("unpack two.zip", 12, 12)]
     assert sorted(path.name for path in (folder / ".archives").iterdir()) == ["one.zip.json", "two.zip.json"]
     note = json.loads((folder / ".archives" / "two.zip.json").read_text())
     assert note["sha256"] == hashlib.sha256(TWO).hexdigest()
@@ -127,6 +133,15 @@ def test_a_bad_answer_is_neither_trusted_nor_kept(server, tmp_path):
 
 
 @pytest.mark.usefixtures("source")
+@pytest.mark.parametrize("name", [".archives", ".Archives"])
+def test_an_archive_cannot_replace_the_notes(server, tmp_path, name):
+    server.archives["/two.zip"] = zipped(prefix=f"{name}/", **{"one.zip.json": "{}", "c": "x"})
+    with pytest.raises(ValueError, match=r"has files for \.archives"):
+        fetch_dataset("esc50", tmp_path)
+    assert json.loads((tmp_path / ".archives" / "one.zip.json").read_text())["unpacked"] is True
+
+
+@pytest.mark.usefixtures("source")
 def test_a_note_of_an_earlier_version_about_a_bad_answer_is_ignored(tmp_path):
     note = tmp_path / ".archives" / "two.zip.json"
     note.parent.mkdir()
@@ -144,6 +159,35 @@ def test_what_a_killed_call_left_is_removed(tmp_path):
     os.utime(work / ".claims" / "fetch.1", (0, 0))
     fetch_dataset("esc50", tmp_path)
     assert sorted(path.name for path in work.iterdir()) == ["one.zip.json", "two.zip.json"]
+
+
+KILLED = """
+import os, sys
+from audiozoo.datasets import Archive, Source, fetch_dataset, sources
+from audiozoo.download.unpack import _Writer
+
+copied = _Writer._copied
+def killed(writer, member, path):
+    if member.name.endswith("b"):
+        os.kill(os.getpid(), 9)
+    return copied(writer, member, path)
+
+_Writer._copied = killed
+archives = (Archive(url=sys.argv[1]),)
+facts = {"content": "", "classes": 1, "clips": 1, "licence": "", "page": "", "download_gb": 0.0}
+sources.SOURCES["esc50"] = Source(archives=archives, most_bytes=10**5, most_files=9, **facts)
+fetch_dataset("esc50", sys.argv[2])
+"""
+
+
+def test_a_call_that_is_killed_while_it_unpacks_leaves_nothing_after_the_next(source, server, tmp_path):
+    command = [sys.executable, "-c", KILLED, source.archives[0].url, str(tmp_path)]
+    assert subprocess.run(command, check=False).returncode == -9
+    assert list((tmp_path / ".archives").glob(".one.zip.unpacked-*/data/a"))
+    fetch_dataset("esc50", tmp_path)
+    assert files(tmp_path) == COMPLETE
+    assert sorted(path.name for path in (tmp_path / ".archives").iterdir()) == ["one.zip.json", "two.zip.json"]
+    assert len(server.asked) == 2, "the archive that was there is not downloaded again"
 
 
 @pytest.mark.usefixtures("source")
@@ -208,8 +252,13 @@ def test_the_catalogue_is_of_datasets_that_can_be_loaded():
             assert source.most_bytes > 1e9 * source.download_gb / len(source.archives)
 
 
+LINES = ["filename,fold,target,category,esc10,src_file", "1.wav,1,0,dog,True,7", "2.wav,2,1,crow,False,8"]
+ESC50 = {"ESC-50-master/meta/esc50.csv": "\n".join(LINES), "ESC-50-master/audio/1.wav": "", "ESC-50-master/audio/2.wav": ""}
+
+
 @pytest.mark.usefixtures("source")
-def test_the_command_asks_for_the_licence_once(audiozoo, server, tmp_path, monkeypatch):
+def test_the_command_asks_for_the_licence_once_and_counts_the_clips(audiozoo, server, tmp_path, monkeypatch):
+    server.archives["/two.zip"] = zipped(prefix="", **ESC50)
     monkeypatch.setenv("AUDIOZOO_CACHE", str(tmp_path / "cache"))
     status, _, text = audiozoo("datasets", "fetch", "esc50", "--to", tmp_path / "e")
     assert (status, server.asked) == (2, [])
@@ -217,9 +266,13 @@ def test_the_command_asks_for_the_licence_once(audiozoo, server, tmp_path, monke
     assert "pass --accept" in text
     status, text, _ = audiozoo("datasets", "fetch", "esc50", "--to", tmp_path / "e", "--accept")
     assert status == 0
-    assert "audiozoo benchmark --dataset esc50 --root" in text
+    assert "2 clips: audiozoo benchmark --dataset esc50 --root" in " ".join(text.split())
     assert "no lasting checksum" in text
-    assert files(tmp_path / "e") == COMPLETE
+    assert set(files(tmp_path / "e")) == {"data/a", "data/b", *ESC50}
+    (tmp_path / "e" / "ESC-50-master" / "audio" / "2.wav").unlink()
+    status, _, text = audiozoo("datasets", "fetch", "esc50", "--to", tmp_path / "e")
+    assert status == 2
+    assert re.search(r"2\.wav: .* delete \S+\.archives to download all of esc50 again", " ".join(text.split()))
     assert accepted_licences() == {"esc50": SOURCES["esc50"].licence}
     assert audiozoo("datasets", "fetch", "esc50", "--to", tmp_path / "f")[0] == 0
     (cache_folder() / "licences.json").write_text("damaged")
@@ -228,12 +281,9 @@ def test_the_command_asks_for_the_licence_once(audiozoo, server, tmp_path, monke
 
 def test_the_command_lists_the_datasets_and_where_they_are(audiozoo, tmp_path):
     base = tmp_path / "esc50" / "ESC-50-master"
-    (base / "meta").mkdir(parents=True)
-    (base / "audio").mkdir()
-    lines = ["filename,fold,target,category,esc10,src_file", "1.wav,1,0,dog,True,7", "2.wav,2,1,crow,False,8"]
-    (base / "meta" / "esc50.csv").write_text("\n".join(lines))
-    (base / "audio" / "1.wav").touch()
-    (base / "audio" / "2.wav").touch()
+    for name, text in ESC50.items():
+        (base.parent / name).parent.mkdir(parents=True, exist_ok=True)
+        (base.parent / name).write_text(text)
     (tmp_path / "fsd50k" / ".archives").mkdir(parents=True)
     (tmp_path / "fsd50k" / ".archives" / "FSD50K.dev_audio.zip.part").touch()
     status, text, _ = audiozoo("datasets", "--json", "--root", tmp_path)

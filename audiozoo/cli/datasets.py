@@ -74,14 +74,19 @@ def fetch(
     accept: Annotated[bool, typer.Option("--accept", help="Accept the licence without being asked.")] = False,
 ) -> None:
     """Download a published dataset, verify it and unpack it; the same command continues an interrupted download."""
-    from audiozoo.datasets import fetch_dataset, source_of
+    from audiozoo.datasets import fetch_dataset, load_dataset, source_of
 
     source, folder = source_of(name), to or Path(name)
     _agree(name, accept=accept)
     err.print(f"{source.download_gb:g} GB from {source.page}", soft_wrap=True)
     with keeping(f"what has arrived is kept in {folder}, and the same command continues"), progress_bar() as bar:
         fetch_dataset(name, folder, progress=bar)
-    out.print(f"{folder}: audiozoo benchmark --dataset {name} --root {folder}", soft_wrap=True)
+    try:
+        clips = len(load_dataset(name, root=folder).clips)
+    except (FileNotFoundError, ValueError) as error:
+        # Files that were deleted after the archives were unpacked are missing.
+        raise ValueError(f"{error}; delete {folder / '.archives'} to download all of {name} again") from error
+    out.print(f"{folder}: {clips:,} clips: audiozoo benchmark --dataset {name} --root {folder}", soft_wrap=True)
     if not all(archive.checksum for archive in source.archives):
         out.print("The publisher states no lasting checksum; that of this download is kept in .archives.", soft_wrap=True)
 

@@ -27,8 +27,8 @@ _EXAMPLE = '{"esc10": {"lstm": {"recipe": {"epochs": 40}, "options": {}, "fronte
 DatasetNames = Annotated[
     list[str] | None,
     typer.Option(
-        help="synthetic (no download, the default), esc10, esc50, dcase2018, freesound2018, urbansound8k or folder. May be "
-        "repeated, each time with a folder: --dataset esc10=ESC-50/.",
+        help="synthetic (no download, the default), folder, or a published dataset, see `audiozoo datasets`. May be repeated, "
+        "each time with a folder: --dataset esc10=ESC-50/.",
         show_default=False,
     ),
 ]

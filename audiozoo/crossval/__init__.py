@@ -7,6 +7,7 @@ from audiozoo.crossval.averaging import average_rows
 from audiozoo.crossval.benchmarking import benchmark
 from audiozoo.crossval.certainty import RESAMPLED
 from audiozoo.crossval.comparison import Comparison, compare, compare_all
+from audiozoo.crossval.domains import DomainScore, domain_scores
 from audiozoo.crossval.energy import Energy
 from audiozoo.crossval.evaluation import Calibration, Evaluation, evaluate
 from audiozoo.crossval.executors import Executor, Failure
@@ -26,6 +27,7 @@ __all__ = [
     "Calibration",
     "Comparison",
     "Conflict",
+    "DomainScore",
     "Energy",
     "Evaluation",
     "Executor",
@@ -44,6 +46,7 @@ __all__ = [
     "benchmark",
     "compare",
     "compare_all",
+    "domain_scores",
     "evaluate",
     "find_row",
     "fold_jobs",

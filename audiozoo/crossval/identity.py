@@ -15,7 +15,9 @@ from audiozoo.registry import current_name, current_options, model_info
 from audiozoo.training import Recipe, Transfer, trained_options
 
 _DIGITS = 12
-_NOT_CONTENT = ("path", "fold", "licence")
+# These facts about a clip change neither the training nor the scores. `domain` only groups the scores in reports, so a copy of
+# a dataset that does not know its devices has the same jobs. `validation` is content: it chooses the held-out clips.
+_NOT_CONTENT = ("path", "fold", "licence", "domain")
 _REQUIRED = object()
 
 

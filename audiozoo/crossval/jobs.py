@@ -136,7 +136,7 @@ def run_fold(
         train_seconds=round(seconds, 2),
         feature_seconds=round(bank.seconds, 2),
         ms_per_clip=round(milliseconds_per_clip(classifier, job.test), 3),
-        test=TestScores.of_clips(job.test, scores, targets),
+        test=TestScores.of_clips(job.test, scores, targets, train=job.train),
         history={name: tuple(round(value, 6) for value in values) for name, values in classifier.history.items()},
         provenance=Provenance(versions=versions(), code=code_digest(), command=command, hardware=hardware()),
         energy=Energy.of(training, _calls(classifier, job.test)) if energy else None,

@@ -18,6 +18,7 @@ import numpy as np
 from audiozoo import metrics
 from audiozoo.checks import require_choice, require_number
 from audiozoo.config import Configured
+from audiozoo.crossval.domains import DomainScore, domain_scores
 from audiozoo.crossval.energy import Energy
 from audiozoo.crossval.first_schema import migrated
 from audiozoo.crossval.identity import Request, file_title
@@ -191,6 +192,10 @@ class Row(Configured):
     def score(self) -> float:
         """Value of the dataset's metric."""
         return self.measures.measure(self.metric)
+
+    def by_domain(self) -> list[DomainScore]:
+        """Return the dataset's metric for each domain of the test clips, see `domain_scores`; empty if they have none."""
+        return domain_scores([self.test] if self.test else [], self.metric)
 
     def __getitem__(self, name: str) -> Any:
         """Deprecated: rows were dictionaries, such as ``row["accuracy"]``."""

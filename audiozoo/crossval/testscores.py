@@ -28,6 +28,8 @@ class TestScores(Configured):
         recordings: Name of the recording that each clip comes from. Clips of one recording are not independent.
         targets: Class index of each clip, or 0 and 1 for each class of several labels.
         packed: Scores ``(clips, classes)``, see `pack`.
+        domains: Domain of each clip, such as its recording device; empty if no clip has one.
+        seen_domains: Domains that training clips have.
 
     Raises:
         ValueError: The lengths differ, or `packed` does not hold that many scores.
@@ -39,6 +41,8 @@ class TestScores(Configured):
     recordings: tuple[str, ...]
     targets: tuple[int, ...] | tuple[tuple[int, ...], ...]
     packed: str
+    domains: tuple[str, ...] = ()
+    seen_domains: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.clips) == len(self.recordings) == len(self.targets):
@@ -46,18 +50,23 @@ class TestScores(Configured):
                 f"each clip needs a recording and a target, got {len(self.clips)} clips, {len(self.recordings)} recordings "
                 f"and {len(self.targets)} targets"
             )
+        if len(self.domains) not in (0, len(self.clips)):
+            raise ValueError(f"each clip needs a domain, or none, got {len(self.domains)} for {len(self.clips)} clips")
 
     @classmethod
-    def of_clips(cls, clips: Sequence[Clip], scores: np.ndarray, targets: np.ndarray) -> TestScores:
+    def of_clips(
+        cls, clips: Sequence[Clip], scores: np.ndarray, targets: np.ndarray, *, train: Sequence[Clip] = ()
+    ) -> TestScores:
         """Keep the scores of clips in single precision.
 
         Args:
             clips: Test clips.
             scores: Their scores, ``(clips, classes)``.
             targets: Class indices ``(clips,)``, or 0 and 1 ``(clips, classes)``.
+            train: Training clips, for the domains that the model has seen.
 
         Returns:
-            The scores with the names of the clips.
+            The scores with the names of the clips and their domains.
         """
         kept, names = np.asarray(targets, int).tolist(), _names(clips)
         return cls(
@@ -65,6 +74,8 @@ class TestScores(Configured):
             recordings=tuple(names[clip.path] if clip.group is None else clip.group for clip in clips),
             targets=tuple(tuple(one) if isinstance(one, list) else one for one in kept),
             packed=pack(scores),
+            domains=tuple(clip.domain for clip in clips) if any(clip.domain for clip in clips) else (),
+            seen_domains=tuple(sorted({clip.domain for clip in train if clip.domain})),
         )
 
     @cached_property

@@ -18,6 +18,7 @@ from audiozoo.progress import Progress
 
 _WORK = ".archives"
 """Folder inside that of a dataset, with unfinished downloads and a note about each unpacked archive."""
+_HEADER = 1_000  # Most bytes that an archive has about a file.
 
 
 def fetch_dataset(name: str, folder: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
@@ -30,8 +31,8 @@ def fetch_dataset(name: str, folder: str | os.PathLike[str], *, progress: Progre
     Args:
         name: Name of a dataset in `audiozoo.datasets.SOURCES`.
         folder: Folder of the dataset; it may hold a part of it already.
-        progress: Callback, see `audiozoo.progress`; the stages are the names of the archives, or "waiting for another
-            download".
+        progress: Callback, see `audiozoo.progress`; the stages are such as "download a.zip" and "unpack a.zip", which
+            count bytes, or "waiting for another download".
 
     Returns:
         The folder, for ``load_dataset(name, root=folder)``.
@@ -95,10 +96,10 @@ def _is_unpacked(archive: Archive, folder: Path) -> bool:
 
 
 def _fetch(archive: Archive, source: Source, folder: Path, progress: Progress | None) -> None:
-    parts = [_download(one, folder, progress) for one in (*archive.earlier, archive)]
+    parts = [_download(one, source, folder, progress) for one in (*archive.earlier, archive)]
     found = checksum(parts[-1])
     try:
-        contents = _unpack(parts, source, folder)
+        contents = _unpack(parts, source, folder, progress)
     except ValueError as error:
         # Otherwise every later call would find the same archive, complete, and fail again.
         _remove(parts)
@@ -113,15 +114,23 @@ def _remove(parts: Sequence[Path]) -> None:
         part.unlink()
 
 
-def _download(archive: Archive, folder: Path, progress: Progress | None) -> Path:
-    def named(stage: str, done: int, total: int, figures: object) -> None:
-        if progress:
-            progress(archive.name, done, total, {})
+def _named(archive: str, progress: Progress | None) -> Progress | None:
+    """Return a callback that reports a stage with the name of the archive, such as "download a.zip"."""
+    return (lambda stage, done, total, figures: progress(f"{stage} {archive}", done, total, figures)) if progress else None
 
+
+def _download(archive: Archive, source: Source, folder: Path, progress: Progress | None) -> Path:
     trusted = None if archive.checksum else _known(archive, folder).get("sha256")
     expected = f"sha256:{trusted}" if trusted else archive.checksum
     try:
-        return transfer(archive.url, folder / _WORK / archive.name, checksum=expected, progress=named)
+        return transfer(
+            archive.url,
+            folder / _WORK / archive.name,
+            checksum=expected,
+            # An archive is larger than its files by no more than their headers.
+            most_bytes=source.most_bytes + _HEADER * source.most_files,
+            progress=_named(archive.name, progress),
+        )
     except ValueError as error:
         if trusted is None:
             raise
@@ -129,12 +138,21 @@ def _download(archive: Archive, folder: Path, progress: Progress | None) -> Path
         raise ValueError(f"{error}; if the publisher has changed the file, delete {note} to accept it") from error
 
 
-def _unpack(parts: Sequence[Path], source: Source, folder: Path) -> list[str]:
+def _unpack(parts: Sequence[Path], source: Source, folder: Path, progress: Progress | None) -> list[str]:
     """Unpack an archive into the folder of the dataset, and return the names that it has there."""
     *earlier, path = parts
     unpacked = path.with_name(f"{path.name}.unpacked")
-    unpack(path, unpacked, most_bytes=source.most_bytes, most_files=source.most_files, earlier=earlier)
+    unpack(
+        path,
+        unpacked,
+        most_bytes=source.most_bytes,
+        most_files=source.most_files,
+        earlier=earlier,
+        progress=_named(path.name, progress),
+    )
     names = sorted(one.name for one in unpacked.iterdir())
+    if _WORK in map(str.casefold, names):
+        raise ValueError(f"{path}: refused, because it has files for {_WORK}, which would replace the notes about archives")
     # Several archives share folders, so the files are moved one by one.
     for file in sorted(one for one in unpacked.rglob("*") if one.is_file()):
         target = folder / file.relative_to(unpacked)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -49,6 +50,7 @@ def speech_commands(root: str | os.PathLike[str] | None, *, validation_clips: bo
 
     Raises:
         FileNotFoundError: A list or a sound is missing.
+        ValueError: A list has a line that does not name a sound.
     """
     base, parts = _published(root)
     words = sorted({file.split("/")[0] for files in parts.values() for file in files})
@@ -72,6 +74,7 @@ def speech_commands_12(root: str | os.PathLike[str] | None, *, validation_clips:
 
     Raises:
         FileNotFoundError: A list or a sound is missing, or a list has no recording of background noise.
+        ValueError: A list has a line that does not name a sound.
     """
     base, parts = _published(root)
     clips = []
@@ -104,7 +107,10 @@ def _published(root: str | os.PathLike[str] | None) -> tuple[Path, _Parts]:
 
 def _listed(path: Path) -> list[str]:
     require_list(path, _AGAIN)
-    return path.read_text(encoding="utf-8").split()
+    files = path.read_text(encoding="utf-8").split()
+    if wrong := [file for file in files if not re.fullmatch(r"\w+/\w+\.wav", file)]:
+        raise ValueError(f"{path}: {len(wrong)} line(s) do not name a sound, the first is {wrong[0][:80]!r}; {_AGAIN}")
+    return files
 
 
 def _clip(base: Path, file: str, part: str) -> Clip:

@@ -53,13 +53,19 @@ def read_table(table: Path, columns: Iterable[str], *, name: str, delimiter: str
         A mapping from column to text for each line.
 
     Raises:
-        ValueError: The table lacks a column or has no lines.
+        ValueError: The table lacks a column or has no lines, or a line is damaged.
     """
-    # utf-8-sig also reads files with a byte order mark.
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file, delimiter=delimiter))
+    columns = tuple(columns)
+    try:
+        # utf-8-sig also reads files with a byte order mark.
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, delimiter=delimiter))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{table}: the table of {name} is damaged ({error}); unpack {name} again") from error
     if missing := set(columns) - set(rows[0] if rows else ()):
         raise ValueError(f"{table}: not the table of {name}: it lacks {', '.join(sorted(missing))}")
+    if damaged := next((number for number, row in enumerate(rows, 2) if any(row[column] is None for column in columns)), None):
+        raise ValueError(f"{table}: line {damaged} of the table of {name} is cut; unpack {name} again")
     return rows
 
 

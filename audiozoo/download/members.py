@@ -92,6 +92,8 @@ class _StrictInfo(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         info = super().frombuf(buf, encoding, errors)
+        if info.type == tarfile.GNUTYPE_SPARSE:
+            raise tarfile.ReadError(f"{info.name[:80]!r} is a sparse file, whose list of blocks has no bound")
         # tarfile reads a long name or attributes into memory, whatever their size.
         if info.type in _IN_MEMORY and info.size > _MOST_IN_MEMORY:
             raise tarfile.ReadError(f"a name or an attribute has {info.size:,} bytes")
@@ -113,12 +115,14 @@ def _zip_member(archive: Path, opened: zipfile.ZipFile, info: zipfile.ZipInfo) -
         raise ValueError(f"{archive}: refused, because the member {info.filename[:80]!r} is a link or a special file")
     if info.flag_bits & 1:
         raise ValueError(f"{archive}: the member {info.filename[:80]!r} is encrypted, and audiozoo has no password for it")
+    if info.header_offset < 0:
+        raise zipfile.BadZipFile("its directory refers to a place before its start")
+    is_folder = info.filename.endswith("/")
     # `orig_filename` still has what zipfile removes from names, such as backslashes on Windows.
-    source = None if info.is_dir() else opened.open(info)
-    return Member(info.orig_filename, info.file_size, info.is_dir(), source)
+    return Member(info.orig_filename, info.file_size, is_folder, None if is_folder else opened.open(info))
 
 
 def _tar_member(archive: Path, stream: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
-    if not (info.isreg() or info.isdir()):
+    if not (info.isreg() or info.isdir()) or info.issparse():
         raise ValueError(f"{archive}: refused, because the member {info.name[:80]!r} is a link or a special file")
     return Member(info.name, info.size, info.isdir(), stream.extractfile(info))

@@ -20,7 +20,14 @@ _BLOCK = 2**14  # When the connection breaks off, requests loses the block that 
 _TIMEOUT = 30.0  # Longest silence of the server (seconds).
 
 
-def transfer(url: str, path: str | os.PathLike[str], *, checksum: str | None, progress: Progress | None = None) -> Path:
+def transfer(
+    url: str,
+    path: str | os.PathLike[str],
+    *,
+    checksum: str | None,
+    most_bytes: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
     """Download a file, or continue its download after an interruption.
 
     The bytes so far are kept in a file that ends with ".part", and the server's description of the file beside it. The
@@ -31,14 +38,15 @@ def transfer(url: str, path: str | os.PathLike[str], *, checksum: str | None, pr
         path: Path of the complete file. If it exists with this checksum, nothing is downloaded.
         checksum: Expected checksum, such as "md5:9aa6..." or "sha256:af14..."; `None` trusts any complete file, so the server
             must then state its size or mark its end.
+        most_bytes: Largest size of the file (bytes); `None` for any that the disk has room for.
         progress: Callback, see `audiozoo.progress`; it counts bytes.
 
     Returns:
         `path`.
 
     Raises:
-        OSError: The transfer failed or broke off, the server does not say where the file ends, or the disk is too small; the
-            message says how to continue.
+        OSError: The transfer failed or broke off, the server does not say where the file ends, the file is too large, or the
+            disk is too small; the message says how to continue.
         ValueError: The file has another checksum; the downloaded one is deleted.
     """
     path = Path(path)
@@ -48,7 +56,7 @@ def transfer(url: str, path: str | os.PathLike[str], *, checksum: str | None, pr
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _receive(url, part, progress, bounded=checksum is not None)
+        _receive(url, part, progress, known_content=checksum is not None, most_bytes=most_bytes)
     except OSError as error:
         raise OSError(
             f"{url} could not be downloaded ({error}); run the command again to continue, or download it elsewhere and put "
@@ -84,10 +92,11 @@ def _known(part: Path) -> dict[str, Any]:
         known = json.loads(_note(part).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return known if isinstance(known, dict) else {}
+    texts = ("url", "tag", "modified")
+    return known if isinstance(known, dict) and all(isinstance(known.get(name), str | None) for name in texts) else {}
 
 
-def _receive(url: str, part: Path, progress: Progress | None, *, bounded: bool) -> None:
+def _receive(url: str, part: Path, progress: Progress | None, *, known_content: bool, most_bytes: int | None) -> None:
     import requests
 
     known = _known(part)
@@ -98,11 +107,11 @@ def _receive(url: str, part: Path, progress: Progress | None, *, bounded: bool) 
         if answer.status_code == 416:
             raise _changed(part)
         answer.raise_for_status()
-        if not (bounded or _states_end(answer, url)):
+        if not (known_content or _states_end(answer, url)):
             raise OSError("the server does not state the size, so a file that is cut would look complete")
         if not _continues(answer, part, start, known):
             start = 0
-        _write(answer, url, part, start, progress)
+        _write(answer, url, part, start, progress, most_bytes=most_bytes)
 
 
 def _headers(start: int, known: dict[str, Any]) -> dict[str, str]:
@@ -160,19 +169,30 @@ def _changed(part: Path) -> OSError:
     return OSError("the server has another file now, so the part was deleted")
 
 
-def _write(answer: requests.Response, url: str, part: Path, start: int, progress: Progress | None) -> None:
+def _write(
+    answer: requests.Response, url: str, part: Path, start: int, progress: Progress | None, *, most_bytes: int | None
+) -> None:
     described = _described(answer, url)
     size = described["size"]
     free = shutil.disk_usage(part.parent).free
+    _check_bound(size or 0, most_bytes, part)
     if size is not None and size - start > free:
         raise OSError(f"{size - start:,} bytes are missing, and the disk of {part.parent} has {free:,} free")
     write_json(_note(part), described)
     done = start
     with part.open("ab" if start else "wb") as file:
         for block in answer.iter_content(_BLOCK):
-            file.write(block)
             done += len(block)
+            _check_bound(done, most_bytes, part)
+            file.write(block)
             if progress is not None:
                 progress("download", done, size or done, {})
     if size is not None and done != size:
         raise OSError(f"the transfer ended after {done:,} of {size:,} bytes")
+
+
+def _check_bound(size: int, most_bytes: int | None, part: Path) -> None:
+    # A server may state no size, and send without end.
+    if most_bytes is not None and size > most_bytes:
+        _forget(part)
+        raise OSError(f"the server has at least {size:,} bytes and the file at most {most_bytes:,}, so the part was deleted")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from audiozoo.download.members import Member, members, unpacked_size
 from audiozoo.files import open_to_all
+from audiozoo.progress import Progress
 
 _BLOCK = 2**20
 _NAME = 255  # Longest name of a file on common file systems (bytes).
@@ -29,6 +30,7 @@ def unpack(
     most_bytes: int,
     most_files: int,
     earlier: Sequence[str | os.PathLike[str]] = (),
+    progress: Progress | None = None,
 ) -> Path:
     """Unpack a ZIP or TAR archive into a new folder.
 
@@ -41,6 +43,7 @@ def unpack(
         most_bytes: Largest total size of the files (bytes).
         most_files: Largest number of files and folders.
         earlier: Paths of the earlier parts of a split ZIP archive (".z01", ".z02", ...) in their order.
+        progress: Callback, see `audiozoo.progress`; it counts bytes. The total of a TAR archive is not known before.
 
     Returns:
         `target`.
@@ -61,7 +64,10 @@ def unpack(
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         with _damage_named(archive):
-            _Writer(parts, temporary, most_bytes, most_files).write()
+            writer = _Writer(parts, temporary, most_bytes, most_files)
+            for done in writer.write():
+                if progress is not None:
+                    progress("unpack", done, max(needed, done), {})
         open_to_all(temporary)
         temporary.rename(target)
     finally:
@@ -93,11 +99,12 @@ class _Writer:
 
     def __init__(self, parts: Sequence[Path], folder: Path, most_bytes: int, most_files: int) -> None:
         self.parts, self.archive, self.folder = parts, parts[-1], folder
-        self.left, self.most_files = most_bytes, most_files
+        self.most_bytes, self.most_files, self.done = most_bytes, most_files, 0
         self.plausible = max(_HARMLESS, _MOST_RATIO * sum(part.stat().st_size for part in parts))
         self.seen: dict[str, str] = {}
 
-    def write(self) -> None:
+    def write(self) -> Iterator[int]:
+        """Write all members, and yield the number of bytes written so far."""
         for count, member in enumerate(members(self.parts), 1):
             if count > self.most_files:
                 raise ValueError(f"{self.archive}: has more than {self.most_files:,} members; nothing was unpacked")
@@ -106,7 +113,10 @@ class _Writer:
                 path.mkdir(parents=True, exist_ok=True)
             elif member.source is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._copy(member, path)
+                for size in self._copied(member, path):
+                    self.done += size
+                    self._check_size(member.name)
+                    yield self.done
 
     def _refusal(self, name: str, why: str) -> ValueError:
         return ValueError(f"{self.archive}: refused, because the member {name[:80]!r} {why}; nothing was unpacked")
@@ -117,11 +127,13 @@ class _Writer:
         parts = [part for part in name.split("/") if part != "."]
         if name.startswith("/") or ".." in parts or "\\" in name or ":" in name or "\0" in name or "" in parts[:-1]:
             raise self._refusal(name, "is not below the target")
+        if not member.is_folder and not any(parts):
+            raise self._refusal(name, "has no name")
         if any(len(os.fsencode(part)) > _NAME for part in parts):
             raise self._refusal(name, f"has a name of more than {_NAME} bytes")
         self._check_distinct(parts, member)
-        if member.size > self.left:
-            raise self._refusal(name, f"exceeds the declared size of the archive, with {self.left:,} bytes left")
+        if member.size > (left := self.most_bytes - self.done):
+            raise self._refusal(name, f"exceeds the declared size of the archive, with {left:,} bytes left")
         return "/".join(parts)
 
     def _check_distinct(self, parts: list[str], member: Member) -> None:
@@ -133,15 +145,17 @@ class _Writer:
         if not member.is_folder and (self.folder / "/".join(parts)).exists():
             raise self._refusal(member.name, "is in the archive twice")
 
-    def _copy(self, member: Member, path: Path) -> None:
+    def _copied(self, member: Member, path: Path) -> Iterator[int]:
+        """Copy a file, and yield the size of each block before it is written."""
         assert member.source is not None
         with member.source as source, path.open("xb") as file:
-            # The size that the archive states may be false, so the bytes count and not the statement.
             while block := source.read(_BLOCK):
-                self.left -= len(block)
-                self.plausible -= len(block)
-                if self.left < 0:
-                    raise self._refusal(member.name, "exceeds the declared size of the archive")
-                if self.plausible < 0:
-                    raise self._refusal(member.name, f"makes the files more than {_MOST_RATIO} times as large as the archive")
+                yield len(block)
                 file.write(block)
+
+    def _check_size(self, name: str) -> None:
+        # The size that the archive states may be false, so the bytes count and not the statement.
+        if self.done > self.most_bytes:
+            raise self._refusal(name, "exceeds the declared size of the archive")
+        if self.done > self.plausible:
+            raise self._refusal(name, f"makes the files more than {_MOST_RATIO} times as large as the archive")

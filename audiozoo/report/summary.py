@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from audiozoo import metrics
-from audiozoo.crossval import LabelLeaderboardEntry, LeaderboardEntry, Row
+from audiozoo.crossval import DomainScore, LabelLeaderboardEntry, LeaderboardEntry, Row, domain_scores
 from audiozoo.crossval.certainty import certainty
 from audiozoo.crossval.leaderboard import entry_of
 from audiozoo.crossval.variants import settings_apart, settings_text, variant
@@ -67,6 +67,12 @@ class ModelSummary:
             return self.entry.average_precision
         clips = self.entry.confusion.sum(axis=1)
         return np.where(clips > 0, self.entry.confusion.diagonal() / np.maximum(clips, 1), np.nan)
+
+    @cached_property
+    def by_domain(self) -> list[DomainScore]:
+        """Metric of the dataset for each domain of the test clips; empty if the rows do not know them."""
+        tests = [row.test for row in self.rows if row.test]
+        return domain_scores(tests, self.rows[0].metric) if len(tests) == len(self.rows) else []
 
     @cached_property
     def calibration_error(self) -> float | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from audiozoo.crossval import LeaderboardEntry, Row
 from audiozoo.files import replacing
 from audiozoo.report.columns import columns, interval_text, score_text
+from audiozoo.report.domains import domain_table
 from audiozoo.report.hardest import hardest_clips
 from audiozoo.report.pairs import confused_pairs
 from audiozoo.report.results import metric_name
@@ -19,7 +20,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#])")
 
 
 def markdown_report(rows: Iterable[Row], path: str | os.PathLike[str]) -> Path:
-    """Write the tables of a report as Markdown: leaderboards, confused classes and the hardest clips of each dataset.
+    """Write the tables of a report as Markdown: leaderboards, scores by domain, confused classes and hardest clips.
 
     Args:
         rows: Rows of any datasets and models, see `audiozoo.crossval.read_rows`.
@@ -69,7 +70,7 @@ def table(head: Sequence[str], lines: Iterable[Sequence[str]], *, words: int = 1
 
 
 def _section(data: DatasetSummary) -> str:
-    parts = [f"## {plain(data.name)}\n", _leaderboard(data), *_confused(data), *_hardest(data)]
+    parts = [f"## {plain(data.name)}\n", _leaderboard(data), *_domains(data), *_confused(data), *_hardest(data)]
     return "\n".join(parts)
 
 
@@ -91,6 +92,14 @@ def _leaderboard(data: DatasetSummary) -> str:
     filled = [place for place in range(len(head)) if any(line[place] for line in lines)]
     left = f"\nThe best {MOST_LISTED} of {len(data.models)} models.\n" if len(data.models) > MOST_LISTED else ""
     return table([head[place] for place in filled], ([line[place] for place in filled] for line in lines), words=2) + left
+
+
+def _domains(data: DatasetSummary) -> list[str]:
+    found = domain_table(data.models[:MOST_LISTED], data.metric)
+    if found is None:
+        return []
+    lines = [(str(place + 1), data.models[place].name, *scores) for place, scores in found.lines.items()]
+    return [f"### {plain(metric_name(data.metric))} by domain\n", table(("", "model", *found.head), lines, words=2)]
 
 
 def _group(data: DatasetSummary, place: int) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from audiozoo._version import __version__
 from audiozoo.crossval import Row
 from audiozoo.files import replacing
+from audiozoo.report.domains import domain_table
 from audiozoo.report.hardest import hardest_clips
 from audiozoo.report.page.classes import MOST_DOTS, class_charts
 from audiozoo.report.page.confusion import confusion_sections
@@ -20,7 +21,7 @@ from audiozoo.report.page.markup import Html, breakable, joined, tag
 from audiozoo.report.page.scatter import cost_charts
 from audiozoo.report.page.sounds import Files, sound_files
 from audiozoo.report.page.style import SCRIPT, STYLE
-from audiozoo.report.page.tables import badge, leaderboard_table
+from audiozoo.report.page.tables import badge, domain_scores_table, leaderboard_table
 from audiozoo.report.results import measured, metric_name
 from audiozoo.report.summary import MOST_LISTED, DatasetSummary, ModelSummary, summarised
 
@@ -119,6 +120,7 @@ def _section(data: DatasetSummary, number: int, files: Files | None, most: int) 
     drawn = data.models[:MOST_DRAWN]
     blocks = [
         _block("Leaderboard", _about_table(data), leaderboard_table(data)),
+        _domains(data, drawn),
         _charts("Accuracy and cost", _ABOUT_COST, cost_charts(data, drawn)),
         _charts("Classes", _about_classes(data), class_charts(data, drawn), _legend(drawn[:MOST_DOTS])),
         _charts("Learning curves", _ABOUT_CURVES, curve_charts(drawn)),
@@ -190,6 +192,16 @@ def _facts(data: DatasetSummary) -> Html:
     stale = sum(model.stale for model in data.models)
     facts |= {"rows": f"{data.rows:,}"} | ({"by older code": f"{stale:,}"} if stale else {})
     return tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()], class_="facts")
+
+
+def _domains(data: DatasetSummary, models: Sequence[ModelSummary]) -> Html | None:
+    found = domain_table(models, data.metric)
+    if found is None:
+        return None
+    about = f"The {metric_name(data.metric)} on the test clips of each domain, such as a recording device."
+    if any(name == "unseen" for name in found.head):
+        about += " No training clip comes from an unseen domain."
+    return _block("Domains", about, domain_scores_table(data, found))
 
 
 def _confusion(data: DatasetSummary, models: Sequence[ModelSummary]) -> Html | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audiozoo.report.columns import Column, columns, interval_text, score_text
+from audiozoo.report.domains import DomainTable
 from audiozoo.report.page.markup import Html, breakable, tag
 from audiozoo.report.page.svg import Scale, drawing
 from audiozoo.report.results import metric_name
@@ -37,6 +38,17 @@ def leaderboard_table(data: DatasetSummary) -> Html:
     body = [_line(model, place, data, further, scale) for place, model in enumerate(listed)]
     table = tag("table", tag("thead", head), tag("tbody", body), class_="sortable")
     return tag("div", table, class_="box", tabindex=0, role="region", aria_label=f"Leaderboard of {data.name}")
+
+
+def domain_scores_table(data: DatasetSummary, found: DomainTable) -> Html:
+    """Return the scores of the models by domain as a table."""
+    head = tag("tr", tag("th", "model", class_="word", scope="col"), [tag("th", name, scope="col") for name in found.head])
+    body = [
+        tag("tr", tag("td", _named(data.models[place], place, data.folds), class_="model"), [tag("td", one) for one in scores])
+        for place, scores in found.lines.items()
+    ]
+    table = tag("table", tag("thead", head), tag("tbody", body))
+    return tag("div", table, class_="box", tabindex=0, role="region", aria_label=f"Domains of {data.name}")
 
 
 def _line(model: ModelSummary, place: int, data: DatasetSummary, further: Sequence[Column], scale: Scale | None) -> Html:
