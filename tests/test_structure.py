@@ -62,6 +62,7 @@ PUBLIC = [
     "build",
     "crossval",
     "datasets",
+    "events",
     "export",
     "features",
     "inspect_clips",
