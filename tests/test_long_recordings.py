@@ -1,14 +1,17 @@
 """Windows of long recordings, and of files at the limits: hours, one sample, an end inside a frame."""
 
+import re
 import subprocess
 import sys
 import threading
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from conftest import tone
 
 import audiozoo
 from audiozoo.classifier import Classifier, Ensemble, Scorer
@@ -16,6 +19,7 @@ from audiozoo.classifier.ahead import one_ahead
 from audiozoo.events import EventRule, detect
 from audiozoo.features import Scaler, Waveform
 
+ROOT = Path(__file__).resolve().parents[1]
 RATE = 200  # an hour has 720,000 samples
 LABELS = ("loud", "soft")
 
@@ -224,3 +228,15 @@ def test_an_mp3_that_ends_inside_a_frame_is_read_to_its_last_complete_frame(tmp_
 def test_events_alone_need_no_keras():
     code = "import sys, audiozoo.events; print(sorted({'keras', 'tensorflow', 'librosa', 'scipy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_the_code_of_the_guide_runs(tmp_path, monkeypatch, write_sound, capsys):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "recordings.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    monkeypatch.chdir(tmp_path)
+    write_sound(np.tile(tone(440, 1.0, 32_000), 8), rate=32_000, name="yard.wav")
+    names = {"audiozoo": audiozoo}
+    for block in blocks:
+        exec(compile(block, "recordings.md", "exec", dont_inherit=True), names)
+    assert len(capsys.readouterr().out.splitlines()) == 7
+    assert (tmp_path / "yard.selections.txt").read_text().startswith("Selection\tView")
