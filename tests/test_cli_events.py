@@ -2,13 +2,14 @@
 
 import csv
 import json
+from functools import cache
 
 import keras
 import numpy as np
 import pytest
 import soundfile
 
-from audiozoo.classifier import Classifier
+from audiozoo.classifier import Classifier, load_classifier
 from audiozoo.events import Event, read_events, write_events
 from audiozoo.features import Waveform
 
@@ -36,6 +37,17 @@ def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "loudness.audiozoo"
     loudness_classifier().save(path)
     return path
+
+
+@pytest.fixture(autouse=True)
+def loaded_once(monkeypatch):
+    """Keep the classifiers that a test has loaded for the next one, because a network is compiled at its first batch."""
+    monkeypatch.setattr("audiozoo.classifier.load_classifier", loaded)
+
+
+@cache
+def loaded(path):
+    return load_classifier(path)
 
 
 @pytest.fixture
@@ -153,6 +165,12 @@ def test_the_thresholds_of_the_classifier_are_the_default(audiozoo, recording, t
     loudness_classifier(thresholds=(1.0, 0.5)).save(tmp_path / "strict.audiozoo")
     assert "loud" not in audiozoo("events", tmp_path / "strict.audiozoo", recording)[1]
     assert "loud" in audiozoo("events", tmp_path / "strict.audiozoo", recording, "--high", 0.5)[1]
+
+
+def test_a_recording_without_events_says_so(audiozoo, model, recording):
+    status, out, err = audiozoo("events", model, recording, "--high", 1)
+    assert (status, out) == (0, "")
+    assert "no event reaches --high" in err
 
 
 def test_a_file_for_each_recording(audiozoo, model, recording, tmp_path):
