@@ -209,6 +209,25 @@ def test_options_of_events_that_do_not_fit_are_refused(audiozoo, model, recordin
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('{"loud": 0.7}', "the rule of 'loud' must be an object"),
+        ('{"loud": {"high": "much"}}', "high must be"),
+        ('{"loud": {"high": null}}', "high must be"),
+        ('{"loud": {"class": "LogMel"}}', "LogMel"),
+        ('{"lout": {}}', "did you mean 'loud'"),
+        ("[]", "a file of rules is a JSON object"),
+        ("{", "not valid JSON"),
+    ],
+)
+def test_a_file_of_wrong_rules_is_refused(audiozoo, model, recording, tmp_path, content, reason):
+    (tmp_path / "rules.json").write_text(content)
+    status, out, err = audiozoo("events", model, recording, "--rules", tmp_path / "rules.json")
+    assert (status, out) == (2, ""), err
+    assert reason in err
+
+
 def test_a_reference_gives_metrics(audiozoo, model, recording, tmp_path):
     truth = [Event("yard.wav", 2, 4, "loud"), Event("yard.wav", 6, 9, "loud"), Event("elsewhere.wav", 0, 1, "loud")]
     table = write_events(truth, tmp_path / "truth.csv")
