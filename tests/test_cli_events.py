@@ -2,13 +2,14 @@
 
 import csv
 import json
+from functools import cache
 
 import keras
 import numpy as np
 import pytest
 import soundfile
 
-from audiozoo.classifier import Classifier
+from audiozoo.classifier import Classifier, load_classifier
 from audiozoo.events import Event, read_events, write_events
 from audiozoo.features import Waveform
 
@@ -36,6 +37,17 @@ def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "loudness.audiozoo"
     loudness_classifier().save(path)
     return path
+
+
+@pytest.fixture(autouse=True)
+def loaded_once(monkeypatch):
+    """Keep the classifiers that a test has loaded for the next one, because a network is compiled at its first batch."""
+    monkeypatch.setattr("audiozoo.classifier.load_classifier", loaded)
+
+
+@cache
+def loaded(path):
+    return load_classifier(path)
 
 
 @pytest.fixture
@@ -155,6 +167,12 @@ def test_the_thresholds_of_the_classifier_are_the_default(audiozoo, recording, t
     assert "loud" in audiozoo("events", tmp_path / "strict.audiozoo", recording, "--high", 0.5)[1]
 
 
+def test_a_recording_without_events_says_so(audiozoo, model, recording):
+    status, out, err = audiozoo("events", model, recording, "--high", 1)
+    assert (status, out) == (0, "")
+    assert "no event reaches --high" in err
+
+
 def test_a_file_for_each_recording(audiozoo, model, recording, tmp_path):
     other = tmp_path / "street.wav"
     soundfile.write(other, np.full(RATE, 0.9), RATE)
@@ -189,6 +207,25 @@ def test_options_of_events_that_do_not_fit_are_refused(audiozoo, model, recordin
     assert (status, out) == (2, "")
     assert reason in err
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('{"loud": 0.7}', "the rule of 'loud' must be an object"),
+        ('{"loud": {"high": "much"}}', "high must be"),
+        ('{"loud": {"high": null}}', "high must be"),
+        ('{"loud": {"class": "LogMel"}}', "LogMel"),
+        ('{"lout": {}}', "did you mean 'loud'"),
+        ("[]", "a file of rules is a JSON object"),
+        ("{", "not valid JSON"),
+    ],
+)
+def test_a_file_of_wrong_rules_is_refused(audiozoo, model, recording, tmp_path, content, reason):
+    (tmp_path / "rules.json").write_text(content)
+    status, out, err = audiozoo("events", model, recording, "--rules", tmp_path / "rules.json")
+    assert (status, out) == (2, ""), err
+    assert reason in err
 
 
 def test_a_reference_gives_metrics(audiozoo, model, recording, tmp_path):

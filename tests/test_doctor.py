@@ -8,8 +8,9 @@ import pytest
 
 from audiozoo.doctor import CHECKS, Finding, checkup
 from audiozoo.doctor import backends as backends_module
+from audiozoo.doctor import packages as packages_module
 from audiozoo.doctor.backends import check_backend, check_other_backends
-from audiozoo.doctor.packages import check_conflicts, check_extras, check_python, check_required
+from audiozoo.doctor.packages import check_conflicts, check_extras, check_imports, check_python, check_required
 from audiozoo.doctor.sounds import check_decoders, check_other_formats, check_resampler, check_stretching
 from audiozoo.doctor.storage import check_cache
 
@@ -64,7 +65,8 @@ def only(check):
     return finding
 
 
-def test_this_installation_works(probe):
+def test_this_installation_works(probe, monkeypatch):
+    monkeypatch.setattr(packages_module, "_MODULES", {"json": "json"})  # the others take seconds to load
     probe(f"print('noise'); print({json.dumps(ANSWER)!r})")
     found = list(checkup())
     assert not [finding for finding in found if finding.status == "broken"]
@@ -140,6 +142,20 @@ def test_rivals_that_install_the_same_modules(installed):
     finding = only(check_conflicts)
     assert finding.status == "broken"
     assert finding.fix == "pip uninstall -y tensorflow tensorflow-cpu, then pip install tensorflow"
+
+
+def test_libraries_that_do_not_load(monkeypatch):
+    monkeypatch.setattr(packages_module, "_MODULES", {"json": "json", "nowhere.at_all": "nothing", "nowhere_else": "none"})
+    first, second = check_imports()
+    assert (first.part, first.status) == ("libraries", "broken")
+    assert first.detail == "nowhere.at_all cannot be loaded: ModuleNotFoundError: No module named 'nowhere'"
+    assert first.fix == "pip install --upgrade --force-reinstall nothing"
+    assert second.detail.startswith("nowhere_else cannot be loaded")
+
+
+@pytest.mark.slow
+def test_the_libraries_of_this_installation_load():
+    assert only(check_imports).status == "ok"
 
 
 def test_a_library_without_mp3(monkeypatch):
@@ -239,8 +255,8 @@ def test_a_backend_that_does_not_work(probe, text, reason):
 
 def test_a_backend_that_hangs(probe, monkeypatch):
     probe("import time; time.sleep(60)")
-    monkeypatch.setattr(backends_module, "PATIENCE", 0.3)
-    assert "did not start within 0.3 s" in only(check_backend).detail
+    monkeypatch.setattr("audiozoo.doctor.probing.PATIENCE", 0.3)
+    assert "it did not end within 0.3 s" in only(check_backend).detail
 
 
 def test_gpus(probe, program):

@@ -100,6 +100,7 @@ def test_nothing_against_nothing_has_no_metrics():
     ("call", "reason"),
     [
         (lambda: segment_based([], [], segment=0), "segment"),
+        (lambda: segment_based([Event("x", 0, 1e300, "dog")], []), "at most 10,000,000 segments"),
         (lambda: event_based([], [], collar=-1), "collar"),
         (lambda: event_based([], [], offset_share=1.5), "offset_share"),
     ],

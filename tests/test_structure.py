@@ -64,6 +64,7 @@ PUBLIC = [
     "build",
     "crossval",
     "datasets",
+    "events",
     "export",
     "features",
     "inspect_clips",

@@ -28,6 +28,7 @@ from audiozoo.classifier.prediction import Failure, checked_levels
 from audiozoo.classifier.scorers import POOLINGS, KerasScorer, Pooling, Scorer, batch_size, batched
 from audiozoo.datasets import Clip
 from audiozoo.features import FeatureCache, Features, Frontend, Scaler, extract
+from audiozoo.features.reading import warm_up
 from audiozoo.files import replacing
 from audiozoo.layers import Activation
 from audiozoo.progress import Progress
@@ -150,6 +151,7 @@ class Classifier(Answering):
             FileNotFoundError: There is no such file.
             ValueError: The file or the array cannot be used; the message says why.
         """
+        warm_up(self.frontend)
         rate = self.frontend.sample_rate
         with one_blas_thread(), one_ahead(self._timed(Counted(self._pieces(source, sample_rate)), hop)) as batches:
             for starts, ends, windows in batches:

@@ -26,6 +26,7 @@ from audiozoo.classifier.many import Path
 from audiozoo.classifier.prediction import Failure, checked_levels
 from audiozoo.datasets import Clip
 from audiozoo.features import FeatureCache, Frontend
+from audiozoo.features.reading import warm_up
 from audiozoo.files import replacing
 from audiozoo.layers import Activation
 from audiozoo.progress import Progress
@@ -138,6 +139,8 @@ class Ensemble(Answering):
         def parts(member: Classifier) -> Iterator[Timeline]:
             return member.timeline_parts(source, sample_rate=sample_rate, hop=self._hop(member, hop))
 
+        for member in self.members:
+            warm_up(member.frontend)  # before the thread of the first one starts
         others = [None if member is longest else Following(parts(member)) for member in self.members]
         for main in parts(longest):
             scores = self._mean([main.scores if other is None else other.inside(main) for other in others])

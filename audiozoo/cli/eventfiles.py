@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiozoo.checks import require_choice
-from audiozoo.cli.console import out, print_answer
+from audiozoo.cli.console import err, out, print_answer
 from audiozoo.cli.plot import pictures_of
 from audiozoo.files import check_target
 
@@ -107,13 +107,15 @@ class EventFiles:
             out.print(f"saved {path}", soft_wrap=True)
 
     def finish(self, events: Sequence[Event]) -> None:
-        """Write the file with the events of all recordings, if there is one.
+        """Write the file with the events of all recordings, if there is one, or say that there are no events.
 
         Raises:
             OSError: The file cannot be written.
         """
         if self._targets.together:
             self._write(events, self._targets.together)
+        elif not events:
+            err.print("no event reaches --high; `audiozoo predict --windows` shows the scores")
 
     def _write(self, events: Sequence[Event], path: Path) -> None:
         from audiozoo.events import write_events

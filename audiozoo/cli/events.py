@@ -114,6 +114,10 @@ def _chosen_rules(
     if file:
         own = read_object(file, "file of rules", '{"dog": {"high": 0.7}}')
         refuse_unknown("class", own, classifier.labels)
+        if wrong := [label for label, changes in own.items() if not isinstance(changes, dict)]:
+            raise ValueError(
+                f'{file}: the rule of {wrong[0]!r} must be an object such as {{"high": 0.7}}, got {own[wrong[0]]!r}'
+            )
         rules |= {label: EventRule.from_config({**rules[label].to_config(), **own[label]}) for label in own}
     return {label: rules[label] for label in labels or classifier.labels}
 

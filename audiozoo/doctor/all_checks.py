@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from audiozoo.doctor.backends import check_backend, check_other_backends
 from audiozoo.doctor.finding import Finding
-from audiozoo.doctor.packages import check_conflicts, check_extras, check_python, check_required
+from audiozoo.doctor.packages import check_conflicts, check_extras, check_imports, check_python, check_required
 from audiozoo.doctor.sounds import check_decoders, check_other_formats, check_resampler, check_stretching
 from audiozoo.doctor.storage import check_cache
 
@@ -22,21 +22,23 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     check_stretching,
     check_cache,
     check_other_backends,
+    check_imports,
     check_backend,
 )
-"""Checks, each a function that yields findings. The slow one, which starts the backend, is the last."""
+"""Checks, each a function that yields findings."""
+
+_SLOW = (check_imports, check_backend)
 
 
 def checkup() -> Iterator[Finding]:
-    """Run all checks, and yield their findings as they come.
+    """Run all checks, and yield their findings in order, as they come.
 
-    The backend starts in a process of its own beside the other checks, because it takes seconds, and may crash or hang.
+    Those that start a process, which takes seconds, run beside the others.
     """
-    with ThreadPoolExecutor(1) as thread:
-        backend = thread.submit(_findings, CHECKS[-1])
-        for check in CHECKS[:-1]:
-            yield from _findings(check)
-        yield from backend.result()
+    with ThreadPoolExecutor(len(_SLOW)) as threads:
+        started = {check: threads.submit(_findings, check) for check in CHECKS if check in _SLOW}
+        for check in CHECKS:
+            yield from started[check].result() if check in started else _findings(check)
 
 
 def _findings(check: Callable[[], Iterator[Finding]]) -> list[Finding]:

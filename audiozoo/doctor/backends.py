@@ -5,22 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from audiozoo.doctor.finding import Finding
+from audiozoo.doctor.probing import probe
 from audiozoo.threads import thread_count
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
-PATIENCE = 180
-"""Time that a backend gets to start (seconds); on a cold disk, TensorFlow takes half a minute."""
-
-# The process prints one line of JSON after whatever the libraries print.
 _PROBE = """
 import json, keras
 total = float(keras.ops.sum(keras.ops.ones((2, 3))))
@@ -77,10 +71,7 @@ def check_backend() -> Iterator[Finding]:
         return  # the setting is a finding already
     fix = f"pip install --upgrade --force-reinstall keras {backend}"
     try:
-        found = _probed()
-    except subprocess.TimeoutExpired:
-        yield Finding("backend", "broken", f"{backend} did not start within {PATIENCE} s", fix)
-        return
+        found = probe(_PROBE)
     except (OSError, ValueError) as error:
         yield Finding("backend", "broken", f"{backend} does not start: {error}", fix)
         return
@@ -89,22 +80,6 @@ def check_backend() -> Iterator[Finding]:
         return
     yield Finding("backend", "ok", f"Keras {found['keras']} on {backend} computes, with {thread_count(-1)} CPU core(s)")
     yield _gpus(backend, found["gpus"])
-
-
-def _probed() -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-c", _PROBE],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=PATIENCE,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        check=False,
-    )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"the process ended with status {done.returncode}"]
-        raise ValueError(lines[-1])
-    return dict(json.loads((done.stdout.strip().splitlines() or [""])[-1]))
 
 
 def _gpus(backend: str, count: int | None) -> Finding:

@@ -11,6 +11,7 @@ from typing import Any
 
 from audiozoo._version import __version__
 from audiozoo.doctor.finding import Finding
+from audiozoo.doctor.probing import probe
 
 _OLDEST_PYTHON = (3, 11)
 _NAME = "audiozoo"
@@ -21,6 +22,30 @@ _RIVALS = (
     ("opencv-python", "opencv-python-headless"),
 )
 """Packages that install the same modules, so that removing one breaks the other."""
+
+_MODULES = {
+    "scipy.signal": "scipy",
+    "sklearn.linear_model": "scikit-learn",
+    "librosa.core.audio": "librosa numba",
+    "librosa.effects": "librosa numba",
+    "matplotlib.figure": "matplotlib",
+    "noisereduce": "noisereduce",
+    "joblib": "joblib",
+    "pooch": "pooch",
+    "h5py": "h5py",
+}
+"""Modules that audiozoo loads when it needs them, and the packages to install again if one does not load."""
+
+_IMPORTS = """
+import importlib, json
+failed = {}
+for name in %r:
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        failed[name] = f"{type(error).__name__}: {error}"
+print("\\n" + json.dumps(failed))
+"""
 
 
 def check_python() -> Iterator[Finding]:
@@ -46,6 +71,16 @@ def check_required() -> Iterator[Finding]:
         return
     wrong = [problem for requirement in needed if (problem := _problem(_NAME, requirement))]
     yield from wrong or [Finding("packages", "ok", f"all {len(needed)} packages that {_NAME} needs have versions that fit")]
+
+
+def check_imports() -> Iterator[Finding]:
+    """Load the libraries that audiozoo loads when it needs them; an installed package may still not fit the others."""
+    failed = probe(_IMPORTS % list(_MODULES))
+    for name, reason in failed.items():
+        fix = f"pip install --upgrade --force-reinstall {_MODULES[name]}"
+        yield Finding("libraries", "broken", f"{name} cannot be loaded: {reason}", fix)
+    if not failed:
+        yield Finding("libraries", "ok", f"{', '.join(dict.fromkeys(name.split('.')[0] for name in _MODULES))} can be loaded")
 
 
 def check_conflicts() -> Iterator[Finding]:

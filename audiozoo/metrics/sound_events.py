@@ -16,7 +16,8 @@ import numpy as np
 
 from audiozoo.checks import require_number
 
-_LEAST_SEGMENT = 0.001  # seconds; shorter ones would take gigabytes for an hour
+_LEAST_SEGMENT = 0.001  # seconds
+_MOST_SEGMENTS = 10**7  # in all events together; a table may state any time, and these take a gigabyte
 
 
 class Occurrence(Protocol):
@@ -119,7 +120,7 @@ def segment_based(reference: Sequence[Occurrence], estimated: Sequence[Occurrenc
         Counts of active segments.
 
     Raises:
-        ValueError: The length is out of range.
+        ValueError: The length is out of range, or the events cover more than ten million segments.
 
     >>> from collections import namedtuple
     >>> Sound = namedtuple("Sound", "file start end label")
@@ -127,6 +128,11 @@ def segment_based(reference: Sequence[Occurrence], estimated: Sequence[Occurrenc
     0.75
     """
     require_number("segment", segment, _LEAST_SEGMENT)
+    if (count := sum(1 + (event.end - event.start) / segment for event in (*reference, *estimated))) > _MOST_SEGMENTS:
+        raise ValueError(
+            f"the events may cover at most {_MOST_SEGMENTS:,} segments, got {count:.3g} of {segment} s; use longer segments, "
+            "or correct the times in the table"
+        )
     truth, found = _active(reference, segment), _active(estimated, segment)
     by_label = {
         label: DetectionCounts(len(truth[label]), len(found[label]), len(truth[label] & found[label]))
@@ -188,8 +194,7 @@ def event_based(
     substitutions = 0
     for truth, found in _by_file(reference, estimated):
         close = _close(truth, found, collar, offset_share)
-        same = np.array([[one.label == other.label for other in found] for one in truth], bool).reshape(close.shape)
-        pairs = _matched(close & same)
+        pairs = _matched(close & _same_label(truth, found))
         for name, events in (("reference", truth), ("estimated", found), ("correct", [truth[place] for place, _ in pairs])):
             for event in events:
                 counts[event.label][name] += 1
@@ -220,6 +225,12 @@ def _close(truth: Sequence[Occurrence], found: Sequence[Occurrence], collar: flo
         return close
     allowed = np.maximum(collar, offset_share * (ends - starts))
     return close & (np.abs(ends[:, None] - ended) <= allowed[:, None])
+
+
+def _same_label(truth: Sequence[Occurrence], found: Sequence[Occurrence]) -> np.ndarray:
+    numbers = {label: number for number, label in enumerate({one.label for one in (*truth, *found)})}
+    own, given = (np.array([numbers[one.label] for one in events], int) for events in (truth, found))
+    return own[:, None] == given
 
 
 def _matched(allowed: np.ndarray) -> list[tuple[int, int]]:
