@@ -148,7 +148,7 @@ class SubSpectralNormalization(keras.layers.BatchNormalization):
         super().__init__(**kwargs)
         self.groups = groups
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         """Create the weights for ``(batch, bands, frames, channels)``: the channels of the lowest group come first."""
         batch, bands, frames, channels = input_shape
         if bands % self.groups:

@@ -34,10 +34,14 @@ def multiply_adds(model):
     import keras
     import numpy as np
 
+    convolutions = (
+        *(keras.layers.Conv1D, keras.layers.Conv2D),
+        *(keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D),
+    )
     total = 0
     for layer in model._flatten_layers(include_self=False, recursive=True):
         kernels = [weight for weight in layer.weights if "kernel" in weight.path.rsplit("/", 1)[-1]]
-        if isinstance(layer, (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
+        if isinstance(layer, convolutions):
             places = np.prod(layer.output.shape[1:-1])
             total += int(places * np.prod(kernels[0].shape))
         elif isinstance(layer, keras.layers.Dense):

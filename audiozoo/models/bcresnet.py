@@ -84,9 +84,10 @@ def _converted(arrays: Arrays) -> Arrays:
 
 @register(
     frontend=_LOGMEL,
-    reference=Reference(input_shape=(40, 101, 1), num_classes=12, parameters=11_648),
+    reference=Reference(input_shape=(40, 101, 1), num_classes=12, parameters=11_648, multiply_adds=2_542_756),
     paper="arXiv:2106.04140",
     year=2021,
+    tasks=["keywords"],
     scores=[Score(_TEST, "accuracy", 96.9, "paper")],
     # The paper trains 200 epochs of 37,000 clips in batches of 100 at a rate of 0.1, which takes a CPU days.
     recipe=Recipe(
@@ -218,18 +219,19 @@ class _Block:
         }
 
 
-for _name, _width, _parameters, _weights, _accuracy in (
-    ("1_5", 1.5, 20_778, "17,000", None),
-    ("2", 2.0, 32_116, "27,000", 97.8),
-    ("3", 3.0, 61_416, "54,000", 98.2),
-    ("6", 6.0, 202_308, "188,000", None),
-    ("8", 8.0, 340_396, "321,000", 98.7),
+for _name, _width, _parameters, _multiply_adds, _weights, _accuracy in (
+    ("1_5", 1.5, 20_778, 4_698_894, "17,000", None),
+    ("2", 2.0, 32_116, 7_444_872, "27,000", 97.8),
+    ("3", 3.0, 61_416, 14_706_348, "54,000", 98.2),
+    ("6", 6.0, 202_308, 50_646_936, "188,000", None),
+    ("8", 8.0, 340_396, 86_404_128, "321,000", 98.7),
 ):
     register_variant(
         f"bcresnet_{_name}",
         bcresnet_1,
         options={"width": _width},
         parameters=_parameters,
+        multiply_adds=_multiply_adds,
         description=f"BC-ResNet-{_width:g}: BC-ResNet with {_weights} weights, {_width:g} times as wide as `bcresnet_1`.",
         scores=[Score(_TEST, "accuracy", _accuracy, "paper")] if _accuracy else [],
     )

@@ -39,9 +39,10 @@ _STRIDES_2024 = ((1, 1), (1, 1), (1, 2), (2, 1), (1, 1), (1, 1))
 
 @register(
     frontend=_LOGMEL,
-    reference=Reference(input_shape=(256, 65, 1), num_classes=10, parameters=131_132),
+    reference=Reference(input_shape=(256, 65, 1), num_classes=10, parameters=131_132, multiply_adds=31_564_176),
     paper="DCASE Workshop 2023, Schmid et al.",
     year=2023,
+    tasks=["scenes"],
     # The baseline trains 150 epochs of 140,000 seconds in batches of 256, at a rate of 0.005.
     recipe=Recipe(
         epochs=60,
@@ -178,7 +179,10 @@ register_variant(
     cp_mobile,
     options={"multiplier": 1.8, "expansion": 2.1, "strides": _STRIDES_2024, "response_normalization": False},
     parameters=63_856,
+    multiply_adds=29_578_768,
     description="Baseline of DCASE 2024 task 1: CP-Mobile with 61,000 weights and without response normalisation.",
     year=2024,
-    scores=[Score("TAU Urban Acoustic Scenes 2022 Mobile", "macro accuracy", 56.99, "the organisers, all of the training data")],
+    scores=[
+        Score("TAU Urban Acoustic Scenes 2022 Mobile", "macro accuracy", 56.99, "the organisers, all of the training data")
+    ],
 )

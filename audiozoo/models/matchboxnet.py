@@ -1,7 +1,7 @@
 """MatchboxNet: separable convolutions over time on the cepstrum, for keyword spotting.
 
-Source: Majumdar, Ginsburg, "MatchboxNet: 1D Time-Channel Separable Convolutional Neural Network Architecture for Speech Commands
-Recognition", Interspeech 2020, arXiv:2004.08531.
+Source: Majumdar, Ginsburg, "MatchboxNet: 1D Time-Channel Separable Convolutional Neural Network Architecture for Speech
+Commands Recognition", Interspeech 2020, arXiv:2004.08531.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ _KERNELS = (13, 15, 17)
 
 @register(
     frontend=_MFCC,
-    reference=Reference(input_shape=(64, 128, 1), num_classes=30, parameters=78_750),
+    reference=Reference(input_shape=(64, 128, 1), num_classes=30, parameters=78_750, multiply_adds=4_599_552),
     paper="arXiv:2004.08531",
     year=2020,
+    tasks=["keywords"],
     scores=[Score("Speech Commands v1-30", "accuracy", 97.21, "paper")],
     # The paper trains 200 epochs in batches of 128 with the optimizer NovoGrad, at a rate of 0.05.
     recipe=Recipe(
@@ -140,6 +141,7 @@ register_variant(
     matchboxnet_3x1x64,
     options={"repeat": 2},
     parameters=94_686,
+    multiply_adds=5_570_304,
     description="MatchboxNet-3x2x64: MatchboxNet with two separable convolutions in each block.",
     scores=[Score("Speech Commands v1-30", "accuracy", 97.48, "paper")],
 )
