@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import keras
+import numpy as np
 
 import audiozoo
 
@@ -111,6 +112,8 @@ _TOLD = (
     *("activation", "recurrent_activation", "use_bias", "kernel_initializer", "kernel_regularizer", "bias_regularizer"),
     *("beta_initializer", "gamma_initializer", "beta_regularizer", "gamma_regularizer", "scale", "offset", "weight"),
 )
+# Told only where they differ from what most layers have.
+_USUAL = {"dilation_rate": {1}, "groups": {1}, "epsilon": {1e-3}}
 
 
 def _told(value):
@@ -135,6 +138,8 @@ def _line(layer, count):
         # The settings of a bidirectional layer are those of the layer that it runs both ways.
         config = {**config.get("layer", {}).get("config", {}), **config} if kind == "Bidirectional" else config
         facts = [f"{key}={_told(config[key])}" for key in _TOLD if key in config]
+        unusual = {key: config[key] for key, usual in _USUAL.items() if key in config and {*np.ravel(config[key])} != usual}
+        facts += [f"{key}={_told(value)}" for key, value in unusual.items()]
     parameters = count(layer) if isinstance(layer, keras.Layer) else 0
     return " ".join([kind, *facts, *([f"parameters={parameters}"] if parameters else [])])
 
@@ -162,6 +167,22 @@ def _dense(config, shape):
 def _normalization(config, shape):
     # Moving mean and variance, and the learnt scale and offset.
     return (2 + config["scale"] + config["center"]) * shape[config["axis"]]
+
+
+def _sub_spectral_normalization(config, shape):
+    return (2 + config["scale"] + config["center"]) * shape[-1] * config["groups"]
+
+
+def _layer_normalization(config, shape):
+    return (config["scale"] + config["center"]) * shape[-1]
+
+
+def _response_normalization(config, shape):
+    return 2
+
+
+def _layer_scale(config, shape):
+    return shape[-1]
 
 
 def _lstm(config, shape):
@@ -194,9 +215,14 @@ _FORMULAS = {
     "Conv1D": _convolution,
     "Conv2D": _convolution,
     "Dense": _dense,
+    "DepthwiseConv1D": _depthwise,
     "DepthwiseConv2D": _depthwise,
     "FrameAttention": _frame_attention,
     "GRU": _gru,
     "LSTM": _lstm,
+    "LayerNormalization": _layer_normalization,
+    "LayerScale": _layer_scale,
+    "ResponseNormalization": _response_normalization,
     "SelfAttention": _self_attention,
+    "SubSpectralNormalization": _sub_spectral_normalization,
 }

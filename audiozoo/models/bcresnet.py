@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiozoo.augment import SpecAugment, TimeShift
 from audiozoo.features import LogMel
 from audiozoo.layers import Activation, classify, keras, require_size
 from audiozoo.recipe import Recipe
-from audiozoo.registry import Reference, Score, register, register_variant
+from audiozoo.registry import PretrainedWeights, Reference, Score, register, register_variant
+from audiozoo.weights import load_checkpoint
 
 if TYPE_CHECKING:
     from audiozoo.weights import Arrays
@@ -41,8 +43,8 @@ _WIDTHS = (1.0, 1.5, 2.0, 2.5)
 _SUB_BANDS = 5
 _TEST = "Speech Commands v2-12"
 _EPSILON = 1e-5
-_NORMALIZATION = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
-"""Weights of a batch normalisation in Keras, and their names in PyTorch."""
+_CLASSES = 12
+"""Number of classes of the published task."""
 
 
 def _modules() -> Iterator[tuple[str, str]]:
@@ -63,32 +65,32 @@ def _modules() -> Iterator[tuple[str, str]]:
     yield "logits", "classifier.5"
 
 
-def _converted(arrays: Arrays) -> Arrays:
-    """Convert the tensors of a checkpoint of the authors' PyTorch code, by name, to the weights of this network."""
-    converted = {}
-    for layer, module in _modules():
-        if layer.endswith("_norm"):
-            for weight, tensor in _NORMALIZATION.items():
-                values = arrays[f"{module}.{tensor}"]
-                # The checkpoint has the groups of bands of a channel side by side, this network the channels of a group.
-                grouped = values.reshape(-1, _SUB_BANDS).T.ravel() if layer.endswith("_bands_norm") else values
-                converted[f"{layer}/{weight}"] = grouped
-            continue
-        kernel = arrays[f"{module}.weight"]
-        depthwise = layer == "tail_depthwise" or layer.endswith(("_bands", "_frames"))
-        converted[f"{layer}/kernel"] = kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
-    converted["logits/kernel"] = converted["logits/kernel"][0, 0]
-    converted["logits/bias"] = arrays["classifier.5.bias"]
-    return converted
+def _prepared(tensors: Arrays) -> Arrays:
+    """Reshape the tensors of a checkpoint whose order or number of axes differs from this network's."""
+    prepared = dict(tensors)
+    for name, tensor in tensors.items():
+        if ".ssnorm." in name and tensor.ndim:
+            # The checkpoint has the groups of bands of a channel side by side, this network the channels of a group.
+            prepared[name] = tensor.reshape(-1, _SUB_BANDS).T.ravel()
+    if (kernel := prepared.get("classifier.5.weight")) is not None:
+        prepared["classifier.5.weight"] = kernel[:, :, 0, 0]  # a 1x1 convolution, here a dense layer
+    return prepared
+
+
+def _load(model: keras.Model, source: PretrainedWeights | Path) -> None:
+    if isinstance(source, PretrainedWeights):  # the authors publish code and no weights
+        raise TypeError(f"bcresnet loads weights from a file, got {source}")
+    load_checkpoint(model, source, dict(_modules()).__getitem__, prepare=_prepared, published_classes=_CLASSES)
 
 
 @register(
     frontend=_LOGMEL,
-    reference=Reference(input_shape=(40, 101, 1), num_classes=12, parameters=11_648, multiply_adds=2_542_756),
+    reference=Reference(input_shape=(40, 101, 1), num_classes=_CLASSES, parameters=11_648, multiply_adds=2_542_756),
     paper="arXiv:2106.04140",
     year=2021,
     tasks=["keywords"],
     scores=[Score(_TEST, "accuracy", 96.9, "paper")],
+    load_weights=_load,
     # The paper trains 200 epochs of 37,000 clips in batches of 100 at a rate of 0.1, which takes a CPU days.
     recipe=Recipe(
         epochs=50,
@@ -118,6 +120,9 @@ def bcresnet_1(
     Each block convolves over the bands, takes the mean over them, convolves this mean over time, and adds the result to all
     bands. Batch normalisation over the bands has statistics of its own for each of five groups of bands, or for the largest
     number of equal groups below that, if five do not divide the bands.
+
+    ``weights_file=`` takes a checkpoint of the authors' PyTorch code: its state dict in a PyTorch or safetensors file. If the
+    model has other than 12 classes and the checkpoint has 12, the last layer keeps its random weights and needs training.
 
     Args:
         input_shape: ``(bands, frames, channels)``, at least 33 bands and 1 frame.
