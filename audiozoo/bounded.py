@@ -73,14 +73,15 @@ class BoundedZip:
         file: Open binary file with the archive.
         limits: Largest decompressed size (bytes) of each member that the archive may have; with `None`, the archive may have
             members of any name, and only `most_from` limits them.
+        zip64: Whether the archive may end in a 64-bit record, as PyTorch writes it for files of any size.
 
     Raises:
         ValueError: The file is not a ZIP archive, is truncated, or its directory exceeds a limit.
     """
 
-    def __init__(self, file: BinaryIO, limits: Mapping[str, int] | None = None) -> None:
+    def __init__(self, file: BinaryIO, limits: Mapping[str, int] | None = None, *, zip64: bool = False) -> None:
         size = file.seek(0, io.SEEK_END)
-        _check_end(file, size)
+        _check_end(file, size, zip64=zip64)
         try:
             self._archive = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, OSError, NotImplementedError, struct.error) as error:
@@ -115,6 +116,10 @@ class BoundedZip:
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
 
+    def size(self, name: str) -> int:
+        """Return the size (bytes) that a member declares; 0 if there is no such member."""
+        return self._members[name].file_size if name in self._members else 0
+
     def read(self, name: str) -> bytes:
         """Read a member and verify its checksum.
 
@@ -134,20 +139,29 @@ class BoundedZip:
         return b"".join(pieces)
 
 
-def _check_end(file: BinaryIO, size: int) -> None:
+_RECORD, _LOCATOR, _RECORD64 = 22, 20, 56  # bytes of the records at the end of a ZIP archive
+
+
+def _check_end(file: BinaryIO, size: int, *, zip64: bool) -> None:
     """Check the size of a ZIP archive's directory, because `zipfile` creates an object for each entry.
 
-    The archive must end in the plain record that `zipfile` writes: no comment after it, no 64-bit record (for archives of more
-    than 4 GiB) before it. Otherwise readers could disagree on the position of the directory.
+    The archive must end in the plain record that `zipfile` writes: no comment after it, and before it no 64-bit record (for
+    archives of more than 4 GiB) that says anything else. Otherwise readers could disagree on the position of the directory.
     """
-    file.seek(max(size - 42, 0))
-    tail = file.read(42)
+    file.seek(max(size - _RECORD - _LOCATOR - _RECORD64, 0))
+    tail = file.read()
     if tail[-22:-18] != b"PK\x05\x06" or tail[-2:] != b"\0\0":
         raise ValueError("it is not a ZIP archive, or is truncated: save or copy it again")
-    if tail[-42:-38] == b"PK\x06\x07":
+    if tail[-42:-38] == b"PK\x06\x07" and not (zip64 and _agree(tail)):
         raise ValueError("archives of more than 4 GiB are not read")
     if (length := int.from_bytes(tail[-10:-6], "little")) > _LONGEST_DIRECTORY:
         raise ValueError(f"the archive's directory declares {length:,} bytes, at most {_LONGEST_DIRECTORY:,} are allowed")
+
+
+def _agree(tail: bytes) -> bool:
+    """Tell whether the 64-bit record in the last bytes of an archive has the same directory as the plain record."""
+    wide = struct.unpack("<QQQ", tail[-66:-42]) if tail[-98:-94] == b"PK\x06\x06" else ()
+    return wide == struct.unpack("<HII", tail[-12:-2])
 
 
 def parse_json(content: bytes, *, most: int, depth: int) -> Any:

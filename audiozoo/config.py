@@ -10,12 +10,14 @@ import pkgutil
 import re
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, field, fields
 from functools import cache
 from numbers import Real
-from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from audiozoo.checks import refuse_unknown, unknown_name
+
+_Value = TypeVar("_Value")
 
 _OWN = __name__.partition(".")[0]
 
@@ -24,6 +26,17 @@ _CLASSES: dict[str, type[Configured]] = {}
 
 _FORMER: dict[str, str] = {}
 """Current name of each renamed class, by former name."""
+
+
+_ADDED = "added"
+
+
+def added(default: _Value) -> _Value:
+    """Return the default of a field that a class of this package got after values of the class had been saved.
+
+    At its default, the field does not count for the `key`, so that caches and results of earlier versions are still found.
+    """
+    return field(default=default, metadata={_ADDED: True})
 
 
 @cache
@@ -59,8 +72,7 @@ class Configured:
 
     def to_config(self) -> dict[str, Any]:
         """Return the value as JSON data: the saved name of its class under "class", then its fields."""
-        values = {field.name: _plain(getattr(self, field.name)) for field in _arguments(type(self))}
-        return {"class": _saved_name(type(self)), **values}
+        return _plain(self)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -138,7 +150,7 @@ class Configured:
     @property
     def key(self) -> str:
         """A hash of the value, the same in every process; 16 hexadecimal digits."""
-        return digest(_canonical(self.to_config()))
+        return digest(_canonical(_plain(self, without_added=True)))
 
 
 def digest(data: Any) -> str:
@@ -244,11 +256,19 @@ def _canonical(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, *, without_added: bool = False) -> Any:
+    def plain(item: Any) -> Any:
+        return _plain(item, without_added=without_added)
+
     if isinstance(value, Configured):
-        return value.to_config()
+        names = [field.name for field in _arguments(type(value)) if not (without_added and _is_added(field, value))]
+        return {"class": _saved_name(type(value)), **{name: plain(getattr(value, name)) for name in names}}
     if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: plain(item) for name, item in value.items()}
     return value.item() if hasattr(value, "item") else value  # JSON cannot represent NumPy numbers
+
+
+def _is_added(field: Field[Any], value: Configured) -> bool:
+    return field.metadata.get(_ADDED, False) and getattr(value, field.name) == field.default

@@ -192,12 +192,19 @@ def _transformed(frontend: Any, waves: Any) -> Any:
             "export needs at least one frame in a window and hop_length <= n_fft, got "
             f"{frames} frames, hop_length={stft.hop_length} and n_fft={stft.n_fft}"
         )
-    before = stft.n_fft // 2 - stft.margin if stft.framing == "center" else 0
-    needed = (frames - 1) * stft.hop_length + length
-    after = needed - before - frontend.samples
-    waves = keras.ops.pad(waves, [[0, 0], [before, max(after, 0)], [0, 0]])[:, :needed]
+    waves = _at_frames(waves, stft, (frames - 1) * stft.hop_length + length)
     parts = _with_weights(_stft_layer(stft, length), waves, _kernels(stft, length))
     return keras.ops.reshape(parts, (-1, frames, frontend.channels, 2, 1 + stft.n_fft // 2))
+
+
+def _at_frames(waves: Any, stft: spectrum.Stft, needed: int) -> Any:
+    """Pad and cut waves to the `needed` samples that begin with the first sample under the first frame's window function."""
+    before = stft.n_fft // 2 - stft.margin if stft.framing == "center" else 0
+    if stft.edges == "reflect":
+        half = stft.n_fft // 2
+        waves, before = keras.ops.pad(waves, [[0, 0], [half, half], [0, 0]], mode="reflect")[:, stft.margin :], 0
+    after = needed - before - waves.shape[1]
+    return keras.ops.pad(waves, [[0, 0], [before, max(after, 0)], [0, 0]])[:, :needed]
 
 
 def _stft_layer(stft: spectrum.Stft, length: int) -> Any:

@@ -8,8 +8,8 @@ import pytest
 
 from audiozoo import config
 from audiozoo.augment import Compose, Mix, Mixup, SpecAugment, TimeRoll, Transform
-from audiozoo.config import Configured, digest, revive
-from audiozoo.features import LogMel
+from audiozoo.config import Configured, added, digest, revive
+from audiozoo.features import LogMel, Scale
 from audiozoo.training import Recipe
 
 
@@ -32,6 +32,18 @@ def test_the_key_is_the_same_in_another_process():
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert other == Recipe(epochs=3).key != Recipe(epochs=4).key
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+
+
+def test_a_field_that_was_added_later_counts_only_where_it_is_used():
+    def defined(**fields):
+        namespace = {"__annotations__": dict.fromkeys(fields, int), **fields, "__module__": __name__, "__qualname__": "Early"}
+        return dataclass(frozen=True, kw_only=True)(type("Early", (Configured,), namespace))
+
+    before, after = defined(one=1), defined(one=1, two=added(2))
+    assert after().to_config() == {**before().to_config(), "two": 2}
+    assert after().key == before().key == after.from_config({"one": 1}).key
+    assert after(two=3).key != after().key
+    assert Scale(of=LogMel()).key == "32e41374a9596932"  # as before the first field was added
 
 
 def test_a_class_by_any_spelling_of_its_name():

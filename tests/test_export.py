@@ -45,6 +45,7 @@ FRONTENDS = {
     "mid_side": LogMel(**MEL, channels=2, layout="mid_side", top_db=None, window="hamming"),
     "log": LogMel(**MEL, compression="log", framing="window", win_length=200, frames=60),
     "short": LogMel(**MEL, win_length=64, power=1.0, window="rectangular"),
+    "reflected": LogMel(**MEL, win_length=201, edges="reflect", channels=2),
     "deltas": LogMel(**MEL, channels=2, deltas=2),
     "mfcc": MFCC(**MEL, lifter=22, power=1.0, deltas=1),
     "yamnet": preset("yamnet"),

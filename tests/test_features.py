@@ -665,6 +665,8 @@ def test_statistics_are_those_of_the_mean_spectrum(rng):
         (lambda: Frontend.from_config({"class": "Statistics", "of": {"n_mels": 3}}), "Statistics"),
         (lambda: LogMel(duration=0.01, framing="window"), "no frame"),
         (lambda: LogMel(n_fft=256, win_length=512), "win_length"),
+        (lambda: LogMel(edges="wrap"), "edges must be"),
+        (lambda: LogMel(edges="reflect", duration=0.04), "too short to be reflected by n_fft // 2 = 1024 samples"),
         (lambda: Spectrogram(n_fft=256, win_length=512, frames=9), "win_length"),
         (lambda: Statistics(of=Waveform()), "bands, frames, channels"),
         (lambda: Statistics(of=LogMel(), reduce=("average",)), "average"),

@@ -167,6 +167,22 @@ def test_complex_spectrogram_equals_librosa(samples, n_fft, shorter, hop, seed):
     assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()
 
 
+@pytest.mark.parametrize(("samples", "n_fft", "length"), [(257, 512, 512), (3_000, 512, 300), (70_000, 255, 201)])
+def test_reflected_edges_equal_librosas(samples, n_fft, length, rng):
+    wave = rng.standard_normal(samples).astype(np.float32)
+    stft = Stft(n_fft=n_fft, hop_length=100, win_length=length, edges="reflect")
+    padded = np.pad(wave, n_fft // 2, mode="reflect")
+    theirs = librosa.stft(padded, n_fft=n_fft, hop_length=100, win_length=length, center=False)
+    ours = spectrum.complex_spectrogram(wave, stft).T
+    assert ours.shape == theirs.shape
+    assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()
+
+
+def test_a_wave_that_is_too_short_to_be_reflected_is_refused():
+    with pytest.raises(ValueError, match=r"more than n_fft // 2 = 256 samples, got 256"):
+        spectrum.spectrogram(np.ones(256, np.float32), Stft(n_fft=512, hop_length=100, win_length=512, edges="reflect"))
+
+
 def test_phase_counts_from_the_start_of_a_window_frame(rng):
     wave = rng.standard_normal(1_000).astype(np.float32)
     ours = spectrum.complex_spectrogram(wave, Stft(n_fft=512, hop_length=300, win_length=400, framing="window"))
@@ -204,10 +220,19 @@ def test_centred_times_equal_librosas():
 
 
 @pytest.mark.parametrize(
-    "sizes", [{"win_length": 600}, {"hop_length": 0}, {"win_length": 0}, {"framing": "left"}, {"n_fft": 1, "win_length": 1}]
+    "sizes",
+    [
+        {"win_length": 600},
+        {"hop_length": 0},
+        {"win_length": 0},
+        {"framing": "left"},
+        {"n_fft": 1, "win_length": 1},
+        {"edges": "wrap"},
+        {"edges": "reflect", "framing": "window"},
+    ],
 )
 def test_stft_refuses_impossible_sizes(sizes):
-    with pytest.raises(ValueError, match=r"STFT needs|framing must"):
+    with pytest.raises(ValueError, match=r"STFT needs|(framing|edges) must|edges='reflect' needs framing='center'"):
         Stft(**{"n_fft": 512, "hop_length": 128, "win_length": 512, **sizes})
 
 

@@ -24,6 +24,7 @@ RANKS = {
     "threads": -1,
     "_version": 0,
     "audio": 0,
+    "checkpoints": 0,
     "config": 0,
     "download": 0,
     "metrics": 0,

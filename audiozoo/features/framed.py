@@ -87,8 +87,9 @@ def joined(parts: Sequence[np.ndarray], frames: int) -> np.ndarray:
 
 
 def stft_of(frontend: Framed) -> spectrum.Stft:
-    """Build a short-time Fourier transform from the fields of a frontend, which have the names of those of `Stft`."""
-    settings = {name: getattr(frontend, name) for name in _STFT_FIELDS}
+    """Build a short-time Fourier transform from those fields of a frontend that `Stft` has too."""
+    # A frontend need not have a field for every setting; the others keep the defaults of `Stft`.
+    settings = {name: getattr(frontend, name) for name in _STFT_FIELDS if hasattr(frontend, name)}
     if settings["win_length"] is None:
         settings["win_length"] = settings["n_fft"]
     return spectrum.Stft(**settings)
@@ -130,7 +131,12 @@ def check_transform(frontend: Framed, *, n_fft: int, win_length: int | None, win
     require_whole(n_fft=n_fft, win_length=length, bands=bands)
     if not power > 0:
         raise ValueError(f"power must be positive, got {power}")
-    stft_of(frontend)  # raises if the sizes do not fit each other
+    stft = stft_of(frontend)  # raises if the sizes do not fit each other
+    if frontend.samples < stft.shortest:
+        raise ValueError(
+            f"a window of {frontend.duration} s is too short to be reflected by n_fft // 2 = {n_fft // 2} samples: "
+            "use a longer duration, a smaller n_fft or edges='zero'"
+        )
     if frontend.frame_count < 1:
         raise ValueError(
             f"a window of {frontend.duration} s contains no frame of {length} samples: use a longer duration, a smaller "

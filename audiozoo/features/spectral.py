@@ -9,7 +9,7 @@ import numpy as np
 
 from audiozoo import audio, spectrum
 from audiozoo.checks import require_choice, require_whole
-from audiozoo.config import Configured
+from audiozoo.config import Configured, added
 from audiozoo.features.bands import check_deltas, check_mel, filtered, with_deltas
 from audiozoo.features.cleaning import CleaningStep
 from audiozoo.features.framed import Framed, check_compression, check_transform, compress, joined, stft_of
@@ -200,7 +200,9 @@ class LogMel(Framed):
         frames: Number of frames of the output, cut or padded with silence; `None` keeps the number that a window gives.
         hop_length: Distance between the starts of neighbouring frames (samples).
         framing: Position of the frames: "center" puts their centres at multiples of `hop_length` and pads the window with
-            half a frame of zeros at both ends; "window" takes only frames of `win_length` inside the window.
+            half a frame at both ends; "window" takes only frames of `win_length` inside the window.
+        edges: With framing="center", the samples beyond the ends of the window: "zero", or "reflect" for the window mirrored at
+            its first and last sample.
         n_fft: Length of the FFT (samples).
         win_length: Length of the window function (samples); `None` means `n_fft`.
         window: Name of the window function: "hann", "hamming", "blackman" or "rectangular", all periodic.
@@ -239,6 +241,7 @@ class LogMel(Framed):
     frames: int | None = None
     hop_length: int = 512
     framing: spectrum.Framing = "center"
+    edges: spectrum.Edges = added("zero")
     n_fft: int = 2_048
     win_length: int | None = None
     window: str = "hann"

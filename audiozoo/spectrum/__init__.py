@@ -13,6 +13,7 @@ from audiozoo.spectrum.filterbanks import (
 from audiozoo.spectrum.scales import MelScale, a_weighting, hz_to_mel, mel_to_hz
 from audiozoo.spectrum.transform import (
     LEAST_POWER,
+    Edges,
     Framing,
     Stft,
     complex_spectrogram,
@@ -25,6 +26,7 @@ from audiozoo.spectrum.transform import (
 
 __all__ = [
     "LEAST_POWER",
+    "Edges",
     "Filterbank",
     "Framing",
     "MelNorm",

@@ -18,6 +18,7 @@ from audiozoo.checks import unknown_name
 from audiozoo.spectrum.filterbanks import Filterbank
 
 Framing = Literal["center", "window"]
+Edges = Literal["zero", "reflect"]
 
 # 256 KiB of float32: half of a small L2 cache. The other half holds the spectrum.
 _BLOCK_SAMPLES = 2**16
@@ -85,9 +86,12 @@ class Stft:
             beyond the ends of the wave and the window function in their middle (librosa). "window" frames span `win_length`
             samples inside the wave, starting at its first sample, and are padded at the end to `n_fft` (TensorFlow, Kaldi,
             HTK).
+        edges: Samples beyond the ends of the wave, which "center" frames reach: "zero", or "reflect" for the wave mirrored
+            at its first and last sample (PyTorch).
 
     Raises:
-        ValueError: ``0 < win_length <= n_fft`` and ``hop_length > 0`` do not hold, or `framing` is unknown.
+        ValueError: ``0 < win_length <= n_fft`` and ``hop_length > 0`` do not hold, `framing` or `edges` is unknown, or "window"
+            frames are to reflect the wave.
     """
 
     n_fft: int
@@ -95,6 +99,7 @@ class Stft:
     win_length: int
     window: str = "hann"
     framing: Framing = "center"
+    edges: Edges = "zero"
 
     def __post_init__(self) -> None:
         if not 0 < self.win_length <= self.n_fft or self.hop_length <= 0 or self.n_fft < 2:
@@ -104,6 +109,10 @@ class Stft:
             )
         if self.framing not in ("center", "window"):
             raise ValueError(f"framing must be 'center' or 'window', got {self.framing!r}")
+        if self.edges not in ("zero", "reflect"):
+            raise ValueError(f"edges must be 'zero' or 'reflect', got {self.edges!r}")
+        if self.edges == "reflect" and self.framing != "center":
+            raise ValueError("frames of framing='window' do not reach beyond the wave: edges='reflect' needs framing='center'")
 
     def frames_of(self, samples: int) -> int:
         """Return the number of frames in a wave of `samples` samples."""
@@ -114,6 +123,12 @@ class Stft:
         """Return the centres of the first `frames` frames (seconds from the start of the wave), float64 ``(frames,)``."""
         first = 0 if self.framing == "center" else self.win_length / 2
         return (first + self.hop_length * np.arange(frames)) / sample_rate
+
+    @property
+    def shortest(self) -> int:
+        """Length of the shortest wave that can be transformed (samples)."""
+        # A mirror needs as many samples beside the first one as it adds.
+        return 1 + self.n_fft // 2 if self.edges == "reflect" else 0
 
     @property
     def margin(self) -> int:
@@ -143,7 +158,7 @@ def complex_spectrogram(wave: np.ndarray, stft: Stft) -> np.ndarray:
 
     Args:
         wave: Sound, float32 ``(samples,)``.
-        stft: Settings of the transform. With "center" framing the result equals ``librosa.stft`` with zero padding; with
+        stft: Settings of the transform. With "center" framing the result equals ``librosa.stft`` with the same padding; with
             "window" framing the phase refers to the first sample of each frame.
 
     Returns:
@@ -198,8 +213,12 @@ def _spectra(wave: np.ndarray, stft: Stft) -> Iterator[tuple[slice, np.ndarray]]
     from scipy.fft import rfft
 
     wave, taper = np.ascontiguousarray(wave, np.float32), _window32(stft.window, stft.win_length)
+    if len(wave) < stft.shortest:
+        raise ValueError(f"edges='reflect' needs a wave of more than n_fft // 2 = {stft.n_fft // 2} samples, got {len(wave)}")
     count, hop_length, length = stft.frames_of(len(wave)), stft.hop_length, stft.win_length
     first = stft.margin - (stft.n_fft // 2 if stft.framing == "center" else 0)
+    if stft.edges == "reflect":
+        wave, first = np.pad(wave, stft.n_fft // 2, mode="reflect"), stft.margin
     size = max(8, _BLOCK_SAMPLES // stft.n_fft)
     buffer = np.zeros((size, stft.n_fft), np.float32)
     for start in range(0, count, size):
