@@ -52,9 +52,22 @@ def small_shape(name):
 
 def is_heavy(name):
     """Say whether the small model still has so many layers or weights that a test of it takes seconds."""
-    lines = known().get(name, {}).get("layers", [])
-    layers = sum(_number(line, "layers") or 1 for line in lines)
-    return layers > 100 or sum(_number(line, "parameters") for line in lines) > 8e6
+    return _layer_count(name) > 100 or sum(_number(line, "parameters") for line in _lines(name)) > 8e6
+
+
+def _lines(name):
+    return known().get(name, {}).get("layers", [])
+
+
+def _layer_count(name):
+    return sum(_number(line, "layers") or 1 for line in _lines(name))
+
+
+def is_large_relative(name):
+    """Say whether a model has many layers or weights and its family a smaller model, which the quick tests build instead."""
+    family = audiozoo.list_models(family=audiozoo.model_info(name).family)
+    smallest = min(family, key=lambda other: audiozoo.model_info(other).reference.parameters)
+    return name != smallest and (is_heavy(name) or _layer_count(name) > 60)
 
 
 def _number(line, key):

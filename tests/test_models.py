@@ -4,24 +4,41 @@ import functools
 import importlib.util
 import json
 import os
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from architectures import REGENERATE, expected_parameters, is_heavy, known, layer_lines, shared, small, small_shape
+from architectures import (
+    REGENERATE,
+    expected_parameters,
+    is_heavy,
+    is_large_relative,
+    known,
+    layer_lines,
+    shared,
+    small,
+    small_shape,
+)
 
 import audiozoo
 
 NAMES = audiozoo.list_models()
-EACH = pytest.mark.parametrize("name", NAMES)
+# The slow tests build all sizes of a network, those that run each time the smallest.
+EACH = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if is_large_relative(name) else ()) for name in NAMES]
+)
 
 # Quicker than compiling for a few calls, but on JAX, which then compiles each operation by itself.
 EAGERLY = keras.backend.backend() != "jax"
+EVERY_NAME = pytest.mark.parametrize("name", NAMES)
 # What takes seconds for networks that are large at any size is left to the slow tests.
 EACH_IN_TIME = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if is_heavy(name) else ()) for name in NAMES]
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if is_heavy(name) or is_large_relative(name) else ()) for name in NAMES],
 )
 
 
@@ -31,6 +48,11 @@ LEARNABLE = {"freesound2018_baseline": {"initial_deviation": 0.05}}
 
 def windows(name, count=4):
     return np.random.default_rng(7).normal(0, 1, (count, *small_shape(name))).astype(np.float32)
+
+
+@functools.cache
+def multiply_adds():
+    return runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmarks" / "models.py"))["multiply_adds"]
 
 
 @functools.cache
@@ -93,10 +115,11 @@ def _calm(config):
 
 
 @EACH
-def test_has_the_published_number_of_parameters(name):
+def test_has_the_published_number_of_parameters_and_multiply_adds(name):
     reference = audiozoo.model_info(name).reference
     model = audiozoo.build(name, reference.num_classes, input_shape=reference.input_shape, **reference.options)
     assert model.count_params() == reference.parameters == known()[name]["parameters"]
+    assert multiply_adds()(model) == reference.multiply_adds
 
 
 @EACH
@@ -125,18 +148,18 @@ def test_the_formulas_see_every_setting():
     assert [expected_parameters(layer) for layer in layers] == by_hand == [layer.count_params() for layer in layers]
 
 
-@EACH
+@EVERY_NAME
 def test_the_small_input_is_small(name):
     assert np.prod(small_shape(name)) <= np.prod(audiozoo.model_info(name).reference.input_shape)
 
 
-@EACH
+@EVERY_NAME
 def test_the_frontend_gives_what_the_reference_takes(name):
     spec = audiozoo.model_info(name)
     assert spec.frontend.shape == spec.reference.input_shape
 
 
-@EACH
+@EVERY_NAME
 def test_the_card_is_complete(name):
     spec = audiozoo.model_info(name)
     assert spec.description.endswith(".")

@@ -31,6 +31,7 @@ _LOGMEL = LogMel(
     mel_scale="htk",
     norm=None,
     compression="log",
+    edges="reflect",
 )
 """40 log-mel bands by 101 frames: 30 ms every 10 ms in one second."""
 
@@ -69,7 +70,7 @@ def _prepared(tensors: Arrays) -> Arrays:
     """Reshape the tensors of a checkpoint whose order or number of axes differs from this network's."""
     prepared = dict(tensors)
     for name, tensor in tensors.items():
-        if ".ssnorm." in name and tensor.ndim:
+        if ".ssnorm." in name and tensor.ndim == 1 and tensor.size % _SUB_BANDS == 0:
             # The checkpoint has the groups of bands of a channel side by side, this network the channels of a group.
             prepared[name] = tensor.reshape(-1, _SUB_BANDS).T.ravel()
     if (kernel := prepared.get("classifier.5.weight")) is not None:

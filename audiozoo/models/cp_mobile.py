@@ -26,6 +26,7 @@ _LOGMEL = LogMel(
     mel_scale="htk",
     norm=None,
     compression="log",
+    edges="reflect",
     offset=1e-5,
 )
 """256 log-mel bands by 65 frames: 96 ms every 16 ms in one second."""
