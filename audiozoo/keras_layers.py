@@ -156,7 +156,7 @@ class SubSpectralNormalization(keras.layers.BatchNormalization):
         super().build((batch, bands // self.groups, frames, self.groups * channels))
         self.input_spec = None  # Keras would expect inputs with the channels of all groups
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Normalise each group."""
         _, bands, frames, channels = inputs.shape
         size = bands // self.groups

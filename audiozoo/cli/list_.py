@@ -16,6 +16,18 @@ from audiozoo.registry import TASKS, ModelSpec, list_models, model_info, shipped
 
 EXAMPLE = "audiozoo list --task keywords --max-parameters 100k"
 
+TaskName = Annotated[str | None, typer.Option(help="Only models for this task: tagging, keywords, scenes or embedding.")]
+Families = Annotated[list[str] | None, typer.Option(help="Glob of families; may be repeated.")]
+Licences = Annotated[
+    list[str] | None,
+    typer.Option(help="Glob of licences of the published weights, such as 'apache*'; may be repeated."),
+]
+MaxParameters = Annotated[str, typer.Option(help="Only models with at most this number of parameters, such as 100k or 1.5M.")]
+MaxMultiplyAdds = Annotated[
+    str, typer.Option(help="Only models with at most this number of multiply-adds for one window, such as 10M.")
+]
+"""Options of ``audiozoo list``."""
+
 _FACTORS = {"k": 1e3, "m": 1e6, "g": 1e9}
 
 
@@ -39,22 +51,15 @@ def run(
     patterns: Annotated[list[str] | None, typer.Argument(help="Globs of model names; default: all models.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Glob of names to leave out; may be repeated.")] = None,
     input: Annotated[str | None, typer.Option(help="Only models with this input: waveform, spectral or vector.")] = None,
-    task: Annotated[str | None, typer.Option(help="Only models for this task: tagging, keywords, scenes or embedding.")] = None,
-    family: Annotated[list[str] | None, typer.Option(help="Glob of families; may be repeated.")] = None,
-    licence: Annotated[
-        list[str] | None,
-        typer.Option(help="Glob of licences of the published weights, such as 'apache*'; may be repeated."),
-    ] = None,
+    task: TaskName = None,
+    family: Families = None,
+    licence: Licences = None,
     pretrained: Annotated[
         bool, typer.Option("--pretrained", help="Only models with published weights, and the classifiers of this package.")
     ] = False,
     min_parameters: Annotated[str, typer.Option(help="Only models with at least this number of parameters.")] = "0",
-    max_parameters: Annotated[
-        str, typer.Option(help="Only models with at most this number of parameters, such as 100k or 1.5M.")
-    ] = "inf",
-    max_multiply_adds: Annotated[
-        str, typer.Option(help="Only models with at most this number of multiply-adds for one window, such as 10M.")
-    ] = "inf",
+    max_parameters: MaxParameters = "inf",
+    max_multiply_adds: MaxMultiplyAdds = "inf",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -85,17 +85,13 @@ def register(
 
     def add(builder: Builder) -> Builder:
         name = builder.__name__
-        for taken in (name, *aliases, *formerly):
-            if (known := _ALIASES.get(taken, _FORMER_NAMES.get(taken, taken))) in _SPECS:
-                raise ValueError(f"a model named {taken!r} is registered already, choose another name: {_SPECS[known]}")
-        if not builder.__doc__:
-            raise ValueError(f"the builder {name} needs a docstring; its first line is the model's description")
+        _check_builder(builder, [name, *aliases, *formerly])
         _SPECS[name] = ModelSpec(
             name=name,
             builder=builder,
             frontend=frontend,
             reference=reference,
-            description=builder.__doc__.strip().splitlines()[0],
+            description=(builder.__doc__ or "").strip().splitlines()[0],
             paper=paper,
             year=year,
             scores=tuple(scores),
@@ -113,6 +109,14 @@ def register(
         return builder
 
     return add
+
+
+def _check_builder(builder: Builder, names: Sequence[str]) -> None:
+    for name in names:
+        if (known := _ALIASES.get(name, _FORMER_NAMES.get(name, name))) in _SPECS:
+            raise ValueError(f"a model named {name!r} is registered already, choose another name: {_SPECS[known]}")
+    if not builder.__doc__:
+        raise ValueError(f"the builder {names[0]} needs a docstring; its first line is the model's description")
 
 
 def _module_name(builder: Builder) -> str:
