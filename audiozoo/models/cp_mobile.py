@@ -54,7 +54,8 @@ _STRIDES_2024 = ((1, 1), (1, 1), (1, 2), (2, 1), (1, 1), (1, 1))
         schedule="cosine",
         warmup=3,
         weight_decay=1e-4,
-        augment_features=Compose(transforms=(TimeRoll(shift=(-0.1, 0.1)), FilterAugment())),
+        # A unit of the natural logarithm is 4.3 dB, so these gains are up to 6 dB.
+        augment_features=Compose(transforms=(TimeRoll(shift=(-0.1, 0.1)), FilterAugment(gain_db=(-1.4, 1.4)))),
     ),
 )
 def cp_mobile(
