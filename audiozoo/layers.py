@@ -48,18 +48,18 @@ def axis_of(normalization_axis: NormalizationAxis) -> int:
     return 1 if normalization_axis == "mel" else -1
 
 
-def require_size(name: str, input_shape: Sequence[int], smallest: Sequence[int]) -> None:
+def require_size(name: str, input_shape: Sequence[int | None], smallest: Sequence[int]) -> None:
     """Check that an input is large enough for the pooling of a network.
 
     Args:
         name: Name of the model, for the message.
-        input_shape: Shape of the input without the batch.
+        input_shape: Shape of the input without the batch; an axis of `None` may have any size.
         smallest: Smallest size of each of its first axes.
 
     Raises:
         ValueError: An axis is too small.
     """
-    if any(size < least for size, least in zip(input_shape, smallest, strict=False)):
+    if any(size is not None and size < least for size, least in zip(input_shape, smallest, strict=False)):
         raise ValueError(
             f"{name} needs an input of at least {tuple(smallest)} along its first axes, got {tuple(input_shape)}: "
             "use a longer duration or more bands"

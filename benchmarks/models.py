@@ -4,7 +4,7 @@
 
 The script prints a Markdown table: parameters, multiply-adds for one window, milliseconds for one window alone and in a batch
 of 32, trained windows per second (batch of 16, compiled), and peak memory. Each model runs in a process of its own. With
-`--sub-bands`, the script compares the training speed of several ways to build SubSpectralNet.
+`--multiply-adds`, it prints only these, which a model's `Reference` states. With `--sub-bands`, the script compares the training speed of several ways to build SubSpectralNet.
 """
 
 import json
@@ -69,6 +69,15 @@ def measure(name):
     figures["trained_per_second"] = BATCH / median(training_step(model, x[:BATCH], reference.num_classes), 3)
     figures["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(figures))
+
+
+def print_multiply_adds(names):
+    import audiozoo
+
+    for name in names or audiozoo.list_models():
+        reference = audiozoo.model_info(name).reference
+        model = audiozoo.build(name, reference.num_classes, input_shape=reference.input_shape, **reference.options)
+        print(f"{name}: multiply_adds={multiply_adds(model):_}", flush=True)
 
 
 def training_step(model, x, classes, **options):
@@ -172,6 +181,8 @@ def main():
     match sys.argv[1:]:
         case ["--one", name]:
             measure(name)
+        case ["--multiply-adds", *names]:
+            print_multiply_adds(names)
         case ["--sub-bands"]:
             sub_bands()
         case names:

@@ -764,7 +764,7 @@ def test_the_command_line_lists_and_describes_a_classifier_of_the_package(reques
         assert "house_cnn/tiny" in text
         assert "CC BY" in text
         assert "three sounds" in text
-    assert json.loads(run("list", "--pretrained", "--json")[1]) == ["yamnet", "house_cnn/tiny"]
+    assert json.loads(run("list", "--pretrained", "--json")[1])[-2:] == ["yamnet", "house_cnn/tiny"]
 
 
 SHIPPED = registry.shipped_classifiers()

@@ -77,7 +77,7 @@ def test_list(audiozoo):
     assert json.loads(audiozoo("list", "*mlp", "resnet*", "--max-parameters", "1e6", "--json")[1]) == ["feature_mlp"]
     assert "| `house_cnn` | 64 x 250 x 1 | 564,226 | 10 |" in audiozoo("list", "house*", "--markdown")[1]
     assert audiozoo("list", "nothing*")[0] == 1
-    assert json.loads(audiozoo("list", "--pretrained", "--json")[1])[0] == "yamnet"
+    assert "yamnet" in json.loads(audiozoo("list", "--pretrained", "--json")[1])
     assert "audioset" in audiozoo("list", "--pretrained")[1].splitlines()[1].split()
     status, _, err = audiozoo("list", "--input", "vectro")
     assert status == 2

@@ -119,7 +119,7 @@ def test_has_the_published_number_of_parameters_and_multiply_adds(name):
     reference = audiozoo.model_info(name).reference
     model = audiozoo.build(name, reference.num_classes, input_shape=reference.input_shape, **reference.options)
     assert model.count_params() == reference.parameters == known()[name]["parameters"]
-    assert multiply_adds()(model) == reference.multiply_adds
+    assert multiply_adds()(model) == reference.multiply_adds, f"see `python benchmarks/models.py --multiply-adds {name}`"
 
 
 @EACH

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def test_lists_by_glob_and_kind():
     names = audiozoo.list_models()
-    assert names == sorted(names)
+    assert names == sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
     assert {"dcase2018_baseline", "feature_mlp", "house_cnn", "subspectralnet"} <= set(names)
     assert audiozoo.list_models("feature_*", input="vector") == ["feature_mlp"]
     assert "feature_mlp" not in audiozoo.list_models(input="spectral")

@@ -196,7 +196,7 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path, published):
 
 
 def test_names_of_weights():
-    assert audiozoo.list_models(pretrained=True) == ["yamnet"]
+    assert {"cnn6", "cnn14", "yamnet"} <= set(audiozoo.list_models(pretrained=True))
     with pytest.raises(ValueError, match="unknown weights of yamnet 'audioste'; did you mean 'audioset'"):
         audiozoo.build("yamnet", 521, weights="audioste")
     with pytest.raises(ValueError, match="unknown weights of house_cnn 'audioset'; choose from none"):
@@ -262,7 +262,7 @@ def test_a_model_with_published_weights_is_loaded_by_name(cache, put, published,
 
 
 def test_a_model_without_published_weights_is_no_classifier():
-    with pytest.raises(ValueError, match="house_cnn has no published weights; models with published weights: yamnet"):
+    with pytest.raises(ValueError, match=r"house_cnn has no published weights; models with published weights: .*yamnet"):
         audiozoo.pretrained_classifier("house_cnn")
 
 

@@ -10,13 +10,6 @@ from audiozoo.bounded import refusing
 from audiozoo.checkpoints.pytorch import LEGACY_START, read_legacy_format, read_zip_format
 from audiozoo.checkpoints.safetensors import read_safetensors
 
-_ENDINGS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
-
-
-def is_checkpoint(path: str | os.PathLike[str]) -> bool:
-    """Tell by the ending of its name whether a file has the weights of PyTorch or safetensors."""
-    return os.fspath(path).lower().endswith(_ENDINGS)
-
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Read the tensors of a file that PyTorch or safetensors wrote, without either package and without running anything.

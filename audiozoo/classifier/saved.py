@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from audiozoo.bounded import MIB, BoundedZip, read_npz, refusing
 from audiozoo.checks import unknown_name
@@ -17,7 +17,9 @@ from audiozoo.classifier.ensemblecard import MEMBER_NAMES, EnsembleCard, is_ense
 from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.probe import ProbeScorer
 from audiozoo.classifier.scorers import KerasScorer, Scorer
+from audiozoo.download import hub_file, local_path, revision_of
 from audiozoo.features import Scaler
+from audiozoo.files import checksum
 from audiozoo.registry import build, list_models, model_info, shipped_classifiers, split_weights
 
 _MOST_SCALER_BYTES = 64 * MIB
@@ -33,8 +35,9 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier | Ensemble:
     file is run.
 
     Args:
-        path: Path of the file. If there is no such file, the name of a classifier that comes with the package, such as
-            "house_cnn/esc10", or a name from ``list_models(pretrained=True)``, see `pretrained_classifier`.
+        path: Path of the file, or its address on the Hugging Face hub, ``"hf://org/name@revision/file"``. If there is no such
+            file, the name of a classifier that comes with the package, such as "house_cnn/esc10", or a name from
+            ``list_models(pretrained=True)``, see `pretrained_classifier`.
 
     Returns:
         The `Classifier` or `Ensemble`.
@@ -45,8 +48,9 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier | Ensemble:
         ValueError: The file is not a classifier that this version reads: it is something else, is damaged, declares sizes or
             values beyond the limits, or has a newer schema.
     """
-    if not Path(path).is_file():
-        name = Path(path).as_posix()
+    path = local_path(path)
+    if not path.is_file():
+        name = path.as_posix()
         if name in list_models(pretrained=True):
             return pretrained_classifier(name)
         if name in (shipped := shipped_classifiers()):
@@ -123,18 +127,24 @@ def _read(file: BinaryIO) -> Classifier:
 
 
 def pretrained_classifier(
-    name: str, *, weights: str | None = None, weights_file: str | os.PathLike[str] | None = None
+    name: str,
+    *,
+    weights: str | None = None,
+    weights_file: str | os.PathLike[str] | None = None,
+    duration: float | None = None,
 ) -> Classifier:
     """Return a classifier with published weights, ready for use without training.
 
     Args:
         name: Name of a model, see ``list_models(pretrained=True)``.
         weights: Name of published weights from ``model_info(name).weights``; `None` uses the first.
-        weights_file: Path of a copy of the published file; `None` downloads it once.
+        weights_file: Path of a copy of the published file, or its address on the Hugging Face hub, see `build`; `None`
+            downloads the published file once.
+        duration: Length of a window (seconds); `None` uses that of the training. Most networks take any length.
 
     Returns:
-        A classifier for the classes that the weights were trained on. The scores of YAMNet are independent; several classes
-        can be present.
+        A classifier for the classes that the weights were trained on. The scores of networks that were trained on AudioSet are
+        independent; several classes can be present. ``about.notes["weights"]`` tells the origin of the weights.
 
     Raises:
         ValueError: A name is unknown, the model has no published weights, or the file has other weights.
@@ -150,7 +160,22 @@ def pretrained_classifier(
     if chosen not in spec.weights:
         raise unknown_name(f"weights of {spec.name}", chosen, spec.weights)
     published = spec.weights[chosen]
-    source = {"weights": chosen} if weights_file is None else {"weights_file": weights_file}
-    model = build(spec.name, len(published.labels), **source)
-    about = TrainingFacts(model=spec.name, weights=chosen, licence=published.licence, parameters=model.count_params())
-    return Classifier.from_keras(model, spec.frontend, published.labels, about=about)
+    path = None if weights_file is None else local_path(weights_file)
+    source: dict[str, Any] = {"weights": chosen} if path is None else {"weights_file": path}
+    frontend = spec.frontend if duration is None else spec.frontend.adapt(duration=duration)
+    model = build(spec.name, len(published.labels), input_shape=spec.input_shape(frontend), **source)
+    about = TrainingFacts(
+        model=spec.name,
+        weights=chosen,
+        licence=published.licence,
+        parameters=model.count_params(),
+        notes={"weights": published.origin if path is None else _origin(weights_file, path)},
+    )
+    return Classifier.from_keras(model, frontend, published.labels, about=about)
+
+
+def _origin(asked: object, path: Path) -> dict[str, str]:
+    """Describe a file of weights: the address, or the name without the folders of this computer, and what identifies it."""
+    hub = hub_file(asked)
+    revision = {} if (commit := revision_of(path)) is None else {"revision": commit}
+    return {"url": str(asked) if hub else path.name, **revision, "sha256": checksum(path)}

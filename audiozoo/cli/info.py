@@ -111,8 +111,7 @@ def _weights(name: str, weights: PretrainedWeights) -> dict[str, Any]:
     return {
         "name": name,
         "licence": weights.licence,
-        "url": weights.url,
-        "sha256": weights.sha256,
+        **{"sha256": None, **weights.origin},
         "classes": len(weights.labels),
     }
 
@@ -127,5 +126,7 @@ def _lines(value: Any) -> str:
 
 def _item(fact: dict[str, Any]) -> str:
     if "licence" in fact:
-        return f"{fact['name']}: {fact['classes']} classes, licence {fact['licence']}, {fact['url']}"
+        known = [f"{name} {fact[name]}" for name in ("sha256", "md5") if fact.get(name)]
+        origin = [fact["url"], *([f"published at {fact['page']}"] if "page" in fact else []), *known]
+        return f"{fact['name']}: {fact['classes']} classes, licence {fact['licence']}, {', '.join(origin)}"
     return f"{fact['value']} {fact['metric']} on {fact['dataset']} ({fact['source']})"

@@ -53,6 +53,25 @@ YAMNET = LogMel(
 Source: the description of the model among the AudioSet models of TensorFlow, Apache-2.0.
 """
 
+PANNS = LogMel(
+    sample_rate=32_000,
+    duration=10.0,
+    edges="reflect",
+    n_fft=1_024,
+    hop_length=320,
+    n_mels=64,
+    fmin=50.0,
+    fmax=14_000.0,
+    top_db=None,
+)
+"""Frontend of the PANNs: 64 mel bands in decibels without a floor that depends on the window, one frame every 10 ms.
+
+Source: Kong et al., "PANNs: Large-scale pretrained audio neural networks for audio pattern recognition", arXiv:1912.10211.
+"""
+
+PANNS_16K = replace(PANNS, sample_rate=16_000, n_fft=512, hop_length=160, fmax=8_000.0)
+"""Frontend of the network of the PANNs for sounds at 16 kHz."""
+
 MUSIC2VEC = LogMel(sample_rate=16_000, duration=2.048, frames=128, n_fft=512, hop_length=256, n_mels=128)
 """128 mel bands in decibels by 128 frames of 16 ms.
 
@@ -145,6 +164,8 @@ _PRESETS: dict[str, Frontend] = {
     "freesound2018": FREESOUND2018,
     "mel_power_128x128": MEL_POWER_128X128,
     "music2vec": MUSIC2VEC,
+    "panns": PANNS,
+    "panns_16k": PANNS_16K,
     "piczak": PICZAK,
     "sharma": SHARMA,
     "yamnet": YAMNET,

@@ -7,13 +7,13 @@ class names in `yamnet_class_map.csv` under the Apache-2.0 licence.
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiozoo.features.presets import YAMNET
 from audiozoo.layers import Activation, classify, keras
+from audiozoo.models.audioset import class_names
 from audiozoo.recipe import Recipe
 from audiozoo.registry import PretrainedWeights, Reference, Score, register
 from audiozoo.weights import fetch_weights, fold_normalization, layer_arrays, load_weights
@@ -40,21 +40,16 @@ _SEPARABLE = (
 _EPSILON = 1e-4
 
 
-def _class_names() -> tuple[str, ...]:
-    with Path(__file__).with_name("yamnet_class_map.csv").open(encoding="utf-8", newline="") as file:
-        return tuple(row["display_name"] for row in csv.DictReader(file))
-
-
 _AUDIOSET = PretrainedWeights(
     url="https://storage.googleapis.com/audioset/yamnet.h5",
     sha256="13c3308955bbfaef262f175ac9c40e47b134573a93984f009220dd7cc12a1744",
     licence="Apache-2.0",
-    labels=_class_names(),
+    labels=class_names("yamnet_class_map.csv"),
 )
 
 
 def _load(model: keras.Model, source: PretrainedWeights | Path) -> None:
-    path = fetch_weights(source.url, source.sha256, _folded) if isinstance(source, PretrainedWeights) else source
+    path = fetch_weights(source.url, str(source.sha256), _folded) if isinstance(source, PretrainedWeights) else source
     # Another number of classes needs a last layer of its own, which keeps its random weights.
     whole = model.output_shape[-1] == len(_AUDIOSET.labels)
     load_weights(model, path, _folded, names={"logits": "classifier"}, skip=() if whole else ("logits",))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiozoo.checks import unknown_name
+from audiozoo.download import local_path
 from audiozoo.registry.filling import fill
 from audiozoo.registry.spec import ModelSpec, PretrainedWeights, checked_options
 from audiozoo.registry.table import model_info
@@ -23,7 +24,7 @@ def build(
     name: str,
     num_classes: int = 10,
     *,
-    input_shape: Sequence[int] | None = None,
+    input_shape: Sequence[int | None] | None = None,
     weights: str | None = None,
     weights_file: str | os.PathLike[str] | None = None,
     seed: int | None = None,
@@ -34,11 +35,13 @@ def build(
     Args:
         name: Name or alias of a model, see `list_models`.
         num_classes: Number of classes, the width of the output.
-        input_shape: Shape of one window, without the batch axis; `None` means the shape of the model's own frontend.
+        input_shape: Shape of one window, without the batch axis; `None` means the shape of the model's own frontend. An axis of
+            `None` takes any size, if the model can.
         weights: Name of published weights from ``model_info(name).weights``. For another number of classes than the published
             one, they fill all layers but the last. `None` leaves the random initial weights.
         weights_file: Path of a file of weights for the whole model: a file that Keras saved (``.weights.h5``, ``.keras``) from
-            the same model with the same sizes, or a copy of a published file.
+            the same model with the same sizes, or a copy of a published file. An address
+            ``"hf://org/name@revision/file"`` on the Hugging Face hub works too, with the extra "hub".
         seed: Random seed of the initial weights and the dropout; no global state changes. `None` draws a new one.
         **options: Options of the builder, see ``model_info(name).options``. Models on a backbone of keras.applications have
             ``backbone_weights="imagenet"`` among them.
@@ -60,18 +63,28 @@ def build(
     source = _source(spec, weights, weights_file)
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1, got {num_classes}")
-    shape = spec.frontend.shape if input_shape is None else tuple(int(size) for size in input_shape)
-    if min(shape, default=1) < 1:
+    given = spec.frontend.shape if input_shape is None else input_shape
+    shape: Any = tuple(None if size is None else int(size) for size in given)
+    if any(size is not None and size < 1 for size in shape):
         raise ValueError(f"{spec.name}: every size of input_shape must be at least 1, got {shape}")
     if len(shape) != len(spec.frontend.shape):
         raise ValueError(
             f"{spec.name} takes {spec.input} input like {spec.frontend.shape}, got input_shape={shape} (without the batch axis)"
         )
     with _seeded(seed):
-        model = spec.builder(shape, num_classes, **options)
+        model = _built(spec, shape, num_classes, options)
     if source is not None:
         fill(model, spec, source)
     return model
+
+
+def _built(spec: ModelSpec, shape: Any, num_classes: int, options: Mapping[str, Any]) -> keras.Model:
+    try:
+        return spec.builder(shape, num_classes, **options)
+    except (TypeError, ValueError) as error:
+        if None in shape and not spec.any_length:
+            raise ValueError(f"{spec.name} needs the size of every axis, got input_shape={shape}") from error
+        raise
 
 
 def split_weights(
@@ -115,7 +128,7 @@ def _source(
             f"weights={weights!r} and weights_file={os.fspath(weights_file)!r}"
         )
     if weights_file is not None:
-        return Path(weights_file)
+        return local_path(weights_file)
     if weights is None:
         return None
     if weights not in spec.weights:

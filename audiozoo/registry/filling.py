@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiozoo.bounded import BoundedZip, hdf5_datasets
-from audiozoo.download import fetch
 from audiozoo.registry.spec import ModelSpec, PretrainedWeights
 from audiozoo.weights import reading_weights
 
@@ -31,8 +30,7 @@ def fill(model: keras.Model, spec: ModelSpec, source: PretrainedWeights | Path) 
     """
     native = isinstance(source, Path) and source.name.endswith((".weights.h5", ".keras"))
     if native or spec.load_weights is None:
-        path = source if isinstance(source, Path) else fetch(source.url, sha256=source.sha256)
-        _fill_from_keras(model, path)
+        _fill_from_keras(model, source if isinstance(source, Path) else source.fetch())
     else:
         spec.load_weights(model, source)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from audiozoo.checks import refuse_unknown
+from audiozoo.download import fetch_published
 from audiozoo.features import Frontend
 from audiozoo.recipe import Recipe
 
@@ -75,16 +76,37 @@ class PretrainedWeights:
     """Published weights of a model.
 
     Args:
-        url: URL of the file.
-        sha256: Checksum of the file, hexadecimal.
+        url: Address of the file: HTTPS, or ``"hf://org/name@revision/file"`` on the Hugging Face hub.
+        sha256: Checksum of the file, hexadecimal; `None` if it is not known.
         licence: Licence of the weights, such as "Apache-2.0".
         labels: Classes that the weights were trained on, in the order of the model's output.
+        md5: Another checksum, for files whose SHA-256 is not known. Without both, the first download is trusted.
+        page: Page where the authors publish the file; "" if the address says it.
     """
 
     url: str
-    sha256: str
-    licence: str
-    labels: tuple[str, ...]
+    sha256: str | None = None
+    licence: str = ""
+    labels: tuple[str, ...] = ()
+    md5: str | None = None
+    page: str = ""
+
+    @property
+    def checksum(self) -> str | None:
+        """Checksum as "sha256:..." or "md5:..."; `None` if none is known."""
+        if self.sha256 is not None:
+            return f"sha256:{self.sha256}"
+        return None if self.md5 is None else f"md5:{self.md5}"
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """Address, checksum and page, as far as they are known."""
+        facts = {"url": self.url, "sha256": self.sha256, "md5": self.md5, "page": self.page}
+        return {name: value for name, value in facts.items() if value}
+
+    def fetch(self) -> Path:
+        """Return the path of the file in the cache; download it if it is missing, see `audiozoo.download.fetch_published`."""
+        return fetch_published(self.url, expected=self.checksum)
 
 
 WeightsLoader = Callable[["keras.Model", PretrainedWeights | Path], None]
@@ -112,6 +134,7 @@ class ModelSpec:
             DeprecationWarning.
         family: Name of the family of networks, such as "bcresnet".
         tasks: Tasks that the model was designed for, see `TASKS`.
+        any_length: Whether the network takes any number of frames, above a minimum.
     """
 
     name: str
@@ -130,11 +153,17 @@ class ModelSpec:
     renamed_options: Mapping[str, str] = field(default_factory=dict)
     family: str = ""
     tasks: tuple[Task, ...] = ("tagging",)
+    any_length: bool = False
 
     @property
     def input(self) -> InputKind:
         """The kind of input: "waveform", "spectral" or "vector"."""
         return KINDS[len(self.frontend.shape)]
+
+    def input_shape(self, frontend: Frontend) -> tuple[int | None, ...]:
+        """Return the input of a network for a frontend, with `None` frames if the network takes any number of them."""
+        bands, *others = frontend.shape
+        return (bands, None, *others[1:]) if self.any_length else frontend.shape
 
     @property
     def options(self) -> dict[str, Any]:

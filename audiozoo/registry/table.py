@@ -28,8 +28,8 @@ from audiozoo.registry.spec import (
 _SPECS: dict[str, ModelSpec] = {}
 _ALIASES: dict[str, str] = {}
 _FORMER_NAMES: dict[str, str] = {}
-_INHERITED = ("paper", "year", "recipe", "load_weights", "renamed_options", "family", "tasks")
-"""Facts that a variant takes from the model that it varies."""
+_INHERITED = ("paper", "year", "recipe", "load_weights", "renamed_options", "family", "tasks", "any_length")
+"""Facts that a variant takes from the other model, unless it has its own."""
 
 
 def register(
@@ -47,6 +47,7 @@ def register(
     renamed_options: Mapping[str, str] | None = None,
     family: str | None = None,
     tasks: Sequence[Task] = ("tagging",),
+    any_length: bool = False,
 ) -> Callable[[Builder], Builder]:
     """Register the decorated builder as a model of the builder's name.
 
@@ -74,6 +75,7 @@ def register(
             defines the builder.
         tasks: Tasks that the model was designed for: "tagging", "keywords", "scenes" or "embedding". Every model with published
             weights is also for "embedding".
+        any_length: Whether the network takes any number of frames, above a minimum: the builder accepts `None` for them.
 
     Returns:
         A decorator that returns the builder unchanged.
@@ -86,7 +88,7 @@ def register(
     def add(builder: Builder) -> Builder:
         name = builder.__name__
         _check_builder(builder, [name, *aliases, *formerly])
-        _SPECS[name] = ModelSpec(
+        spec = ModelSpec(
             name=name,
             builder=builder,
             frontend=frontend,
@@ -103,12 +105,18 @@ def register(
             renamed_options=dict(renamed_options or {}),
             family=family or _module_name(builder),
             tasks=tuple(tasks),
+            any_length=any_length,
         )
-        _ALIASES.update(dict.fromkeys(aliases, name))
-        _FORMER_NAMES.update(dict.fromkeys(formerly, name))
+        _add(spec)
         return builder
 
     return add
+
+
+def _add(spec: ModelSpec) -> None:
+    _SPECS[spec.name] = spec
+    _ALIASES.update(dict.fromkeys(spec.aliases, spec.name))
+    _FORMER_NAMES.update(dict.fromkeys(spec.formerly, spec.name))
 
 
 def _check_builder(builder: Builder, names: Sequence[str]) -> None:
@@ -150,7 +158,7 @@ def register_variant(
         num_classes: Number of classes in the published configuration; `None` means as for the other model.
         description: Description in one line; "" means the other model's name and the fixed options.
         **facts: Arguments of `register` that differ from the other model: `frontend`, `paper`, `year`, `scores`, `aliases`,
-            `formerly`, `recipe`, `weights`, `load_weights`, `renamed_options`, `family` or `tasks`.
+            `formerly`, `recipe`, `weights`, `load_weights`, `renamed_options`, `family`, `tasks` or `any_length`.
 
     Returns:
         The builder of the variant.
@@ -184,7 +192,11 @@ def register_variant(
 
 def _with_options(name: str, base: ModelSpec, fixed: Mapping[str, Any], description: str) -> Builder:
     def build_variant(input_shape: tuple[int, ...], num_classes: int, **options: Any) -> Any:
-        model = base.builder(input_shape, num_classes, **fixed, **options)
+        try:
+            model = base.builder(input_shape, num_classes, **fixed, **options)
+        except ValueError as error:
+            # The builder knows only the name of the other model.
+            raise ValueError(f"{name}: {error}") from error
         model.name = name
         return model
 

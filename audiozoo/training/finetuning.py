@@ -83,7 +83,7 @@ def finetune(
         OSError: The weights cannot be downloaded; the message says where to put a copy.
     """
     clock, recipe = Clock(budget, stop), recipe or FINETUNING
-    origin = starting_point(start, weights=weights, weights_file=weights_file, frontend=frontend)
+    origin = starting_point(start, weights=weights, weights_file=weights_file, frontend=frontend, clips=clips)
     chosen = chosen_layers(body_of(network_of(origin).model), unfreeze)
     classes = tuple(sorted({label for clip in clips for label in clip.labels})) if labels is None else tuple(labels)
     targets = targets_of(clips, classes)

@@ -27,8 +27,9 @@ from audiozoo.classifier.thresholds import fallback_thresholds, fitted_threshold
 from audiozoo.datasets import Clip, hold_out, recordings_by_label
 from audiozoo.features import FeatureCache, Features, Frontend
 from audiozoo.progress import Progress
+from audiozoo.registry import model_info
 from audiozoo.training.embeddings import embeddings, network_of
-from audiozoo.training.examples import check_present, clip_weights, targets_of
+from audiozoo.training.examples import adapted, check_present, clip_weights, targets_of
 from audiozoo.training.held_out import figures_of
 from audiozoo.training.logistic import fitted_heads
 
@@ -86,7 +87,7 @@ def probe(
         OSError: The weights cannot be downloaded; the message says where to put a copy.
     """
     require_number("validation", validation, 0, 0.99)
-    origin = starting_point(start, weights=weights, weights_file=weights_file, frontend=frontend)
+    origin = starting_point(start, weights=weights, weights_file=weights_file, frontend=frontend, clips=clips)
     classes = tuple(sorted({label for clip in clips for label in clip.labels})) if labels is None else tuple(labels)
     targets = targets_of(clips, classes)
     found = embeddings(origin, clips, cache=cache, progress=progress)
@@ -129,6 +130,7 @@ def starting_point(
     weights: str | None = None,
     weights_file: str | os.PathLike[str] | None = None,
     frontend: Frontend | None = None,
+    clips: Sequence[Clip] = (),
 ) -> Classifier:
     """Return the classifier that transfer starts from.
 
@@ -137,6 +139,7 @@ def starting_point(
         weights: Name of published weights; `None` uses the first of the model.
         weights_file: Path of a copy of the published weights; `None` downloads them once.
         frontend: Frontend that replaces that of the classifier; `None` keeps it.
+        clips: Clips whose longest limits the window of published weights, if the network takes any length.
 
     Returns:
         The classifier; one that was passed is not changed.
@@ -156,6 +159,9 @@ def starting_point(
         found = load_classifier(start)
     else:
         found = pretrained_classifier(str(start), weights=weights, weights_file=weights_file)
+        if frontend is None and model_info(str(start)).any_length:
+            # Shorter clips would be padded with silence, which the mean over frames includes.
+            frontend = adapted(found.frontend, clips)
     if not isinstance(found, Classifier):
         raise ValueError("an ensemble has several networks: start from one of its members")
     return found if frontend is None else replace(found, frontend=frontend)

@@ -17,6 +17,7 @@ from audiozoo.classifier import Classifier, KerasScorer, TrainingFacts
 from audiozoo.classifier.calibration import check_unknown
 from audiozoo.classifier.thresholds import fallback_thresholds
 from audiozoo.datasets import hold_out, recordings_by_label
+from audiozoo.download import hub_file
 from audiozoo.features import Frontend, Scaler
 from audiozoo.layers import keras
 from audiozoo.progress import Progress
@@ -82,7 +83,10 @@ class Registered:
     @property
     def facts(self) -> TrainingFacts:
         """Name, options and initial weights of the model."""
-        weights = self.weights if self.weights_file is None else Path(self.weights_file).name
+        weights = self.weights
+        if self.weights_file is not None:
+            # The folders of this computer mean nothing elsewhere; an address on the hub does.
+            weights = str(self.weights_file) if hub_file(self.weights_file) else Path(self.weights_file).name
         return TrainingFacts(model=self.spec.name, weights=weights, options=dict(self.options))
 
     def scaler(self, examples: Examples, per: Literal["band", "all"] | None) -> Scaler:
