@@ -4,7 +4,8 @@
 
 The script prints a Markdown table: parameters, multiply-adds for one window, milliseconds for one window alone and in a batch
 of 32, trained windows per second (batch of 16, compiled), and peak memory. Each model runs in a process of its own. With
-`--multiply-adds`, it prints only these, which a model's `Reference` states. With `--sub-bands`, the script compares the training speed of several ways to build SubSpectralNet.
+`--multiply-adds`, the script prints only these, which a model's `Reference` states. With `--sub-bands`, the script compares the
+training speed of several ways to build SubSpectralNet.
 """
 
 import json
