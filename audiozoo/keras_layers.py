@@ -1,4 +1,4 @@
-"""Keras layers of this package: attention over frames, tokens of a transformer, and a reconstruction loss.
+"""Keras layers of this package: attention over frames, tokens of a transformer, normalisations, and a reconstruction loss.
 
 The module imports Keras, so builders import it inside their functions. Saved models refer to these layers, so import the module
 before you load a saved model with Keras; `load_classifier` does this.
@@ -160,3 +160,85 @@ class ReconstructionLoss(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments."""
         return {**super().get_config(), "weight": self.weight}
+
+
+@keras.saving.register_keras_serializable(package="audiozoo")
+class SubSpectralNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation with statistics of its own for each channel in each of several equal groups of bands.
+
+    Args:
+        groups: Number of groups; it must divide the number of bands.
+        **kwargs: Arguments of ``keras.layers.BatchNormalization``.
+
+    Raises:
+        ValueError: The bands of the input do not form `groups` equal groups.
+
+    Source: Chang et al., "Subspectral Normalization for Neural Audio Data Processing", ICASSP 2021, arXiv:2103.13620.
+    """
+
+    def __init__(self, groups: int = 5, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.groups = groups
+
+    def build(self, input_shape: tuple[Any, ...]) -> None:
+        """Create the weights for ``(batch, bands, frames, channels)``: the channels of the lowest group come first."""
+        batch, bands, frames, channels = input_shape
+        if bands % self.groups:
+            raise ValueError(f"the number of bands must be a multiple of groups={self.groups}, got {bands} bands")
+        super().build((batch, bands // self.groups, frames, self.groups * channels))
+        self.input_spec = None  # Keras would expect inputs with the channels of all groups
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Normalise each group."""
+        _, bands, frames, channels = inputs.shape
+        size = bands // self.groups
+        x = keras.ops.reshape(inputs, (-1, self.groups, size, frames, channels))
+        # With a group's channels beside those of the others, they all are channels of one normalisation.
+        x = keras.ops.reshape(keras.ops.transpose(x, (0, 2, 3, 1, 4)), (-1, size, frames, self.groups * channels))
+        x = keras.ops.reshape(super().call(x, training=training), (-1, size, frames, self.groups, channels))
+        return keras.ops.reshape(keras.ops.transpose(x, (0, 3, 1, 2, 4)), (-1, bands, frames, channels))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments."""
+        return {**super().get_config(), "groups": self.groups}
+
+
+@keras.saving.register_keras_serializable(package="audiozoo")
+class ResponseNormalization(keras.layers.Layer):
+    """Global response normalisation: adds each channel again, in proportion to its norm relative to that of the others.
+
+    The output is ``x + gamma * x * n + beta``, where `n` is the channel's L2 norm over bands and frames, divided by the mean
+    norm of all channels. `gamma` and `beta` are single numbers that begin at 0, so the layer begins as the identity.
+
+    Args:
+        epsilon: Summand of the mean norm, against a division by zero.
+        **kwargs: Arguments of every Keras layer.
+
+    Source: Woo et al., "ConvNeXt V2", arXiv:2301.00808, with the single scale and offset of CP-Mobile (Schmid et al., DCASE
+    Workshop 2023).
+    """
+
+    def __init__(self, epsilon: float = 1e-6, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the weights."""
+        self.gamma = self.add_weight(shape=(1,), initializer="zeros", name="gamma")
+        self.beta = self.add_weight(shape=(1,), initializer="zeros", name="beta")
+
+    def call(self, inputs: Any) -> Any:
+        """Normalise ``(batch, bands, frames, channels)``."""
+        # In half precision the sum of squares overflows. Without the tiny summand, the root of silence has no gradient.
+        squares = keras.ops.square(keras.ops.cast(inputs, "float32"))
+        norms = keras.ops.sqrt(keras.ops.sum(squares, axis=(1, 2), keepdims=True) + 1e-12)
+        relative = norms / (keras.ops.mean(norms, axis=-1, keepdims=True) + self.epsilon)
+        return inputs + self.gamma * inputs * keras.ops.cast(relative, inputs.dtype) + self.beta
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of the input."""
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments."""
+        return {**super().get_config(), "epsilon": self.epsilon}

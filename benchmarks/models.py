@@ -4,7 +4,8 @@
 
 The script prints a Markdown table: parameters, multiply-adds for one window, milliseconds for one window alone and in a batch
 of 32, trained windows per second (batch of 16, compiled), and peak memory. Each model runs in a process of its own. With
-`--sub-bands`, the script compares the training speed of several ways to build SubSpectralNet.
+`--multiply-adds`, the script prints only these, which a model's `Reference` states. With `--sub-bands`, the script compares the
+training speed of several ways to build SubSpectralNet.
 """
 
 import json
@@ -34,10 +35,14 @@ def multiply_adds(model):
     import keras
     import numpy as np
 
+    convolutions = (
+        *(keras.layers.Conv1D, keras.layers.Conv2D),
+        *(keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D),
+    )
     total = 0
     for layer in model._flatten_layers(include_self=False, recursive=True):
         kernels = [weight for weight in layer.weights if "kernel" in weight.path.rsplit("/", 1)[-1]]
-        if isinstance(layer, (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
+        if isinstance(layer, convolutions):
             places = np.prod(layer.output.shape[1:-1])
             total += int(places * np.prod(kernels[0].shape))
         elif isinstance(layer, keras.layers.Dense):
@@ -65,6 +70,15 @@ def measure(name):
     figures["trained_per_second"] = BATCH / median(training_step(model, x[:BATCH], reference.num_classes), 3)
     figures["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(figures))
+
+
+def print_multiply_adds(names):
+    import audiozoo
+
+    for name in names or audiozoo.list_models():
+        reference = audiozoo.model_info(name).reference
+        model = audiozoo.build(name, reference.num_classes, input_shape=reference.input_shape, **reference.options)
+        print(f"{name}: multiply_adds={multiply_adds(model):_}", flush=True)
 
 
 def training_step(model, x, classes, **options):
@@ -168,6 +182,8 @@ def main():
     match sys.argv[1:]:
         case ["--one", name]:
             measure(name)
+        case ["--multiply-adds", *names]:
+            print_multiply_adds(names)
         case ["--sub-bands"]:
             sub_bands()
         case names:

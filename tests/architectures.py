@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import keras
+import numpy as np
 
 import audiozoo
 
@@ -58,24 +59,24 @@ def small_shape(name):
 
 def is_heavy(name):
     """Say whether the small model still has so many layers or weights that a test of it takes seconds, or repeats another."""
-    lines = known().get(name, {}).get("layers", [])
-    if any(one["layers"] == lines for other, one in known().items() if other < name):
+    if any(one["layers"] == _lines(name) for other, one in known().items() if other < name):
         return True
-    layers = sum(_number(line, "layers") or 1 for line in lines)
-    return name in SLOW or layers > 100 or sum(_number(line, "parameters") for line in lines) > 8e6
+    return name in SLOW or _layer_count(name) > 100 or sum(_number(line, "parameters") for line in _lines(name)) > 8e6
 
 
-def is_wider(name):
-    """Say whether a heavy network differs from a smaller one only in the widths of its layers."""
-    return is_heavy(name) and any(
-        _without_widths(one) == _without_widths(known()[name])
-        and (one["parameters"], other) < (known()[name]["parameters"], name)
-        for other, one in known().items()
-    )
+def _lines(name):
+    return known().get(name, {}).get("layers", [])
 
 
-def _without_widths(one):
-    return [re.sub(r" (filters|units|parameters)=\d+", "", line) for line in one["layers"]]
+def _layer_count(name):
+    return sum(_number(line, "layers") or 1 for line in _lines(name))
+
+
+def is_large_relative(name):
+    """Say whether a model has many layers or weights and its family a smaller model, which the quick tests build instead."""
+    family = audiozoo.list_models(family=audiozoo.model_info(name).family)
+    smallest = min(family, key=lambda other: audiozoo.model_info(other).reference.parameters)
+    return name != smallest and (is_heavy(name) or _layer_count(name) > 60)
 
 
 def _number(line, key):
@@ -133,6 +134,8 @@ _TOLD = (
     *("activation", "recurrent_activation", "use_bias", "kernel_initializer", "kernel_regularizer", "bias_regularizer"),
     *("beta_initializer", "gamma_initializer", "beta_regularizer", "gamma_regularizer", "scale", "offset", "weight"),
 )
+# Told only where they differ from what most layers have.
+_USUAL = {"dilation_rate": {1}, "groups": {1}, "epsilon": {1e-3}}
 
 
 def _told(value):
@@ -157,6 +160,8 @@ def _line(layer, count):
         # The settings of a bidirectional layer are those of the layer that it runs both ways.
         config = {**config.get("layer", {}).get("config", {}), **config} if kind == "Bidirectional" else config
         facts = [f"{key}={_told(config[key])}" for key in _TOLD if key in config]
+        unusual = {key: config[key] for key, usual in _USUAL.items() if key in config and {*np.ravel(config[key])} != usual}
+        facts += [f"{key}={_told(value)}" for key, value in unusual.items()]
     parameters = count(layer) if isinstance(layer, keras.Layer) else 0
     return " ".join([kind, *facts, *([f"parameters={parameters}"] if parameters else [])])
 
@@ -184,6 +189,22 @@ def _dense(config, shape):
 def _normalization(config, shape):
     # Moving mean and variance, and the learnt scale and offset.
     return (2 + config["scale"] + config["center"]) * shape[config["axis"]]
+
+
+def _sub_spectral_normalization(config, shape):
+    return (2 + config["scale"] + config["center"]) * shape[-1] * config["groups"]
+
+
+def _layer_normalization(config, shape):
+    return (config["scale"] + config["center"]) * shape[-1]
+
+
+def _response_normalization(config, shape):
+    return 2
+
+
+def _layer_scale(config, shape):
+    return shape[-1]
 
 
 def _lstm(config, shape):
@@ -215,10 +236,6 @@ def _class_tokens(config, shape):
     return (2 + 2 + shape[1]) * shape[-1]
 
 
-def _layer_normalization(config, shape):
-    return (config["scale"] + config["center"]) * shape[-1]
-
-
 _FORMULAS = {
     "BatchNormalization": _normalization,
     "Bidirectional": _bidirectional,
@@ -226,10 +243,14 @@ _FORMULAS = {
     "Conv1D": _convolution,
     "Conv2D": _convolution,
     "Dense": _dense,
+    "DepthwiseConv1D": _depthwise,
     "DepthwiseConv2D": _depthwise,
     "FrameAttention": _frame_attention,
     "GRU": _gru,
-    "LayerNormalization": _layer_normalization,
     "LSTM": _lstm,
+    "LayerNormalization": _layer_normalization,
+    "LayerScale": _layer_scale,
+    "ResponseNormalization": _response_normalization,
     "SelfAttention": _self_attention,
+    "SubSpectralNormalization": _sub_spectral_normalization,
 }

@@ -86,6 +86,27 @@ def test_list(audiozoo):
     assert "did you mean 'vector'" in err
 
 
+def test_list_by_facts(audiozoo):
+    def names(*words):
+        return json.loads(audiozoo("list", *words, "--json")[1])
+
+    assert names("bcresnet*", "sb_cnn", "--max-parameters", "0.02M", "--max-multiply-adds", "10m") == ["bcresnet_1"]
+    assert names("--task", "keywords", "--family", "match*", "--min-parameters", "80k") == ["matchboxnet_3x2x64"]
+    assert names("house_cnn", "yamnet", "--licence", "apache*") == ["yamnet"]
+    assert names("house_cnn", "yamnet", "--licence", "cc by*") == ["house_cnn/esc10"]
+    assert names("house_cnn", "--pretrained", "--max-parameters", "100k") == []
+    lines = audiozoo("list", "lstm*", "house_cnn")[1].splitlines()
+    # A family of several models has a heading.
+    firsts = [line.split()[0] for line in lines if line[:8].strip()]
+    assert firsts == ["name", "house_cnn", "lstm", "lstm", "lstm_stacked", "lstm_time_distributed"]
+    for limit in ("10x", "-1", "", "nan"):
+        assert (
+            f"a limit must be a number such as 100k, 1.5M or 1e6, got '{limit}'"
+            in audiozoo("list", "--max-parameters", limit)[2]
+        )
+    assert "task must be one of 'tagging'" in audiozoo("list", "--task", "keyword")[2]
+
+
 def test_info(audiozoo):
     status, out, _ = audiozoo("info", "subspectralnet")
     assert status == 0

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from audiozoo.classifier import KerasScorer
-from audiozoo.keras_layers import FrameAttention, ReconstructionLoss, SelfAttention
+from audiozoo.keras_layers import (
+    FrameAttention,
+    ReconstructionLoss,
+    ResponseNormalization,
+    SelfAttention,
+    SubSpectralNormalization,
+)
 
 
 def number(tensor):
@@ -53,9 +59,52 @@ def test_the_reconstruction_loss_adds_the_mean_squared_error(rng):
     assert float(number(loss)) == pytest.approx(0.5 * np.mean((original - reconstruction) ** 2), rel=1e-5)
 
 
+def test_sub_spectral_normalisation_is_batch_normalisation_of_each_group(rng):
+    layer = SubSpectralNormalization(2, momentum=0.0, epsilon=1e-5)
+    x = rng.normal(3, 2, (4, 6, 5, 3)).astype(np.float32)
+    layer(x)
+    gamma, beta = rng.normal(0, 1, (2, 6)).astype(np.float32)
+    layer.gamma.assign(gamma)
+    layer.beta.assign(beta)
+    trained, used = number(layer(x, training=True)), number(layer(x, training=False))
+    for group, bands in enumerate((slice(0, 3), slice(3, 6))):
+        part, own = x[:, bands].astype(np.float64), slice(3 * group, 3 * group + 3)
+        mean, variance = part.mean(axis=(0, 1, 2)), part.var(axis=(0, 1, 2))
+        expected = (part - mean) / np.sqrt(variance + 1e-5) * gamma[own] + beta[own]
+        assert np.allclose(trained[:, bands], expected, atol=1e-4)
+        assert np.allclose(used[:, bands], expected, atol=2e-2)  # PyTorch corrects the variance that it remembers
+        assert np.allclose(number(layer.moving_mean)[own], mean, atol=1e-4)
+
+
+def test_groups_must_divide_the_bands():
+    with pytest.raises(ValueError, match="multiple of groups=5, got 8 bands"):
+        SubSpectralNormalization(5).build((None, 8, 3, 2))
+
+
+def test_response_normalisation_equals_its_formula(rng):
+    x = rng.normal(0, 1, (2, 4, 3, 5)).astype(np.float32)
+    layer = ResponseNormalization()
+    assert np.array_equal(number(layer(x)), x)
+    layer.set_weights([np.float32([0.7]), np.float32([-0.2])])
+    norms = np.sqrt(np.sum(x.astype(np.float64) ** 2, axis=(1, 2), keepdims=True))
+    relative = norms / (norms.mean(axis=-1, keepdims=True) + 1e-6)
+    assert np.allclose(number(layer(x)), x + 0.7 * x * relative - 0.2, atol=1e-5)
+
+
+def test_response_normalisation_takes_silence_and_half_precision():
+    layer = ResponseNormalization(dtype="mixed_float16")
+    layer.build((None, 64, 64, 2))
+    layer.set_weights([np.float32([1.0]), np.float32([0.0])])
+    assert not number(layer(np.zeros((1, 64, 64, 2), np.float16))).any()
+    loud = number(layer(np.full((1, 64, 64, 2), 100, np.float16)))
+    assert np.allclose(loud, 200)  # the sum of the squares is beyond half precision
+
+
 @pytest.mark.parametrize(
     ("layer", "inputs"),
     [
+        (SubSpectralNormalization(2), (None, 4, 5, 3)),
+        (ResponseNormalization(1e-3), (None, 4, 5, 3)),
         (FrameAttention(), (None, 5, 3)),
         (FrameAttention(return_sequences=False), (None, 5, 3)),
         (SelfAttention(8), (None, 5, 3)),

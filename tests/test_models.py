@@ -4,28 +4,41 @@ import functools
 import importlib.util
 import json
 import os
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from architectures import REGENERATE, expected_parameters, is_heavy, is_wider, known, layer_lines, shared, small, small_shape
+from architectures import (
+    REGENERATE,
+    expected_parameters,
+    is_heavy,
+    is_large_relative,
+    known,
+    layer_lines,
+    shared,
+    small,
+    small_shape,
+)
 
 import audiozoo
 
 NAMES = audiozoo.list_models()
-EACH = pytest.mark.parametrize("name", NAMES)
-# A wider network has the layers of a smaller one, which the tests build.
-EACH_BUILT = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if is_wider(name) else ()) for name in NAMES]
+# The slow tests build all sizes of a network, those that run each time the smallest.
+EACH = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if is_large_relative(name) else ()) for name in NAMES]
 )
 
 # Quicker than compiling for a few calls, but on JAX, which then compiles each operation by itself.
 EAGERLY = keras.backend.backend() != "jax"
+EVERY_NAME = pytest.mark.parametrize("name", NAMES)
 # What takes seconds for networks that are large at any size is left to the slow tests.
 EACH_IN_TIME = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if is_heavy(name) else ()) for name in NAMES]
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if is_heavy(name) or is_large_relative(name) else ()) for name in NAMES],
 )
 
 
@@ -35,6 +48,11 @@ LEARNABLE = {"freesound2018_baseline": {"initial_deviation": 0.05}}
 
 def windows(name, count=4):
     return np.random.default_rng(7).normal(0, 1, (count, *small_shape(name))).astype(np.float32)
+
+
+@functools.cache
+def multiply_adds():
+    return runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmarks" / "models.py"))["multiply_adds"]
 
 
 @functools.cache
@@ -56,10 +74,6 @@ def answers(model, batch):
 
 def array(tensor):
     return np.asarray(keras.ops.convert_to_numpy(tensor))
-
-
-def parameters_of(name):
-    return audiozoo.model_info(name).reference.parameters
 
 
 def activation_of(name):
@@ -100,17 +114,15 @@ def _calm(config):
     return {key: 0.0 if key in ("rate", "dropout", "momentum") else _calm(value) for key, value in config.items()}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.slow if is_wider(name) or parameters_of(name) > 5e7 else ()) for name in NAMES],
-)
-def test_has_the_published_number_of_parameters(name):
+@EACH
+def test_has_the_published_number_of_parameters_and_multiply_adds(name):
     reference = audiozoo.model_info(name).reference
     model = audiozoo.build(name, reference.num_classes, input_shape=reference.input_shape, **reference.options)
     assert model.count_params() == reference.parameters == known()[name]["parameters"]
+    assert multiply_adds()(model) == reference.multiply_adds, f"see `python benchmarks/models.py --multiply-adds {name}`"
 
 
-@EACH_BUILT
+@EACH
 def test_every_layer_is_as_compared_with_its_source(name):
     """The settings in the file were compared with the sources once; the numbers of parameters in it come from formulas."""
     lines = layer_lines(shared(name), lambda layer: layer.count_params())
@@ -136,18 +148,18 @@ def test_the_formulas_see_every_setting():
     assert [expected_parameters(layer) for layer in layers] == by_hand == [layer.count_params() for layer in layers]
 
 
-@EACH
+@EVERY_NAME
 def test_the_small_input_is_small(name):
     assert np.prod(small_shape(name)) <= np.prod(audiozoo.model_info(name).reference.input_shape)
 
 
-@EACH
+@EVERY_NAME
 def test_the_frontend_gives_what_the_reference_takes(name):
     spec = audiozoo.model_info(name)
     assert spec.frontend.shape == spec.reference.input_shape
 
 
-@EACH
+@EVERY_NAME
 def test_the_card_is_complete(name):
     spec = audiozoo.model_info(name)
     assert spec.description.endswith(".")
@@ -158,7 +170,7 @@ def test_the_card_is_complete(name):
     assert audiozoo.recipe_for(name).epochs > 0
 
 
-@EACH_BUILT
+@EACH
 def test_gives_probabilities_for_sound_silence_and_full_scale_noise(name):
     assert scores(name).shape == (4, 3)
     assert np.isfinite(scores(name)).all()
@@ -168,7 +180,7 @@ def test_gives_probabilities_for_sound_silence_and_full_scale_noise(name):
         assert ((scores(name) >= 0) & (scores(name) <= 1)).all()
 
 
-@EACH_BUILT
+@EACH
 def test_ends_in_embedding_logits_probabilities(name):
     model = shared(name)
     ends = [model.get_layer(layer) for layer in ("embedding", "logits", "probabilities")]
@@ -186,7 +198,7 @@ def test_gives_one_label_or_several(name):
     assert small(name, activation=other).get_layer("probabilities").activation is getattr(keras.activations, other)
 
 
-@EACH_BUILT
+@EACH
 def test_an_answer_does_not_depend_on_its_batch_mates(name):
     alone = answers(shared(name), sounds(name)[:1])
     assert np.allclose(alone, scores(name)[:1], atol=1e-5)

@@ -379,3 +379,47 @@ def test_a_former_option_still_works_and_warns(name, shape, size):
     assert old.count_params() == new.count_params() != default.count_params()
     with pytest.raises(ValueError, match="pass only sub_band_step"):
         audiozoo.build(name, 3, input_shape=shape, sub_band_step=size, sub_band_hop=size)
+
+
+def test_lists_by_family_task_and_multiply_adds(clean_register):
+    register(**FACTS, tasks=["keywords", "scenes"], family="layered")(two_layers)
+    register_variant("deep", two_layers, options={"depth": 3}, parameters=58, multiply_adds=40)
+    assert audiozoo.list_models(family="layered") == ["deep", "two_layers"]
+    assert audiozoo.list_models(family=["layered", "house*"], task="keywords") == ["deep", "two_layers"]
+    assert audiozoo.list_models(family="layered", task="tagging") == []
+    # Nobody counted those of the base.
+    assert audiozoo.list_models(family="layered", max_multiply_adds=40) == ["deep"]
+    assert audiozoo.list_models(family="layered", max_multiply_adds=39) == []
+    with pytest.raises(ValueError, match="unknown task 'keyword'; did you mean 'keywords'"):
+        register(**FACTS, tasks=["keyword"])
+    with pytest.raises(ValueError, match="task must be one of 'tagging'"):
+        audiozoo.list_models(task="keyword")
+
+
+def test_a_model_without_family_and_tasks_has_sensible_ones(clean_register):
+    register(**FACTS)(two_layers)
+    spec = audiozoo.model_info("two_layers")
+    assert (spec.family, spec.tasks) == ("test_registry", ("tagging",))
+
+    def noted(shape, classes):
+        """Come from a notebook."""
+
+    noted.__module__ = "__main__"
+    register(**FACTS)(noted)
+    assert audiozoo.model_info("noted").family == "noted"
+
+
+def test_weights_are_for_embedding_and_have_a_licence(clean_register):
+    published = PretrainedWeights("https://example.org/two.weights.h5", "0" * 64, "CC-BY-4.0", ("a", "b"))
+    register(**FACTS, weights={"mine": published}, tasks=["scenes"])(two_layers)
+    assert audiozoo.model_info("two_layers").suits("embedding")
+    assert {"two_layers", "yamnet"} <= set(audiozoo.list_models(task="embedding"))
+    assert "two_layers" in audiozoo.list_models(licence="cc-by*")
+    assert "yamnet" in audiozoo.list_models(licence=["MIT", "apache-2.0"])
+    assert "two_layers" not in audiozoo.list_models(licence=["MIT", "apache-2.0"])
+
+
+def test_the_families_of_the_zoo_have_tasks():
+    keywords = audiozoo.list_models(task="keywords")
+    assert keywords == audiozoo.list_models(family=["bcresnet", "matchboxnet"])
+    assert {"cp_mobile", "dcase2018_baseline", "subspectralnet"} <= set(audiozoo.list_models(task="scenes"))

@@ -383,6 +383,16 @@ def test_an_extended_classifier_keeps_the_old_classes(way, start, clips, probed,
     assert old.labels == ("high", "low", "noise")
 
 
+@pytest.mark.slow
+def test_a_network_whose_last_layer_normalises_is_extended(clips, tmp_path, rng):
+    model = audiozoo.build("cp_mobile", 3, input_shape=FRONTEND.shape, filters=8)
+    model.get_layer("logits").set_weights(rng.uniform(0.5, 1, (4, 3)))
+    old = Classifier(FRONTEND, Scaler(np.float32(-40), np.float32(20)), KerasScorer(model), ("high", "low", "noise"))
+    grown = extend(old, [*chirps(tmp_path, "jump"), *clips[::3]])
+    before, after = old.predict(clips[0].path).scores, grown.predict(clips[0].path).scores[:3]
+    assert np.allclose(before / before.sum(), after / after.sum(), atol=1e-4)
+
+
 def test_what_cannot_be_extended_is_refused(probed, clips, start):
     with pytest.raises(ValueError, match="nothing to extend"):
         extend(probed, clips)

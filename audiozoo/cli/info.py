@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from audiozoo.cli.console import out, quiet_backend
-from audiozoo.registry import ModelSpec, PretrainedWeights, build, model_info, shipped_card, shipped_classifiers
+from audiozoo.registry import TASKS, ModelSpec, PretrainedWeights, build, model_info, shipped_card, shipped_classifiers
 
 EXAMPLE = "audiozoo info subspectralnet"
 
@@ -64,6 +64,8 @@ def _card(spec: ModelSpec) -> dict[str, Any]:
         "description": spec.description,
         "paper": f"{spec.paper} ({spec.year})",
         "aliases": list(spec.aliases),
+        "family": spec.family,
+        "tasks": [task for task in TASKS if spec.suits(task)],
         "input": spec.input,
         "frontend": spec.frontend.to_config(),
         "options": spec.options,
@@ -71,6 +73,7 @@ def _card(spec: ModelSpec) -> dict[str, Any]:
             "input_shape": list(reference.input_shape),
             "num_classes": reference.num_classes,
             "parameters": reference.parameters,
+            "multiply_adds": reference.multiply_adds,
             "options": dict(reference.options),
         },
         "recipe": {field: value for field, value in spec.recipe.to_config().items() if field != "class"},

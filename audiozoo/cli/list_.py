@@ -6,40 +6,78 @@ import json
 import math
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from itertools import groupby
 from typing import Annotated
 
 import typer
 
 from audiozoo.cli.console import err, out
-from audiozoo.registry import list_models, model_info, shipped_card, shipped_classifiers
+from audiozoo.registry import TASKS, ModelSpec, list_models, model_info, shipped_card, shipped_classifiers
 
-EXAMPLE = "audiozoo list '*cnn*'"
+EXAMPLE = "audiozoo list --task keywords --max-parameters 100k"
+
+TaskName = Annotated[str | None, typer.Option(help="Only models for this task: tagging, keywords, scenes or embedding.")]
+Families = Annotated[list[str] | None, typer.Option(help="Glob of families; may be repeated.")]
+Licences = Annotated[
+    list[str] | None,
+    typer.Option(help="Glob of licences of the published weights, such as 'apache*'; may be repeated."),
+]
+MaxParameters = Annotated[str, typer.Option(help="Only models with at most this number of parameters, such as 100k or 1.5M.")]
+MaxMultiplyAdds = Annotated[
+    str, typer.Option(help="Only models with at most this number of multiply-adds for one window, such as 10M.")
+]
+"""Options of ``audiozoo list``."""
+
+_FACTORS = {"k": 1e3, "m": 1e6, "g": 1e9}
+
+
+def number(text: str) -> float:
+    """Return the number that a text such as "100k", "1.5M", "2G" or "1e6" states.
+
+    Raises:
+        ValueError: The text is not such a number, or the number is negative.
+    """
+    factor = _FACTORS.get(text[-1:].lower(), 1.0)
+    try:
+        value = float(text if factor == 1 else text[:-1]) * factor
+    except ValueError:
+        value = math.nan
+    if not value >= 0:
+        raise ValueError(f"a limit must be a number such as 100k, 1.5M or 1e6, got {text!r}")
+    return value
 
 
 def run(
     patterns: Annotated[list[str] | None, typer.Argument(help="Globs of model names; default: all models.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Glob of names to leave out; may be repeated.")] = None,
     input: Annotated[str | None, typer.Option(help="Only models with this input: waveform, spectral or vector.")] = None,
+    task: TaskName = None,
+    family: Families = None,
+    licence: Licences = None,
     pretrained: Annotated[
         bool, typer.Option("--pretrained", help="Only models with published weights, and the classifiers of this package.")
     ] = False,
-    min_parameters: Annotated[int, typer.Option(help="Only models with at least this number of parameters.")] = 0,
-    max_parameters: Annotated[
-        float, typer.Option(help="Only models with at most this number of parameters, such as 1e6.")
-    ] = math.inf,
+    min_parameters: Annotated[str, typer.Option(help="Only models with at least this number of parameters.")] = "0",
+    max_parameters: MaxParameters = "inf",
+    max_multiply_adds: MaxMultiplyAdds = "inf",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the models of the zoo."""
+    """List the models of the zoo, by family."""
+    least, most = number(min_parameters), number(max_parameters)
     names = list_models(
         patterns or "*",
         exclude=exclude or (),
         input=input,  # type: ignore[arg-type]
+        task=task,  # type: ignore[arg-type]
+        family=family or "*",
+        licence=licence or None,
         pretrained=pretrained,
-        min_parameters=min_parameters,
-        max_parameters=max_parameters,
+        min_parameters=least,
+        max_parameters=most,
+        max_multiply_adds=number(max_multiply_adds),
     )
-    shipped = _shipped(patterns or ["*"]) if pretrained else []
+    shipped = _shipped(patterns or ["*"], licence or ["*"], least, most) if pretrained or licence else []
     if not (names or shipped or as_json):
         err.print("no model matches; `audiozoo list` shows all models")
         raise typer.Exit(1)
@@ -49,24 +87,50 @@ def run(
     if markdown:
         print(models_table(names))
         return
-    from rich.table import Table
-
-    columns = ("name", "input", "shape", "parameters", "weights", "year", "description")
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    for name in names:
-        spec = model_info(name)
-        shape, parameters = " x ".join(map(str, spec.reference.input_shape)), f"{spec.reference.parameters:,}"
-        table.add_row(name, spec.input, shape, parameters, " ".join(spec.weights), str(spec.year), spec.description)
     if names:
-        out.print(table)
+        _print_models(names)
     if shipped:
         _print_shipped(shipped)
 
 
-def _shipped(patterns: Sequence[str]) -> list[str]:
-    """Return the names of the classifiers in the package that match a glob, as a whole or in their model."""
+def _print_models(names: Sequence[str]) -> None:
+    from rich.table import Table
+
+    columns = ("name", "shape", "parameters", "multiply-adds", "weights", "for", "description")
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    table.columns[2].justify = table.columns[3].justify = "right"
+    for family, members in groupby(sorted(map(model_info, names), key=_family), key=_family):
+        specs = list(members)
+        if len(specs) > 1:
+            table.add_row(family, style="bold")
+        for spec in specs:
+            table.add_row(("  " if len(specs) > 1 else "") + spec.name, *_cells(spec))
+    out.print(table)
+
+
+def _family(spec: ModelSpec) -> str:
+    return spec.family
+
+
+def _cells(spec: ModelSpec) -> list[str]:
+    reference = spec.reference
+    counted = "" if reference.multiply_adds is None else f"{reference.multiply_adds / 1e6:,.1f} M"
+    tasks = " ".join(task for task in TASKS if spec.suits(task))
+    sizes = " x ".join(map(str, reference.input_shape)), f"{reference.parameters:,}", counted
+    return [*sizes, " ".join(spec.weights), tasks, spec.description]
+
+
+def _shipped(patterns: Sequence[str], licences: Sequence[str], least: float, most: float) -> list[str]:
+    """Return the names of the classifiers in the package that match a glob, as a whole or in their model, and the limits."""
     names = shipped_classifiers()
-    return [name for name in names if any(fnmatchcase(part, glob) for glob in patterns for part in (name, name.split("/")[0]))]
+    found = [name for name in names if any(fnmatchcase(part, glob) for glob in patterns for part in (name, name.split("/")[0]))]
+    cards = {name: shipped_card(name) for name in found}
+    return [
+        name
+        for name, card in cards.items()
+        if least <= card["parameters"] <= most
+        and any(fnmatchcase(card["about"].get("licence", "").lower(), licence.lower()) for licence in licences)
+    ]
 
 
 def _print_shipped(names: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from audiozoo.registry import Reference, Score, register
 
 @register(
     frontend=Waveform(sample_rate=20_000, duration=30_225 / 20_000),
-    reference=Reference((30_225, 1), num_classes=50, parameters=4_739_526),
+    reference=Reference((30_225, 1), num_classes=50, parameters=4_739_526, multiply_adds=541_869_356),
     paper="arXiv:2103.03483",
     year=2021,
     scores=[

@@ -4,7 +4,7 @@ Sources: wubinbai/Audio-Classification-Models (2020) contains `resnet_lstm` and 
 `mobilenet`. `inception_transfer` is the network of an article on everyday sounds, which does not specify its head. The
 backbones come from keras.applications: He et al., arXiv:1512.03385 (ResNet50); Simonyan, Zisserman, arXiv:1409.1556 (VGG16);
 Szegedy et al., arXiv:1512.00567 (InceptionV3); Huang et al., arXiv:1608.06993 (DenseNet121); Sandler et al., arXiv:1801.04381
-(MobileNetV2); Tan, Le, arXiv:1905.11946 (EfficientNetB0).
+(MobileNetV2); Tan, Le, arXiv:1905.11946 (EfficientNetB0); Liu et al., arXiv:2201.03545 (ConvNeXtTiny).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from audiozoo.models.lstm import Attention, AttentionAt, recurrent
 from audiozoo.recipe import Recipe
 from audiozoo.registry import Reference, register
 
-BackboneName = Literal["ResNet50", "VGG16", "InceptionV3", "DenseNet121", "MobileNetV2", "EfficientNetB0"]
+BackboneName = Literal["ResNet50", "VGG16", "InceptionV3", "DenseNet121", "MobileNetV2", "EfficientNetB0", "ConvNeXtTiny"]
 ImageWeights = Literal["imagenet"] | None
 
 _LOGMEL = LogMel(sample_rate=44_100, duration=128 * 1_024 / 44_100, framing="window", n_fft=1_024, hop_length=1_024, n_mels=128)
@@ -45,7 +45,8 @@ class _Backbone(NamedTuple):
 
 
 # The deviations and means follow the preprocessing of keras.applications: pixels from 0 to 255 without their mean (ResNet50,
-# VGG16), pixels from -1 to 1 (InceptionV3, MobileNetV2), standardised (DenseNet121) or raw pixels (EfficientNetB0).
+# VGG16), pixels from -1 to 1 (InceptionV3, MobileNetV2), standardised (DenseNet121, ConvNeXtTiny) or raw pixels
+# (EfficientNetB0).
 _BACKBONES: dict[str, _Backbone] = {
     "ResNet50": _Backbone(32, 58.0, 0.0),
     "VGG16": _Backbone(32, 58.0, 0.0),
@@ -53,12 +54,13 @@ _BACKBONES: dict[str, _Backbone] = {
     "DenseNet121": _Backbone(32, 1.0, 0.0),
     "MobileNetV2": _Backbone(32, 0.5, 0.0),
     "EfficientNetB0": _Backbone(32, 58.0, 118.0),
+    "ConvNeXtTiny": _Backbone(32, 1.0, 0.0),
 }
 
 
 @register(
     frontend=MEL_POWER_128X128,
-    reference=Reference((128, 128, 1), num_classes=6, parameters=25_732_806),
+    reference=Reference((128, 128, 1), num_classes=6, parameters=25_732_806, multiply_adds=1_241_977_216),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
     aliases=["resnet_ldnn"],
@@ -84,7 +86,7 @@ def resnet_lstm(
         input_shape: ``(bands, frames, channels)``, at least 32 by 32 (75 by 75 for InceptionV3).
         num_classes: Number of classes.
         backbone: Name of the network in keras.applications: "ResNet50", "VGG16", "InceptionV3", "DenseNet121",
-            "MobileNetV2" or "EfficientNetB0".
+            "MobileNetV2", "EfficientNetB0" or "ConvNeXtTiny".
         backbone_weights: "imagenet" loads the backbone's ImageNet weights, which Keras downloads once. A single channel is then
             repeated three times, and standardised features are scaled to the range of the pixels that the backbone was trained
             on. `None` leaves the random initialisation.
@@ -125,7 +127,7 @@ def resnet_lstm(
 
 @register(
     frontend=MEL_POWER_128X128,
-    reference=Reference((128, 128, 1), num_classes=6, parameters=2_265_094),
+    reference=Reference((128, 128, 1), num_classes=6, parameters=2_265_094, multiply_adds=95_442_432),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
     formerly=["mobilenet"],
@@ -163,8 +165,46 @@ def mobilenet_v2(
 
 
 @register(
+    frontend=_LOGMEL,
+    reference=Reference((128, 128, 1), num_classes=50, parameters=27_857_042, multiply_adds=1_451_509_248),
+    paper="arXiv:2201.03545",
+    year=2022,
+    recipe=Recipe(epochs=60, batch_size=32, learning_rate=1e-4, patience=20, refit=True),
+)
+def convnext_tiny(
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    *,
+    backbone_weights: ImageWeights = None,
+    activation: Activation = "softmax",
+) -> keras.Model:
+    """ConvNeXt-Tiny, optionally with ImageNet weights, on a log-mel image.
+
+    Args:
+        input_shape: ``(bands, frames, channels)``, at least 32 by 32.
+        num_classes: Number of classes.
+        backbone_weights: "imagenet" loads the ImageNet weights, which Keras downloads once. A single channel is then repeated
+            three times. `None` leaves the random initialisation.
+        activation: "softmax", "sigmoid" for multi-label classification, or `None` for logits.
+
+    Returns:
+        A Keras model that outputs probabilities ``(batch, num_classes)``.
+
+    Raises:
+        ValueError: The input is too small, or the weights are unknown.
+        OSError: Keras cannot download the weights.
+    """
+    inputs = keras.Input(input_shape, name="features")
+    # The network normalises layers and not batches, so it has no momentum.
+    x = _seen(inputs, "convnext_tiny", "ConvNeXtTiny", backbone_weights, momentum=0.0)
+    # The source normalises the mean over the picture before its last layer.
+    x = keras.layers.LayerNormalization(epsilon=1e-6, name="embedding")(keras.layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, classify(x, num_classes, activation=activation), name="convnext_tiny")
+
+
+@register(
     frontend=_THREE_LOGMELS,
-    reference=Reference((128, 128, 3), num_classes=50, parameters=21_905_234),
+    reference=Reference((128, 128, 3), num_classes=50, parameters=21_905_234, multiply_adds=730_755_424),
     paper="article on classifying everyday sounds",
     year=2020,
     recipe=Recipe(epochs=60, batch_size=32, learning_rate=1e-4, patience=20, refit=True),
@@ -240,7 +280,9 @@ def _as_picture(x: Any, model: str) -> Any:
 
 def _trunk(name: str, input_shape: tuple[int, ...], weights: ImageWeights) -> keras.Model:
     try:
-        return getattr(keras.applications, name)(include_top=False, weights=weights, input_shape=tuple(input_shape))
+        # Unlike the others, ConvNeXt would standardise pixels itself, of which it expects three channels.
+        own = {"include_preprocessing": False} if name == "ConvNeXtTiny" else {}
+        return getattr(keras.applications, name)(include_top=False, weights=weights, input_shape=tuple(input_shape), **own)
     except Exception as error:
         # Keras raises a bare Exception for a failed download; only its message tells.
         address = re.search(r"URL fetch failure on (\S+)/([^/\s]+\.h5)", str(error))

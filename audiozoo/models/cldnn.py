@@ -15,7 +15,7 @@ from audiozoo.registry import Reference, register, register_variant
 
 @register(
     frontend=MUSIC2VEC,
-    reference=Reference(input_shape=(128, 128, 1), num_classes=8, parameters=1_264_424),
+    reference=Reference(input_shape=(128, 128, 1), num_classes=8, parameters=1_264_424, multiply_adds=60_301_824),
     paper="Srinivasa, Hebbar, music2vec",
     year=2017,
     recipe=RECURRENT_RECIPE,
@@ -62,7 +62,7 @@ def cldnn(
 
 @register(
     frontend=MEL_POWER_128X128,
-    reference=Reference(input_shape=(128, 128, 1), num_classes=6, parameters=2_711_974),
+    reference=Reference(input_shape=(128, 128, 1), num_classes=6, parameters=2_711_974, multiply_adds=454_574_464),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
     aliases=["baseline_cldnn"],
@@ -115,5 +115,9 @@ def cldnn_bidirectional(
     return keras.Model(inputs, outputs, name="cldnn_bidirectional")
 
 
-register_variant("cldnn_attention", cldnn_bidirectional, options={"attention": "additive"}, parameters=2_712_262)
-register_variant("cldnn_self_attention", cldnn_bidirectional, options={"attention": "self"}, parameters=2_728_423)
+register_variant(
+    "cldnn_attention", cldnn_bidirectional, options={"attention": "additive"}, parameters=2_712_262, multiply_adds=454_574_464
+)
+register_variant(
+    "cldnn_self_attention", cldnn_bidirectional, options={"attention": "self"}, parameters=2_728_423, multiply_adds=454_574_464
+)

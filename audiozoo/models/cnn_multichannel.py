@@ -60,7 +60,7 @@ _SHARMA_SCORES = [
 
 @register(
     frontend=MEL_POWER_128X128,
-    reference=Reference((128, 128, 1), num_classes=6, parameters=9_646_630),
+    reference=Reference((128, 128, 1), num_classes=6, parameters=9_646_630, multiply_adds=773_327_872),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
     aliases=["sfc_dcnn"],
@@ -95,7 +95,7 @@ def cnn_single_channel(
 
 @register(
     frontend=AUDIO_CLASSIFICATION_MODELS,
-    reference=Reference((128, 256, 4), num_classes=6, parameters=3_064_646),
+    reference=Reference((128, 256, 4), num_classes=6, parameters=3_064_646, multiply_adds=812_649_472),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
     aliases=["mfc_dcnn"],
@@ -138,13 +138,14 @@ register_variant(
     cnn_multichannel,
     options={"attention": True},
     parameters=3_118_230,
+    multiply_adds=826_949_632,
     paper="wubinbai/Audio-Classification-Models, arXiv:1908.11219",
 )
 
 
 @register(
     frontend=SHARMA,
-    reference=Reference((128, 256, 4), num_classes=50, parameters=13_924_914),
+    reference=Reference((128, 256, 4), num_classes=50, parameters=13_924_914, multiply_adds=838_912_000),
     paper="arXiv:1908.11219",
     year=2020,
     recipe=_RECIPE,
@@ -185,6 +186,7 @@ register_variant(
     cnn_multichannel_sharma,
     options={"attention": True},
     parameters=14_503_746,
+    multiply_adds=950_775_808,
     scores=_SHARMA_SCORES,
 )
 

@@ -13,7 +13,7 @@ from audiozoo.registry import Reference, Score, register
 
 @register(
     frontend=Waveform(sample_rate=16_000, duration=2.0, scaling="minmax"),
-    reference=Reference((32_000, 1), num_classes=41, parameters=360_513),
+    reference=Reference((32_000, 1), num_classes=41, parameters=360_513, multiply_adds=117_029_668),
     paper="CVxTz/audio_classification",
     year=2018,
     scores=[Score("FSDKaggle2018", "MAP@3", 0.754, "mean of three networks, split unstated")],
@@ -60,7 +60,7 @@ def wave_cnn(
         gain=1 / 40,
         offset=1.0,
     ),
-    reference=Reference((320, 157, 1), num_classes=41, parameters=95_965),
+    reference=Reference((320, 157, 1), num_classes=41, parameters=95_965, multiply_adds=301_810_656),
     paper="CVxTz/audio_classification",
     year=2018,
     scores=[Score("FSDKaggle2018", "MAP@3", 0.849, "mean of three networks, split unstated")],

@@ -14,9 +14,10 @@ from audiozoo.registry import Reference, Score, register
 
 @register(
     frontend=DCASE2018,
-    reference=Reference(input_shape=(40, 500, 1), num_classes=10, parameters=116_118),
+    reference=Reference(input_shape=(40, 500, 1), num_classes=10, parameters=116_118, multiply_adds=111_655_400),
     paper="arXiv:1807.09840",
     year=2018,
+    tasks=["scenes"],
     scores=[
         Score("DCASE 2018 task 1A", "macro accuracy", 59.7, "development set, fold 1, best validation epoch"),
         Score("DCASE 2018 task 1A", "macro accuracy", 61.0, "evaluation set"),

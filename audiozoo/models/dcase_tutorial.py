@@ -13,9 +13,10 @@ from audiozoo.registry import Reference, Score, register
 
 @register(
     frontend=DCASE2018,
-    reference=Reference((40, 500, 1), num_classes=10, parameters=105_290),
+    reference=Reference((40, 500, 1), num_classes=10, parameters=105_290, multiply_adds=288_000_640),
     paper="DCASE 2018 tutorial",
     year=2018,
+    tasks=["scenes"],
     scores=[Score("DCASE 2018 task 1A", "macro accuracy", 61.6, "development set, fold 1")],
     recipe=Recipe(epochs=100, batch_size=16, learning_rate=1e-3, patience=30, refit=True),
 )

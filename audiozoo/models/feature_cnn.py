@@ -31,7 +31,7 @@ The source stacks the features as rows and reshapes the result to 40x5, which mi
 
 @register(
     frontend=_MEAN_FEATURES,
-    reference=Reference(input_shape=(40, 5, 1), num_classes=6, parameters=996_870),
+    reference=Reference(input_shape=(40, 5, 1), num_classes=6, parameters=996_870, multiply_adds=13_397_504),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
     recipe=Recipe(epochs=200, batch_size=32, learning_rate=1e-3, patience=40, refit=True),

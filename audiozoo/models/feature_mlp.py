@@ -20,7 +20,7 @@ _MEAN_SPECTRUM = Statistics(
 
 @register(
     frontend=_MEAN_SPECTRUM,
-    reference=Reference(input_shape=(257,), num_classes=6, parameters=191_782),
+    reference=Reference(input_shape=(257,), num_classes=6, parameters=191_782, multiply_adds=190_912),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
     recipe=Recipe(epochs=300, batch_size=32, learning_rate=1e-3, patience=60, refit=True),

@@ -14,7 +14,7 @@ from audiozoo.registry import Reference, Score, register
 
 @register(
     frontend=FREESOUND2018,
-    reference=Reference((64, 25, 1), num_classes=41, parameters=658_591),
+    reference=Reference((64, 25, 1), num_classes=41, parameters=658_591, multiply_adds=194_088_200),
     paper="arXiv:1807.09902",
     year=2018,
     scores=[

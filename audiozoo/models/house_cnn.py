@@ -23,7 +23,7 @@ from audiozoo.registry import Reference, register
         reference="max",
         pad="repeat",
     ),
-    reference=Reference(input_shape=(64, 250, 1), num_classes=10, parameters=564_226),
+    reference=Reference(input_shape=(64, 250, 1), num_classes=10, parameters=564_226, multiply_adds=141_416_704),
     paper="this package",
     year=2026,
     recipe=Recipe(

@@ -19,7 +19,7 @@ _FILTERS = (16, 32, 64, 128)
 
 @register(
     frontend=Scale(of=MUSIC2VEC, by="minmax"),
-    reference=Reference(input_shape=(128, 128, 1), num_classes=8, parameters=728_237),
+    reference=Reference(input_shape=(128, 128, 1), num_classes=8, parameters=728_237, multiply_adds=118_569_216),
     paper="Srinivasa, Hebbar, music2vec",
     year=2017,
     recipe=Recipe(

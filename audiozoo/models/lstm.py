@@ -24,7 +24,7 @@ RECURRENT_RECIPE = Recipe(epochs=100, batch_size=32, learning_rate=1e-3, patienc
 
 @register(
     frontend=MUSIC2VEC,
-    reference=Reference(input_shape=(128, 128, 1), num_classes=8, parameters=411_208),
+    reference=Reference(input_shape=(128, 128, 1), num_classes=8, parameters=411_208, multiply_adds=50_348_544),
     paper="Srinivasa, Hebbar, music2vec",
     year=2017,
     recipe=RECURRENT_RECIPE,
@@ -61,7 +61,7 @@ def lstm(
 
 @register(
     frontend=MEL_POWER_128X128,
-    reference=Reference(input_shape=(128, 128, 1), num_classes=6, parameters=321_670),
+    reference=Reference(input_shape=(128, 128, 1), num_classes=6, parameters=321_670, multiply_adds=39_854_848),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
     aliases=["baseline_lstm"],
@@ -103,7 +103,7 @@ def lstm_stacked(
 
 @register(
     frontend=MEL_POWER_128X128,
-    reference=Reference(input_shape=(128, 128, 1), num_classes=6, parameters=280_318),
+    reference=Reference(input_shape=(128, 128, 1), num_classes=6, parameters=280_318, multiply_adds=34_953_216),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
     aliases=["recurrent_model"],

@@ -47,7 +47,7 @@ _RECIPE = Recipe(epochs=60, batch_size=32, learning_rate=1e-3, schedule="cosine"
 
 @register(
     frontend=PANNS,
-    reference=Reference(input_shape=(64, 1_001, 1), num_classes=527, parameters=80_769_871),
+    reference=Reference(input_shape=(64, 1_001, 1), num_classes=527, parameters=80_769_871, multiply_adds=20_041_926_656),
     paper="arXiv:1912.10211",
     year=2020,
     aliases=["panns_cnn14"],
@@ -99,7 +99,7 @@ def cnn14(
 
 @register(
     frontend=PANNS,
-    reference=Reference(input_shape=(64, 1_001, 1), num_classes=527, parameters=5_223_247),
+    reference=Reference(input_shape=(64, 1_001, 1), num_classes=527, parameters=5_223_247, multiply_adds=13_015_920_128),
     paper="arXiv:1912.10211",
     year=2020,
     aliases=["panns_cnn10"],
@@ -194,6 +194,7 @@ register_variant(
     cnn14,
     options={},
     parameters=80_769_871,
+    multiply_adds=20_041_926_656,
     description="CNN14 of the PANNs for sounds at 16 kHz, pretrained on the 527 classes of AudioSet.",
     frontend=PANNS_16K,
     scores=[Score("AudioSet", "mAP", 0.438, "the authors' page, evaluation set")],
@@ -204,6 +205,7 @@ register_variant(
     cnn10,
     options={"convolutions": 1, "kernel_size": 5},
     parameters=4_839_503,
+    multiply_adds=9_933_434_368,
     description="CNN6 of the PANNs: four 5x5 convolutions, pretrained on the 527 classes of AudioSet.",
     scores=[
         Score("AudioSet", "mAP", 0.343, "the paper, evaluation set"),

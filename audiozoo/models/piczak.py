@@ -14,7 +14,7 @@ from audiozoo.registry import Reference, Score, register
 
 @register(
     frontend=PICZAK,
-    reference=Reference((60, 41, 2), num_classes=50, parameters=26_934_130),
+    reference=Reference((60, 41, 2), num_classes=50, parameters=26_934_130, multiply_adds=34_921_680),
     paper="Piczak 2015, doi:10.1109/MLSP.2015.7324337",
     year=2015,
     scores=[

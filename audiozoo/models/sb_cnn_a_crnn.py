@@ -23,7 +23,7 @@ _RECIPE = Recipe(epochs=50, batch_size=128, learning_rate=1e-3, min_steps=1_000,
 
 @register(
     frontend=_LOGMEL,
-    reference=Reference((128, 64, 1), num_classes=10, parameters=241_914),
+    reference=Reference((128, 64, 1), num_classes=10, parameters=241_914, multiply_adds=50_928_640),
     paper="arXiv:1608.04363",
     year=2017,
     scores=[
@@ -77,7 +77,7 @@ def sb_cnn(
 
 @register(
     frontend=_LOGMEL,
-    reference=Reference((128, 64, 1), num_classes=10, parameters=381_630),
+    reference=Reference((128, 64, 1), num_classes=10, parameters=381_630, multiply_adds=363_987_264),
     paper="arXiv:1706.02291",
     year=2017,
     recipe=_RECIPE,

@@ -37,7 +37,7 @@ def _layers(second_stride: int) -> tuple[_Layer, ...]:
 
 @register(
     frontend=_FRONTEND,
-    reference=Reference(input_shape=(30_000, 1), num_classes=8, parameters=6_083_192),
+    reference=Reference(input_shape=(30_000, 1), num_classes=8, parameters=6_083_192, multiply_adds=32_349_184),
     paper="Srinivasa, Hebbar, music2vec",
     year=2017,
     aliases=["soundnet"],
@@ -74,7 +74,7 @@ def soundnet_cnn(
 
 @register(
     frontend=_FRONTEND,
-    reference=Reference(input_shape=(30_000, 1), num_classes=8, parameters=1_496_184),
+    reference=Reference(input_shape=(30_000, 1), num_classes=8, parameters=1_496_184, multiply_adds=36_740_096),
     paper="Srinivasa, Hebbar, music2vec",
     year=2017,
     recipe=_RECIPE,

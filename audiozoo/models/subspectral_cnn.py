@@ -30,7 +30,9 @@ The source does not state the hop length of this network; half a frame is the ho
 
 @register(
     frontend=_MAGNITUDE,
-    reference=Reference((512, 128, 1), num_classes=6, parameters=35_213_648, options={"auxiliary": True}),
+    reference=Reference(
+        (512, 128, 1), num_classes=6, parameters=35_213_648, multiply_adds=6_500_578_688, options={"auxiliary": True}
+    ),
     paper="wubinbai/Audio-Classification-Models",
     year=2020,
     aliases=["ssnet"],

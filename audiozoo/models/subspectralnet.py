@@ -28,9 +28,12 @@ from audiozoo.registry import Reference, Score, register
 
 @register(
     frontend=replace(DCASE2018, channels=2),
-    reference=Reference((40, 500, 2), num_classes=10, parameters=331_344, options={"auxiliary": True}),
+    reference=Reference(
+        (40, 500, 2), num_classes=10, parameters=331_344, multiply_adds=395_156_032, options={"auxiliary": True}
+    ),
     paper="arXiv:1810.12642",
     year=2019,
+    tasks=["scenes"],
     scores=[
         Score("DCASE 2018 task 1A", "accuracy", 72.18, "paper, 40 bands by 20 every 10, best epoch on the test fold"),
         Score("DCASE 2018 task 1A", "accuracy", 69.14, "the authors' logs of the same, last epoch"),

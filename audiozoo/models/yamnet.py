@@ -70,7 +70,7 @@ def _folded(arrays: Arrays) -> Arrays:
 
 @register(
     frontend=YAMNET,
-    reference=Reference(input_shape=(64, 96, 1), num_classes=521, parameters=3_729_481),
+    reference=Reference(input_shape=(64, 96, 1), num_classes=521, parameters=3_729_481, multiply_adds=69_165_056),
     paper="tensorflow/models, research/audioset/yamnet",
     year=2020,
     scores=[Score("AudioSet", "mAP", 0.306, "the authors' page, evaluation set, balanced")],

@@ -23,6 +23,16 @@ InputKind = Literal["waveform", "spectral", "vector"]
 KINDS: dict[int, InputKind] = {1: "vector", 2: "waveform", 3: "spectral"}
 """Kind of input, by number of axes."""
 
+Task = Literal["tagging", "keywords", "scenes", "embedding"]
+
+TASKS: dict[Task, str] = {
+    "tagging": "sound events and tags",
+    "keywords": "spoken commands in about a second",
+    "scenes": "acoustic scenes",
+    "embedding": "embeddings of published weights, for other classes",
+}
+"""Tasks that models were designed for, with a description."""
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -33,12 +43,15 @@ class Reference:
         num_classes: Number of classes.
         parameters: Number of all weights, trainable or not.
         options: Options of the builder that differ from its defaults.
+        multiply_adds: Number of multiplications of the convolutions, dense and recurrent layers for one window; `None` if
+            nobody counted them.
     """
 
     input_shape: tuple[int, ...]
     num_classes: int
     parameters: int
     options: Mapping[str, Any] = field(default_factory=dict)
+    multiply_adds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +132,8 @@ class ModelSpec:
         load_weights: Function that loads published weights, or a file of the same format, into a model.
         renamed_options: Current name of each renamed option, by former name; former names still work, with a
             DeprecationWarning.
+        family: Name of the family of networks, such as "bcresnet".
+        tasks: Tasks that the model was designed for, see `TASKS`.
         any_length: Whether the network takes any number of frames, above a minimum.
     """
 
@@ -136,6 +151,8 @@ class ModelSpec:
     weights: Mapping[str, PretrainedWeights] = field(default_factory=dict)
     load_weights: WeightsLoader | None = None
     renamed_options: Mapping[str, str] = field(default_factory=dict)
+    family: str = ""
+    tasks: tuple[Task, ...] = ("tagging",)
     any_length: bool = False
 
     @property
@@ -153,6 +170,10 @@ class ModelSpec:
         """The builder's options and their defaults."""
         parameters = inspect.signature(self.builder).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    def suits(self, task: Task) -> bool:
+        """Tell whether the model is for a task. Every model with published weights is also for "embedding"."""
+        return task in self.tasks or (task == "embedding" and bool(self.weights))
 
     def current_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return options under their current names."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import math
-import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
@@ -17,13 +14,13 @@ from audiozoo.config import import_all
 from audiozoo.features import Frontend
 from audiozoo.recipe import Recipe
 from audiozoo.registry.spec import (
-    KINDS,
+    TASKS,
     Builder,
-    InputKind,
     ModelSpec,
     PretrainedWeights,
     Reference,
     Score,
+    Task,
     WeightsLoader,
     checked_options,
 )
@@ -31,9 +28,7 @@ from audiozoo.registry.spec import (
 _SPECS: dict[str, ModelSpec] = {}
 _ALIASES: dict[str, str] = {}
 _FORMER_NAMES: dict[str, str] = {}
-
-
-_INHERITED = ("paper", "year", "recipe", "load_weights", "renamed_options", "any_length")
+_INHERITED = ("paper", "year", "recipe", "load_weights", "renamed_options", "family", "tasks", "any_length")
 """Facts that a variant takes from the other model, unless it has its own."""
 
 
@@ -50,6 +45,8 @@ def register(
     weights: Mapping[str, PretrainedWeights] | None = None,
     load_weights: WeightsLoader | None = None,
     renamed_options: Mapping[str, str] | None = None,
+    family: str | None = None,
+    tasks: Sequence[Task] = ("tagging",),
     any_length: bool = False,
 ) -> Callable[[Builder], Builder]:
     """Register the decorated builder as a model of the builder's name.
@@ -74,28 +71,29 @@ def register(
             files are in a Keras format.
         renamed_options: Current name of each renamed option, by former name; former names still work, with a
             DeprecationWarning.
+        family: Name of the family of networks, by which ``audiozoo list`` groups; `None` means the name of the module that
+            defines the builder.
+        tasks: Tasks that the model was designed for: "tagging", "keywords", "scenes" or "embedding". Every model with published
+            weights is also for "embedding".
         any_length: Whether the network takes any number of frames, above a minimum: the builder accepts `None` for them.
 
     Returns:
         A decorator that returns the builder unchanged.
 
     Raises:
-        ValueError: The name or an alias is taken, or the builder has no docstring.
+        ValueError: The name or an alias is taken, the builder has no docstring, or a task is unknown.
     """
+    refuse_unknown("task", tasks, TASKS)
 
     def add(builder: Builder) -> Builder:
         name = builder.__name__
-        for taken in (name, *aliases, *formerly):
-            if (known := _ALIASES.get(taken, _FORMER_NAMES.get(taken, taken))) in _SPECS:
-                raise ValueError(f"a model named {taken!r} is registered already, choose another name: {_SPECS[known]}")
-        if not builder.__doc__:
-            raise ValueError(f"the builder {name} needs a docstring; its first line is the model's description")
-        _SPECS[name] = ModelSpec(
+        _check_builder(builder, [name, *aliases, *formerly])
+        spec = ModelSpec(
             name=name,
             builder=builder,
             frontend=frontend,
             reference=reference,
-            description=builder.__doc__.strip().splitlines()[0],
+            description=(builder.__doc__ or "").strip().splitlines()[0],
             paper=paper,
             year=year,
             scores=tuple(scores),
@@ -105,13 +103,34 @@ def register(
             weights=dict(weights or {}),
             load_weights=load_weights,
             renamed_options=dict(renamed_options or {}),
+            family=family or _module_name(builder),
+            tasks=tuple(tasks),
             any_length=any_length,
         )
-        _ALIASES.update(dict.fromkeys(aliases, name))
-        _FORMER_NAMES.update(dict.fromkeys(formerly, name))
+        _add(spec)
         return builder
 
     return add
+
+
+def _add(spec: ModelSpec) -> None:
+    _SPECS[spec.name] = spec
+    _ALIASES.update(dict.fromkeys(spec.aliases, spec.name))
+    _FORMER_NAMES.update(dict.fromkeys(spec.formerly, spec.name))
+
+
+def _check_builder(builder: Builder, names: Sequence[str]) -> None:
+    for name in names:
+        if (known := _ALIASES.get(name, _FORMER_NAMES.get(name, name))) in _SPECS:
+            raise ValueError(f"a model named {name!r} is registered already, choose another name: {_SPECS[known]}")
+    if not builder.__doc__:
+        raise ValueError(f"the builder {names[0]} needs a docstring; its first line is the model's description")
+
+
+def _module_name(builder: Builder) -> str:
+    # A script that is run, and a notebook, are named __main__, which says nothing.
+    module = builder.__module__.rsplit(".", 1)[-1]
+    return builder.__name__ if module == "__main__" else module
 
 
 def register_variant(
@@ -120,24 +139,26 @@ def register_variant(
     *,
     options: Mapping[str, Any],
     parameters: int,
+    multiply_adds: int | None = None,
     num_classes: int | None = None,
     description: str = "",
     **facts: Any,
 ) -> Builder:
     """Register a variant of a registered model, with some options fixed.
 
-    The variant has its own name, number of parameters, scores and weights. It takes the frontend, paper, year and recipe of
-    the other model, unless they are given here, and the other model's remaining options.
+    The variant has its own name, number of parameters, scores and weights. It takes the frontend, paper, year, recipe, family
+    and tasks of the other model, unless they are given here, and the other model's remaining options.
 
     Args:
         name: Name of the variant.
         builder: Builder of the other model, which must be registered.
         options: Options of `builder` and the values that they have in the variant.
         parameters: Number of weights of the variant in its published configuration.
+        multiply_adds: Number of multiplications for one window in its published configuration, see `Reference`.
         num_classes: Number of classes in the published configuration; `None` means as for the other model.
         description: Description in one line; "" means the other model's name and the fixed options.
         **facts: Arguments of `register` that differ from the other model: `frontend`, `paper`, `year`, `scores`, `aliases`,
-            `formerly`, `recipe`, `weights`, `load_weights`, `renamed_options` or `any_length`.
+            `formerly`, `recipe`, `weights`, `load_weights`, `renamed_options`, `family`, `tasks` or `any_length`.
 
     Returns:
         The builder of the variant.
@@ -160,6 +181,7 @@ def register_variant(
         input_shape=frontend.shape,
         num_classes=num_classes or base.reference.num_classes,
         parameters=parameters,
+        multiply_adds=multiply_adds,
         options={option: value for option, value in base.reference.options.items() if option not in options},
     )
     inherited = {fact: getattr(base, fact) for fact in _INHERITED}
@@ -197,7 +219,8 @@ def _typed(recipe: Recipe | Mapping[str, Any] | None) -> Recipe:
     return recipe or Recipe()
 
 
-def _specs() -> dict[str, ModelSpec]:
+def registered() -> dict[str, ModelSpec]:
+    """Return all models by name, those of installed packages too."""
     import_all("audiozoo.models")
     _load_plugins()
     return _SPECS
@@ -220,62 +243,15 @@ def _load_plugins() -> None:
             )
 
 
-def list_models(
-    pattern: str | Sequence[str] = "*",
-    *,
-    exclude: str | Sequence[str] = (),
-    input: InputKind | None = None,
-    pretrained: bool = False,
-    min_parameters: int = 0,
-    max_parameters: float = math.inf,
-) -> list[str]:
-    """List the names of the models that match all conditions.
-
-    Args:
-        pattern: Glob or globs; the name or an alias must match at least one.
-        exclude: Glob or globs; the name must match none.
-        input: Kind of input: "waveform", "spectral" or "vector"; `None` means any.
-        pretrained: Whether to list only models with published weights.
-        min_parameters: Smallest number of parameters of the reference configuration.
-        max_parameters: Largest number of parameters of the reference configuration.
-
-    Returns:
-        The names in alphabetical order, with numbers in names in numerical order.
-
-    Raises:
-        ValueError: `input` is unknown.
-
-    >>> list_models("feature_*")
-    ['feature_cnn', 'feature_mlp']
-    """
-    if input is not None and input not in KINDS.values():
-        raise unknown_name("input", input, KINDS.values())
-    wanted, unwanted = _globs(pattern), _globs(exclude)
-    names = [
-        name
-        for name, spec in _specs().items()
-        if any(fnmatchcase(called, glob) for glob in wanted for called in (name, *spec.aliases))
-        and not any(fnmatchcase(name, glob) for glob in unwanted)
-        and input in (None, spec.input)
-        and (spec.weights or not pretrained)
-        and min_parameters <= spec.reference.parameters <= max_parameters
-    ]
-    return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
-
-
-def _globs(patterns: str | Sequence[str]) -> Sequence[str]:
-    return [patterns] if isinstance(patterns, str) else patterns
-
-
 def current_name(name: str) -> str:
     """Return the current name of a model, given its name, an alias or a former name; unknown names are returned unchanged."""
-    _specs()
+    registered()
     return _ALIASES.get(name, _FORMER_NAMES.get(name, name))
 
 
 def current_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options of a model under their current names; those of an unknown model are returned unchanged."""
-    spec = _specs().get(current_name(name))
+    spec = registered().get(current_name(name))
     return spec.current_options(options) if spec else dict(options)
 
 
@@ -285,7 +261,7 @@ def model_info(name: str) -> ModelSpec:
     Raises:
         ValueError: The name is unknown; the message suggests the closest names.
     """
-    specs = _specs()
+    specs = registered()
     if name in _FORMER_NAMES:
         message = f"the model {name!r} is now named {_FORMER_NAMES[name]!r}; the old name will be removed in the next version"
         warnings.warn(message, DeprecationWarning, stacklevel=2)

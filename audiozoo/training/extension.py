@@ -86,9 +86,19 @@ def _head_of(origin: Classifier) -> ProbeHead:
     """Return the last layer as a head of embeddings, or the probe's own of statistics."""
     if isinstance(origin.scorer, ProbeScorer):
         return origin.scorer.head
-    layer = network_of(origin).model.get_layer("logits")
-    kernel, bias = layer.get_weights()
+    kernel, bias = _linear_head(network_of(origin).model)
     return ProbeHead(np.zeros(len(kernel)), np.ones(len(kernel)), kernel, bias)
+
+
+def _linear_head(model: Any) -> list[np.ndarray]:
+    """Return kernel and bias of the layers from the embedding to the logits."""
+    layer, embedding = model.get_layer("logits"), model.get_layer("embedding").output
+    if isinstance(layer, keras.layers.Dense):
+        return list(layer.get_weights())
+    # The other heads are linear too: a dense layer and a normalisation. Zeros give the bias, unit vectors the kernel.
+    inputs = np.vstack([np.zeros(embedding.shape[-1]), np.eye(embedding.shape[-1])]).astype(np.float32)
+    bias, *kernel = keras.Model(embedding, layer.output).predict_on_batch(inputs)
+    return [np.stack(kernel) - bias, bias]
 
 
 def _grown(head: ProbeHead, statistics: np.ndarray, targets: np.ndarray, classes: int, *, known: bool) -> ProbeHead:
