@@ -232,3 +232,25 @@ def test_values_that_are_not_finite_are_refused(tmp_path, bad):
     arrays = {"fine": np.ones(2), "broken": np.array([0, bad])}
     with pytest.raises(ValueError, match=r"a\.pth: .*broken holds NaN or infinity"):
         read_checkpoint(save_torch(tmp_path / "a.pth", arrays))
+
+
+@pytest.mark.slow  # in the continuous integration, PyTorch is there when the slow tests run
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_pytorch_itself_writes_is_read(tmp_path, zipped):
+    torch = pytest.importorskip("torch")
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Linear(4, 5))
+    more = {"turned": torch.arange(6.0).reshape(2, 3).t(), "brain": torch.tensor([1.5, -2]).bfloat16()}
+    saved = {**network.state_dict(), **more, "own": torch.nn.Parameter(torch.ones(3))}
+    sampler = {"indexes": np.arange(1_000), "last": np.int64(3)}
+    path = tmp_path / "a.pth"
+    whole = {"iteration": 3, "model": saved, "sampler": sampler}
+    torch.save(whole, path, _use_new_zipfile_serialization=zipped)
+    read = read_checkpoint(path)
+    assert list(read) == list(saved)
+    for name, tensor in saved.items():
+        expected = tensor.detach().float().numpy() if name == "brain" else tensor.detach().numpy()
+        assert np.array_equal(read[name], expected), name
+        assert read[name].shape == expected.shape
+    torch.save(network, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ValueError, match=r"names torch\.nn\.modules\.container\.Sequential"):
+        read_checkpoint(path)

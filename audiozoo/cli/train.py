@@ -45,9 +45,7 @@ Table = Annotated[
 WeightsName = Annotated[str | None, typer.Option(help="Name of published initial weights, see `audiozoo info`.")]
 WeightsFile = Annotated[
     Path | None,
-    typer.Option(
-        help="File with initial weights of the whole model, or its address hf://org/name[@revision][/file] on the hub."
-    ),
+    typer.Option(help="File with initial weights of the whole model, or its address hf://org/name@revision/file on the hub."),
 ]
 BackboneWeights = Annotated[str | None, typer.Option(help="Initial weights of the backbone: imagenet.")]
 Unknown = Annotated[
