@@ -17,7 +17,7 @@ import pytest
 from test_download_splitzip import SOUNDS, written
 from test_download_transfer import Handler, serving
 
-from audiozoo.datasets import SOURCES, Archive, accepted_licences, fetch_dataset, fetching, list_datasets, load_dataset, sources
+from audiozoo.datasets import SOURCES, Archive, accepted_licences, fetch_dataset, fetching, list_datasets, sources
 from audiozoo.download import cache_folder
 
 
@@ -300,14 +300,8 @@ def test_the_command_lists_the_datasets_and_where_they_are(audiozoo, tmp_path):
     assert audiozoo("datasets", "--root", base / "meta" / "esc50.csv")[0] == 2
 
 
-def test_the_licences_of_the_loaders_are_those_of_the_catalogue(tmp_path):
-    for licence in ("3.0", "4.0"):
-        assert f"CC BY-NC {licence}" in SOURCES["urbansound8k"].licence
-    (tmp_path / "metadata").mkdir()
-    (tmp_path / "audio" / "fold1").mkdir(parents=True)
-    (tmp_path / "audio" / "fold1" / "1.wav").touch()
-    (tmp_path / "metadata" / "UrbanSound8K.csv").write_text("slice_file_name,fsID,fold,classID,class\n1.wav,7,1,0,siren\n")
-    assert load_dataset("urbansound8k", root=tmp_path).licence == SOURCES["urbansound8k"].licence
+def test_both_statements_of_the_licence_of_urbansound8k_are_shown():
+    assert all(f"CC BY-NC {version}" in SOURCES["urbansound8k"].licence for version in ("3.0", "4.0"))
 
 
 def test_a_split_archive_is_downloaded_in_parts_and_unpacked(server, source, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import soundfile
 
 from audiozoo import cli, list_models, load_classifier, load_dataset, model_info
 from audiozoo.crossval import FeatureBank, fold_jobs, leaderboard, read_rows
-from audiozoo.datasets import hold_out, list_datasets
+from audiozoo.datasets import hold_out, list_datasets, source_of
 from audiozoo.datasets.clip import Clip
 from audiozoo.datasets.unpacked import as_published
 from audiozoo.features import Scaler
@@ -237,7 +237,7 @@ def city_sounds(tmp_path, rng):
 def test_urbansound8k_has_its_ten_folds(city_sounds):
     data = load_dataset("urbansound8k", root=city_sounds)
     assert load_dataset("urbansound8k", root=city_sounds.parent).clips == data.clips
-    assert (data.labels, data.metric, data.licence) == (tuple(CITY_SOUNDS), "accuracy", "CC BY-NC 3.0")
+    assert (data.labels, data.metric, data.licence) == (tuple(CITY_SOUNDS), "accuracy", source_of("urbansound8k").licence)
     assert (data.folds, data.notes) == (list(range(1, 11)), ())
     assert [(len(train), len(test)) for _, train, test in data.splits()] == [(90, 10)] * 10
     assert (data.clips[0].group, data.clips[0].start, data.clips[0].end) == ("100100", 0.0, None)
