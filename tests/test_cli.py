@@ -80,7 +80,7 @@ def test_list(audiozoo):
     assert "| `house_cnn` | 64 x 250 x 1 | 564,226 | 10 |" in audiozoo("list", "house*", "--markdown")[1]
     assert audiozoo("list", "nothing*")[0] == 1
     assert "yamnet" in json.loads(audiozoo("list", "--pretrained", "--json")[1])
-    assert "audioset" in audiozoo("list", "--pretrained")[1].splitlines()[1].split()
+    assert "audioset" in audiozoo("list", "yamnet", "--pretrained")[1].splitlines()[1].split()
     status, _, err = audiozoo("list", "--input", "vectro")
     assert status == 2
     assert "did you mean 'vector'" in err

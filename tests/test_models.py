@@ -247,6 +247,9 @@ REPRESENTATIVES = [
     "cldnn_attention",
     "soundnet_cnn",
     "subspectralnet",
+    "bcresnet_1",
+    "cp_mobile",
+    "matchboxnet_3x1x64",
 ]
 
 
