@@ -134,7 +134,7 @@ def _resized(patches: np.ndarray, size: int, axis: int) -> np.ndarray:
 
 @register(
     frontend=AST,
-    reference=Reference(input_shape=(128, 1_024, 1), num_classes=527, parameters=86_594_063),
+    reference=Reference(input_shape=(128, 1_024, 1), num_classes=527, parameters=86_594_063, multiply_adds=103_349_366_016),
     paper="arXiv:2104.01778",
     year=2021,
     scores=[
@@ -245,6 +245,7 @@ register_variant(
     ast,
     options={"width": 192, "depth": 6, "heads": 3, "patch_step": 16},
     parameters=2_778_866,
+    multiply_adds=697_378_176,
     num_classes=50,
     description="A small AST for training from random weights: 6 blocks of width 192 on patches that do not overlap.",
     frontend=AST.adapt(duration=5.0),
@@ -255,6 +256,8 @@ register_variant(
     ast,
     options={},
     parameters=85_395_491,
+    multiply_adds=12_428_798_208,
+    tasks=["keywords"],
     num_classes=35,
     description="AST on one second of sound, pretrained on AudioSet and then on the 35 words of Speech Commands.",
     frontend=AST_SPEECH_COMMANDS,

@@ -96,7 +96,7 @@ def _published(file: str, sha256: str | None = None) -> dict[str, PretrainedWeig
 
 @register(
     frontend=EFFICIENTAT,
-    reference=Reference(input_shape=(128, 1_000, 1), num_classes=527, parameters=4_901_231),
+    reference=Reference(input_shape=(128, 1_000, 1), num_classes=527, parameters=4_901_231, multiply_adds=541_078_208),
     paper="arXiv:2211.04772",
     year=2023,
     scores=[Score("AudioSet", "mAP", 0.471, "the authors' page, evaluation set")],
@@ -201,12 +201,14 @@ def _normalized(x: Any, name: str, activation: str | None, momentum: float) -> A
     return x if activation is None else keras.layers.Activation(activation)(x)
 
 
-def _variant(name: str, width: float, parameters: int, precision: float, weights: dict[str, PretrainedWeights]) -> None:
+def _variant(name: str, width: float, counts: tuple[int, int], precision: float, weights: dict[str, PretrainedWeights]) -> None:
+    parameters, multiply_adds = counts
     register_variant(
         name,
         mn10,
         options={"width": width},
         parameters=parameters,
+        multiply_adds=multiply_adds,
         description=f"EfficientAT {name}: MobileNetV3-Large of {width:g} times the width, pretrained on AudioSet.",
         scores=[Score("AudioSet", "mAP", precision, "the authors' page, evaluation set")],
         weights=weights,
@@ -214,7 +216,7 @@ def _variant(name: str, width: float, parameters: int, precision: float, weights
 
 
 _MN04 = _published("mn04_as_mAP_432.pt", "899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c")
-_variant("mn04", 0.4, 993_439, 0.432, _MN04)
-_variant("mn05", 0.5, 1_443_591, 0.443, _published("mn05_as_mAP_443.pt"))
-_variant("mn20", 2.0, 17_958_087, 0.478, _published("mn20_as_mAP_478.pt"))
-_variant("mn40", 4.0, 68_524_903, 0.487, _published("mn40_as_ext_mAP_487.pt"))
+_variant("mn04", 0.4, (993_439, 110_643_072), 0.432, _MN04)
+_variant("mn05", 0.5, (1_443_591, 159_964_672), 0.443, _published("mn05_as_mAP_443.pt"))
+_variant("mn20", 2.0, (17_958_087, 2_059_375_488), 0.478, _published("mn20_as_mAP_478.pt"))
+_variant("mn40", 4.0, (68_524_903, 8_027_611_904), 0.487, _published("mn40_as_ext_mAP_487.pt"))
