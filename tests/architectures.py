@@ -30,7 +30,7 @@ OPTIONS = {
 }
 
 # Networks whose training takes seconds although they are small: attention is slow without compilation.
-SLOW = {"ast_small"}
+SLOW = {"acdnet", "ast_small", "subspectral_cnn"}
 
 
 @functools.cache

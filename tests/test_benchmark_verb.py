@@ -139,6 +139,7 @@ def test_a_transfer_is_a_job_of_its_own(data, tmp_path):
             planned([data], [wrong], [1], [0], Settings())
 
 
+@pytest.mark.slow
 def test_a_transfer_has_a_row_that_is_found_again(tmp_path, sound_folder, audiozoo):
     build("yamnet", 521, seed=1).save_weights(tmp_path / "mine.weights.h5")
     words = [

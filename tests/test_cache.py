@@ -574,6 +574,7 @@ def test_clips_in_memory_are_kept_too(cache, decoded):
     assert len(decoded) == len(clips)
 
 
+@pytest.mark.slow
 def test_training_and_benchmarks_use_it(cache, clips, sound_folder, decoded, tmp_path):
     recipe = Recipe(epochs=1, batch_size=6, validation=0)
     classifier = train("feature_mlp", clips, recipe, cache=cache)

@@ -317,6 +317,7 @@ def test_evaluate_tells_the_calibration_before_and_after_the_temperature(audiozo
     assert f"calibration error {texts[0]} before and {texts[1]} after the temperature of 30.00" in out
 
 
+@pytest.mark.slow
 def test_training_with_a_rejection_level(audiozoo, sound_folder, tmp_path):
     path = tmp_path / "x.audiozoo"
     quick = ("--model", "feature_mlp", "--epochs", 1, "-o", path)
@@ -363,6 +364,7 @@ def test_train_refuses(audiozoo, sound_folder, tmp_path, monkeypatch, words, rea
     assert reason in err
 
 
+@pytest.mark.slow
 def test_brackets_and_bytes_in_names_are_printed_as_they_are(audiozoo, classifier, sound_folder, tmp_path):
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/[b]\xe9.wav")
     shutil.copy(sound_folder / "low" / "0.wav", odd)
@@ -471,6 +473,7 @@ def test_extract_from_a_folder_without_classes_and_one_row_for_the_longest(audio
     assert "1 windows of 22051 x 1" in audiozoo("extract", tmp_path, *words)[1]
 
 
+@pytest.mark.slow
 def test_augment_writes_copies_and_previews(audiozoo, sound_folder, tmp_path):
     recipe = tmp_path / "r.json"
     recipe.write_text('{"class": "Gain", "gain_db": [-6, -6]}')
@@ -780,6 +783,7 @@ def test_the_first_control_c_ends_training_and_saves_the_best_epoch(sound_folder
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+@pytest.mark.slow
 def test_control_c_while_refitting_saves_the_first_classifier(sound_folder, tmp_path, control_c, monkeypatch, audiozoo):
     monkeypatch.setattr(Watch, "best_epoch", 3)
     control_c("refitting", 1)
@@ -824,6 +828,7 @@ def test_training_has_a_budget_by_default_and_none_with_epochs(sound_folder, tmp
     assert len(given) == 5
 
 
+@pytest.mark.slow
 def test_training_says_what_the_budget_allows(sound_folder, tmp_path, monkeypatch, audiozoo):
     monkeypatch.setattr("audiozoo.training.budget.plan", lambda *_, **__: (2, False))
     saved = tmp_path / "a.audiozoo"
@@ -871,6 +876,7 @@ def test_the_bar_counts_down_to_the_end_of_the_refit(monkeypatch):
     assert str(stages.left.render(None)) == "0:00 left"
 
 
+@pytest.mark.slow
 def test_control_c_ends_a_benchmark_and_an_augmentation_in_one_line(sound_folder, tmp_path, features_kept):
     folder = tmp_path / "r"
     words = ["benchmark", "--dataset", "folder", "--root", sound_folder, "-o", folder, "--models", *_ENDLESS[1:]]

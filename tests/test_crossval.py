@@ -138,6 +138,7 @@ def test_an_interrupted_run_keeps_its_finished_rows(jobs, tmp_path, monkeypatch)
     assert [path.name for path in (tmp_path / "rows").iterdir()] == [jobs[0].file_name]
 
 
+@pytest.mark.slow
 def test_folds_share_their_features(jobs, tmp_path, monkeypatch):
     calls = []
     original = FeatureBank.of.__func__
@@ -248,6 +249,7 @@ def test_evaluate_leaves_out_what_cannot_be_read(data, tmp_path):
         evaluate(classifier, [Clip(str(tmp_path / "empty.wav"), ("low",))])
 
 
+@pytest.mark.slow
 def test_augmentation_is_searched_for_by_class(sound_folder):
     clips = load_dataset("folder", root=sound_folder).clips
     transforms = {"quiet": Gain(gain_db=(-200.0, -200.0)), "shift": TimeShift()}

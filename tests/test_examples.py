@@ -15,7 +15,7 @@ from audiozoo import registry
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("name", ["train_and_predict", "your_own_loop", "your_own_model"])
+@pytest.mark.parametrize("name", [pytest.param("train_and_predict", marks=pytest.mark.slow), "your_own_loop", "your_own_model"])
 def test_examples_run(name, capsys, monkeypatch):
     audiozoo.list_models()
     monkeypatch.setattr(registry.table, "_SPECS", dict(registry.table._SPECS))
@@ -54,6 +54,7 @@ def test_the_examples_of_augmentation_run(capsys):
     assert "2 batches" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_picture_of_the_readme_is_drawn(tmp_path):
     runpy.run_path(str(ROOT / "examples" / "overview.py"))["main"](tmp_path / "overview.png", epochs=1)
     assert (tmp_path / "overview.png").read_bytes().startswith(b"\x89PNG")

@@ -256,6 +256,7 @@ numpy.save(sys.argv[3], numpy.asarray(model.predict_on_batch(numpy.load(sys.argv
 """
 
 
+@pytest.mark.slow
 def test_loads_without_this_package_and_on_another_backend(house, rng, tmp_path):
     model, waves = export.waveform_model(house), sounds(house.frontend, rng)
     model.save(tmp_path / "model.keras")

@@ -66,6 +66,7 @@ def test_the_table_is_replaced_and_nothing_else(tmp_path, monkeypatch):
         GENERATE["main"](["tables"])
 
 
+@pytest.mark.slow
 def test_a_front_end_of_a_new_class_gets_a_picture(monkeypatch, tmp_path):
     chosen = {name: frontend for name, frontend in DRAW["CHOSEN"].items() if name not in ("cqt", "scale")}
     monkeypatch.setitem(DRAW["all_frontends"].__globals__, "CHOSEN", chosen)

@@ -321,6 +321,7 @@ def test_the_example_of_subspectralnet_runs(scenes, capsys):
     assert classifier.about.recipe["validation"] == 0.3
 
 
+@pytest.mark.slow
 def test_the_script_of_freesound2018(run, tags, tmp_path):
     root, _ = tags()
     run("freesound2018", root, *QUICK, "-o", tmp_path / "r", "--option", "usage=private", "--option", "unverified_weight=0.5")

@@ -242,6 +242,7 @@ def installed(folder, name, code):
     (folder / f"{name}-1.dist-info" / "entry_points.txt").write_text(f"[audiozoo.models]\n{name} = {name}\n")
 
 
+@pytest.mark.slow
 def test_an_installed_package_brings_models_to_every_verb(tmp_path, sound_folder):
     installed(tmp_path, "brings_models", PLUGIN)
     installed(tmp_path, "broken_models", "raise RuntimeError('broken')")

@@ -346,6 +346,7 @@ def test_a_stale_row_is_computed_again_and_the_earlier_one_is_kept(tmp_path):
     assert [each.provenance.stale for each in read_rows(tmp_path)] == [False]
 
 
+@pytest.mark.slow
 def test_another_result_of_the_same_job_is_reported(tmp_path):
     jobs = synthetic_jobs()
     [row], _ = run(tmp_path, jobs)

@@ -127,6 +127,7 @@ def test_refitting_uses_all_clips_for_the_best_number_of_epochs(clips):
     assert classifier.about.validation["val_loss"] == min(classifier.history["val_loss"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refit", [False, True])
 def test_the_rejection_level_keeps_a_share_of_the_held_out_clips(clips, refit, monkeypatch):
     judged = []
@@ -167,6 +168,7 @@ def test_without_validation_the_last_epoch_is_kept(clips):
     assert "val_loss" not in classifier.history
 
 
+@pytest.mark.slow
 def test_training_uses_auxiliary_outputs_and_prediction_the_first_output(clips):
     frontend = LogMel(sample_rate=8_000, duration=0.5, n_fft=256, hop_length=64, n_mels=20)
     before = audiozoo.build("subspectralnet", 3, input_shape=frontend.shape, auxiliary=True, seed=0)
