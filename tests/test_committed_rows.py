@@ -12,6 +12,7 @@ import pytest
 from audiozoo import load_dataset
 from audiozoo.augment import ByClass
 from audiozoo.augment.transform import Transform
+from audiozoo.cli.planning import Settings, planned, read_recipes
 from audiozoo.crossval import find_row, fold_jobs, read_row, read_rows
 from audiozoo.crossval.identity import differences
 from audiozoo.features import Statistics
@@ -23,7 +24,13 @@ COMMITTED = sorted((BENCHMARKS / "results").glob("*/rows/*.json"))
 
 def test_every_committed_row_was_found():
     folders = Counter(path.parts[-3] for path in COMMITTED)
-    assert folders == {"esc10": 20, "esc10-statistics": 5, "esc10-augmentation": 35, "esc10-every-model": 33}
+    assert folders == {
+        "esc10": 25,
+        "esc10-statistics": 5,
+        "esc10-augmentation": 35,
+        "esc10-every-model": 33,
+        "esc50": 10,
+    }
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
@@ -37,8 +44,9 @@ def test_a_committed_row_has_the_key_of_what_it_records(path):
     assert row.key == content["key"], advice
     assert path.name.endswith(row.request.file_name), advice
     counts = row.measures.confusion
-    assert sum(map(sum, counts)) == row.test_clips == 80
-    assert row.measures.accuracy == pytest.approx(sum(counts[i][i] for i in range(10)) / 80)
+    clips = {"esc10": 80, "esc50": 400}[row.request.dataset]
+    assert sum(map(sum, counts)) == row.test_clips == clips
+    assert row.measures.accuracy == pytest.approx(sum(counts[i][i] for i in range(len(counts))) / clips)
 
 
 def test_each_committed_row_answers_another_question():
@@ -50,7 +58,8 @@ def test_each_committed_row_answers_another_question():
 def test_every_committed_row_is_found_by_a_job_of_today(esc50_root, monkeypatch):
     # Each model's frontend is adapted to the lengths of all clips, which are the same for every model.
     monkeypatch.setattr(examples, "measure_clip", cache(examples.measure_clip))
-    data = load_dataset("esc10", root=esc50_root)
+    datasets = {name: load_dataset(name, root=esc50_root) for name in ("esc10", "esc50")}
+    recipes = Settings(tables=read_recipes(BENCHMARKS / "recipes.py"))
     frontend = json.loads((BENCHMARKS / "frontends" / "logmel_statistics.json").read_text())
     short = json.loads((BENCHMARKS / "short_recipe.json").read_text())
     changes = {
@@ -62,13 +71,16 @@ def test_every_committed_row_is_found_by_a_job_of_today(esc50_root, monkeypatch)
     found = Counter()
     for path in COMMITTED:
         row, folder = read_row(path), path.parts[-3]
-        own = None
+        data, own = datasets[row.request.dataset], None
         if folder == "esc10-every-model":
             own = recipe_for(row.model, **{**short, **changes.get(row.model, {})})
         if folder == "esc10-augmentation":
             own = row.request.recipe  # another test compares it with the script's
         fed = Statistics.from_config(frontend) if folder == "esc10-statistics" else None
-        [job] = fold_jobs(data, row.model, folds=[row.fold], recipe=own, frontend=fed)
+        if folder in datasets:
+            [job] = planned([data], [row.model], [row.fold], [row.seed], recipes).jobs
+        else:
+            [job] = fold_jobs(data, row.model, folds=[row.fold], recipe=own, frontend=fed)
         assert find_row(path.parent, job) == row
         found[folder] += 1
     assert found.total() == len(COMMITTED)

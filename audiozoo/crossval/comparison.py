@@ -179,7 +179,7 @@ def _compared(sides: Sequence[Sequence[Row]], models: tuple[str, str], metric: s
     return Comparison(
         models=models,
         metric=metric,
-        folds=folds,
+        folds=tuple(sorted(folds)),
         clips=sum(row.test_clips for row in {row.fold: row for row in sides[0]}.values()),
         recordings=recordings,
         values=(float(first[0]), float(second[0])),
