@@ -90,7 +90,7 @@ def _print_pair(found: Comparison, *, clips: bool) -> None:
         )
         # McNemar's test knows no recordings, so its p value is too small where several clips come from one.
         caution = " if clips of one recording were independent" if found.recordings < found.clips else ""
-        out.print(f"McNemar's test: {counts}; p = {found.mcnemar_p:.2g}{caution}", highlight=False, soft_wrap=True)
+        out.print(f"McNemar's test: {counts}; {_p_text(found.mcnemar_p)}{caution}", highlight=False, soft_wrap=True)
     for name, names in zip(found.models, found.only, strict=True) if clips else ():
         more = f" and {len(names) - _MOST_CLIPS} more" if len(names) > _MOST_CLIPS else ""
         out.print(f"only {name}: {', '.join(names[:_MOST_CLIPS])}{more}", highlight=False, soft_wrap=True, markup=False)
@@ -98,7 +98,7 @@ def _print_pair(found: Comparison, *, clips: bool) -> None:
 
 def _verdict(found: Comparison) -> str:
     low, high = (100 * end for end in found.difference_interval)
-    figures = f"{100 * found.difference:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, p = {found.p:.2g}"
+    figures = f"{100 * found.difference:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, {_p_text(found.p)}"
     if found.better is None:
         return f"{found.models[0]} and {found.models[1]} are not told apart: {figures}"
     return f"{found.better} is better: {figures} ({found.models[0]} minus {found.models[1]})"
@@ -114,3 +114,7 @@ def _print_table(found: Sequence[Comparison]) -> None:
         table.add_row(*each.models, *figures, f"{each.corrected_p:.2g}", each.better or "not told apart")
     out.print(f"{found[0].clips} clips of {found[0].recordings} recordings; {found[0].metric}, in points")
     out.print(table)
+
+
+def _p_text(p: float) -> str:
+    return f"p = {p:.2g}" if p > 1e-99 else "p < 1e-99"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from itertools import groupby
 from typing import Annotated
@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from audiozoo.cli.console import err, out
-from audiozoo.registry import TASKS, ModelSpec, list_models, model_info, shipped_card, shipped_classifiers
+from audiozoo.registry import ModelSpec, list_models, model_info, shipped_card, shipped_classifiers
 
 EXAMPLE = "audiozoo list --task keywords --max-parameters 100k"
 
@@ -28,6 +28,8 @@ MaxMultiplyAdds = Annotated[
 ]
 """Options of ``audiozoo list``."""
 
+_COLUMNS = ("name", "parameters", "multiply-adds", "weights", "for")
+_DESCRIBED = 120  # columns of a terminal that has room for the descriptions too
 _FACTORS = {"k": 1e3, "m": 1e6, "g": 1e9}
 
 
@@ -96,16 +98,28 @@ def run(
 def _print_models(names: Sequence[str]) -> None:
     from rich.table import Table
 
-    columns = ("name", "shape", "parameters", "multiply-adds", "weights", "for", "description")
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    table.columns[2].justify = table.columns[3].justify = "right"
-    for family, members in groupby(sorted(map(model_info, names), key=_family), key=_family):
-        specs = list(members)
-        if len(specs) > 1:
-            table.add_row(family, style="bold")
-        for spec in specs:
-            table.add_row(("  " if len(specs) > 1 else "") + spec.name, *_cells(spec))
+    lines = [
+        line for _, members in groupby(sorted(map(model_info, names), key=_family), key=_family) for line in _lines(members)
+    ]
+    described = out.width >= _DESCRIBED
+    table = Table(box=None, header_style="bold", pad_edge=False, expand=described)
+    for place, column in enumerate(_COLUMNS):
+        # A name that is cut is of no use, so a narrow terminal cuts the descriptions alone.
+        width = max(map(len, [column, *(line[place] for line in lines)]))
+        table.add_column(column, justify="right" if place in (1, 2) else "left", no_wrap=True, min_width=width)
+    if described:
+        table.add_column("description", no_wrap=True, overflow="ellipsis", ratio=1)
+    for line in lines:
+        table.add_row(*line if described else line[:-1], style=None if line[1] else "bold")
     out.print(table)
+
+
+def _lines(members: Iterable[ModelSpec]) -> list[list[str]]:
+    """Return the cells of a family: a line with its name, if there are several models, and a line for each model."""
+    specs = list(members)
+    if len(specs) == 1:
+        return [[specs[0].name, *_cells(specs[0])]]
+    return [[specs[0].family, *[""] * len(_COLUMNS)], *(["  " + spec.name, *_cells(spec)] for spec in specs)]
 
 
 def _family(spec: ModelSpec) -> str:
@@ -115,9 +129,8 @@ def _family(spec: ModelSpec) -> str:
 def _cells(spec: ModelSpec) -> list[str]:
     reference = spec.reference
     counted = "" if reference.multiply_adds is None else f"{reference.multiply_adds / 1e6:,.1f} M"
-    tasks = " ".join(task for task in TASKS if spec.suits(task))
-    sizes = " x ".join(map(str, reference.input_shape)), f"{reference.parameters:,}", counted
-    return [*sizes, " ".join(spec.weights), tasks, spec.description]
+    tasks = " ".join(spec.tasks)
+    return [f"{reference.parameters:,}", counted, " ".join(spec.weights), tasks, spec.description]
 
 
 def _shipped(patterns: Sequence[str], licences: Sequence[str], least: float, most: float) -> list[str]:
