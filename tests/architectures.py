@@ -30,7 +30,7 @@ OPTIONS = {
 }
 
 # Networks whose training takes seconds although they are small: attention is slow without compilation.
-SLOW = {"acdnet", "ast_small", "subspectral_cnn"}
+SLOW = {"a_crnn", "acdnet", "ast_small", "subspectral_cnn", "yamnet"}
 
 
 @functools.cache
