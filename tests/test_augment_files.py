@@ -110,6 +110,7 @@ def test_what_is_there_is_not_made_again(sound_folder, tmp_path):
     assert all(after != before[name] for name, after in sounds_of(tmp_path).items())
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(sound_folder, tmp_path):
     words = [sys.executable, "-m", "audiozoo", "augment", sound_folder, "-o", tmp_path / "out", "--copies", "40", "--jobs", "1"]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -405,6 +405,7 @@ for folder in sys.stdin.readline().split():
 """
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(sound_folder, clips, tmp_path):
     command = [sys.executable, "-W", "error", "-c", TWO, str(sound_folder)]
     both = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]

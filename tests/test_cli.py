@@ -329,6 +329,7 @@ def test_training_with_a_rejection_level(audiozoo, sound_folder, tmp_path):
     assert load_classifier(path).about.has_learnt_from(str(sound_folder / "low" / "0.wav"))
 
 
+@pytest.mark.slow
 def test_training_leaves_out_bad_files_and_says_so(audiozoo, sound_folder, tmp_path):
     (sound_folder / "low" / "empty.wav").touch()
     words = ["train", sound_folder, "-o", tmp_path / "a.audiozoo", "--model", "feature_mlp", "--epochs", 1]
@@ -384,6 +385,7 @@ def test_brackets_and_bytes_in_names_are_printed_as_they_are(audiozoo, classifie
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_benchmark_of_a_folder(audiozoo, sound_folder, tmp_path):
     words = [
         "benchmark",
@@ -415,6 +417,7 @@ def test_benchmark_of_a_folder(audiozoo, sound_folder, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in written} == written
 
 
+@pytest.mark.slow
 def test_another_front_end(audiozoo, sound_folder, tmp_path):
     (tmp_path / "frontend.json").write_text('{"class": "LogMel", "sample_rate": 8000, "n_mels": 20, "n_fft": 512}')
     words = ["--frontend", tmp_path / "frontend.json", "--model", "dcase2018_baseline", "--epochs", 1]
@@ -802,6 +805,7 @@ def test_the_second_control_c_stops_at_once(sound_folder, tmp_path, control_c, a
     assert (status, "was not written" in err.splitlines()[-1], saved.exists()) == (130, True, False)
 
 
+@pytest.mark.slow
 def test_a_training_process_ends_on_control_c(sound_folder, tmp_path, features_kept):
     status, _ = interrupted(["train", sound_folder, "-o", tmp_path / "a.audiozoo", *_ENDLESS], until=features_kept)
     # Depending on whether an epoch had ended, the best one was saved.
@@ -977,6 +981,7 @@ def test_inspect_reads_a_table(audiozoo, sound_folder, tmp_path):
     assert [(one["label"], one["seconds"]) for one in data["classes"]] == [("a", 0.1), ("b", 0.4)]
 
 
+@pytest.mark.slow
 def test_train_warns_and_weights_imbalanced_classes(audiozoo, odd_folder, tmp_path):
     path = tmp_path / "my.audiozoo"
     status, out, err = audiozoo("train", odd_folder, "-o", path, *_NO_EPOCHS)
@@ -986,6 +991,7 @@ def test_train_warns_and_weights_imbalanced_classes(audiozoo, odd_folder, tmp_pa
     assert saved_recipe(path)["class_weight"] == "balanced"
 
 
+@pytest.mark.slow
 def test_the_class_weight_of_a_recipe_file_is_kept(audiozoo, odd_folder, tmp_path):
     path, recipe = tmp_path / "my.audiozoo", tmp_path / "recipe.json"
     recipe.write_text('{"class_weight": null}')
@@ -995,6 +1001,7 @@ def test_the_class_weight_of_a_recipe_file_is_kept(audiozoo, odd_folder, tmp_pat
     assert saved_recipe(path)["class_weight"] is None
 
 
+@pytest.mark.slow
 def test_balanced_folders_train_without_warnings(audiozoo, sound_folder, tmp_path):
     path = tmp_path / "my.audiozoo"
     status, out, err = audiozoo("train", sound_folder, "-o", path, *_NO_EPOCHS)

@@ -55,6 +55,7 @@ def synthetic_jobs():
     return fold_jobs(data, "feature_mlp", folds=[1], recipe=Recipe(epochs=1, batch_size=4, validation=0.0))
 
 
+@pytest.mark.slow
 def test_a_row_has_the_energy_if_asked(tmp_path, tracker):
     jobs = synthetic_jobs()
     [without] = benchmark(jobs, tmp_path / "without")

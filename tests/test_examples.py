@@ -15,7 +15,14 @@ from audiozoo import registry
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("name", [pytest.param("train_and_predict", marks=pytest.mark.slow), "your_own_loop", "your_own_model"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("train_and_predict", marks=pytest.mark.slow),
+        pytest.param("your_own_loop", marks=pytest.mark.slow),
+        "your_own_model",
+    ],
+)
 def test_examples_run(name, capsys, monkeypatch):
     audiozoo.list_models()
     monkeypatch.setattr(registry.table, "_SPECS", dict(registry.table._SPECS))

@@ -118,6 +118,7 @@ def test_rows_of_the_two_kinds_do_not_mix(data, tmp_path):
         replace(row.measures, macro_f1=2.0)
 
 
+@pytest.mark.slow
 def test_evaluate_chooses_the_measures(data, sound_folder):
     quick = replace(QUICK, epochs=1)
     several = train("feature_mlp", data.clips, quick)

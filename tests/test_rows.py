@@ -333,6 +333,7 @@ def test_a_row_has_the_scores_the_history_and_the_hardware(tmp_path):
     assert not row.provenance.stale
 
 
+@pytest.mark.slow
 def test_a_stale_row_is_computed_again_and_the_earlier_one_is_kept(tmp_path):
     jobs = synthetic_jobs()
     [row], _ = run(tmp_path, jobs)
@@ -368,6 +369,7 @@ def test_rerun_is_checked(tmp_path):
         run(tmp_path, synthetic_jobs(), rerun="old")
 
 
+@pytest.mark.slow
 def test_damaged_scores_are_refused(tmp_path):
     [row], _ = run(tmp_path, synthetic_jobs())
     for packed in ("?", row.test.packed[:-8], pack(np.zeros((1, 3)))):

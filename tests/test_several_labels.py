@@ -84,6 +84,7 @@ def test_thresholds_of_highest_f1():
     assert everywhere == pytest.approx((0.1,)), "each clip is positive"
 
 
+@pytest.mark.slow
 def test_a_classifier_learns_which_classes_are_present(data, tmp_path):
     assert (data.metric, data.labels) == ("map", ("high", "low", "noise"))
     classifier = train("feature_mlp", data.clips, QUICK)

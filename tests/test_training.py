@@ -118,6 +118,7 @@ def test_patience_stops_early(clips):
     assert len(history["loss"]) == 4
 
 
+@pytest.mark.slow
 def test_refitting_uses_all_clips_for_the_best_number_of_epochs(clips):
     recipe = Recipe(epochs=4, batch_size=8, validation=0.3, refit=True)
     classifier = train("feature_mlp", clips, recipe)
@@ -278,6 +279,7 @@ def test_an_error_in_augmentation_stops_training_with_its_own_message(clips, wor
         train("feature_mlp", clips, replace(recipe, augment_wave=Filter(frequency=(90_000.0, 90_000.0))), workers=workers)
 
 
+@pytest.mark.slow
 def test_training_can_be_stopped_while_batches_are_made(clips):
     class Stop(Exception):
         pass
