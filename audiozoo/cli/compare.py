@@ -50,7 +50,7 @@ def run(
     known = [row for one in given for folder in row_folders(one) for row in read_rows(folder)]
     if not known:
         raise ValueError(f"{', '.join(map(str, given))}: no result rows there; run `audiozoo benchmark -o {given[0]}` first")
-    chosen = _chosen(_dataset(summarised(known), dataset), models or [])
+    chosen = _chosen(_dataset(summarised(known, certain=False), dataset), models or [])
     found = compare_all(chosen, metric=metric)
     if as_json:
         print(json.dumps([each.to_dict() for each in found], indent=1))

@@ -57,7 +57,7 @@ def run(
 def _averages(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
     from audiozoo.report.summary import summarised
 
-    listed = [{model.name: model.rows for model in data.models} for data in summarised(rows)] if names else []
+    listed = [{model.name: model.rows for model in data.models} for data in summarised(rows, certain=False)] if names else []
     return [row for models in listed for name in names for row in rows_of(name, models)[1]]
 
 

@@ -136,7 +136,7 @@ class FoldWork:
         return {**self.__dict__, "_bank": None}
 
     def _features(self, job: FoldJob, progress: Progress | None) -> FeatureBank:
-        clips = list(dict.fromkeys((*job.train, *job.test)))
+        clips = list(dict.fromkeys(job.featured))
         if self._bank is None or self._bank.frontend != job.frontend or not self._bank.covers(clips):
             self._bank = None  # release the old features before the new ones are computed
             # Without this claim, several processes would compute the same features at the same time.

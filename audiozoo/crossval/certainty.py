@@ -16,6 +16,7 @@ import numpy as np
 from audiozoo import metrics
 from audiozoo.crossval.rows import Row
 from audiozoo.crossval.testscores import TestScores
+from audiozoo.metrics.one_label import reciprocal_ranks
 
 _Sums = Callable[[np.ndarray], np.ndarray]
 _Resampled = Callable[[np.ndarray, np.ndarray, np.ndarray], _Sums]
@@ -142,12 +143,7 @@ def _hits(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return (scores.argmax(axis=1) == targets).astype(float)
 
 
-def _reciprocal_ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :3]
-    return np.asarray(((order == targets[:, None]) / np.arange(1, order.shape[1] + 1)).sum(axis=1))
-
-
-_GAINS = {"accuracy": _hits, "macro_accuracy": _hits, "map@3": _reciprocal_ranks}
+_GAINS = {"accuracy": _hits, "macro_accuracy": _hits, "map@3": reciprocal_ranks}
 
 
 def _accuracy(scores: np.ndarray, targets: np.ndarray, place: np.ndarray) -> _Sums:
@@ -159,7 +155,7 @@ def _macro_accuracy(scores: np.ndarray, targets: np.ndarray, place: np.ndarray) 
 
 
 def _map_at_3(scores: np.ndarray, targets: np.ndarray, place: np.ndarray) -> _Sums:
-    return _mean(_reciprocal_ranks(scores, targets), place, np.zeros(len(targets), int))
+    return _mean(reciprocal_ranks(scores, targets), place, np.zeros(len(targets), int))
 
 
 def _mean_average_precision(scores: np.ndarray, targets: np.ndarray, place: np.ndarray) -> _Sums:

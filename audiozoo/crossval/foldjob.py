@@ -13,7 +13,7 @@ from audiozoo.datasets import Clip
 from audiozoo.features import Frontend
 from audiozoo.recipe import Recipe
 from audiozoo.registry import model_info
-from audiozoo.training import Transfer, trained_options
+from audiozoo.training import Transfer, titled, trained_options
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,12 @@ class FoldJob:
     @property
     def title(self) -> str:
         """Name of the model, with the way of a transfer, see `Request.title`."""
-        return f"{self.model}:{self.transfer.WORD}" if self.transfer else self.model
+        return titled(self.model, self.transfer)
+
+    @property
+    def featured(self) -> tuple[Clip, ...]:
+        """Clips whose features the job takes from a bank. A transfer reads those of its training clips itself."""
+        return self.test if self.transfer else (*self.train, *self.test)
 
     @cached_property  # the hash of the sounds reads every file
     def request(self) -> Request:

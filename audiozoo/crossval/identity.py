@@ -12,7 +12,7 @@ from audiozoo.datasets import Clip
 from audiozoo.features import Frontend
 from audiozoo.files import fingerprint
 from audiozoo.registry import current_name, current_options, model_info
-from audiozoo.training import Recipe, Transfer, trained_options
+from audiozoo.training import Recipe, Transfer, titled, trained_options
 
 _DIGITS = 12
 # These facts about a clip change neither the training nor the scores. `domain` only groups the scores in reports, so a copy of
@@ -76,7 +76,7 @@ class Request(Configured):
     @property
     def title(self) -> str:
         """Name of the model, with the way after a colon for a transfer, as in "yamnet:probe"."""
-        return f"{self.model}:{self.transfer.WORD}" if self.transfer else self.model
+        return titled(self.model, self.transfer)
 
     def _identity(self) -> dict[str, Any]:
         spec = model_info(self.model)

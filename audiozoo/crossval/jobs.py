@@ -101,7 +101,7 @@ def run_fold(
 
     Args:
         job: Job to run.
-        bank: Features of at least the job's clips; `None` computes them.
+        bank: Features of at least the clips in `FoldJob.featured`; `None` computes them.
         command: Command line to save in the row.
         cache: Cache of the embeddings of a transfer; `None` for no cache.
         progress: Callback, see `audiozoo.progress`.
@@ -115,7 +115,7 @@ def run_fold(
         ImportError: The energy cannot be estimated, because codecarbon is not installed.
     """
     check_disjoint(job.train, job.test, what=f"{job.dataset}, fold {job.fold}")
-    bank = bank or FeatureBank.of([*job.train, *job.test], job.frontend, progress=progress)
+    bank = bank or FeatureBank.of(job.featured, job.frontend, progress=progress)
     with metered(energy) as training:
         begin = time.perf_counter()  # codecarbon takes two seconds to start, which are not part of the training
         classifier = _trained(job, bank, cache, progress)

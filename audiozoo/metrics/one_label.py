@@ -82,10 +82,23 @@ def map_at_k(scores: np.ndarray, targets: np.ndarray, k: int = 3) -> float:
     scores, targets = _check(scores, targets)
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
+    return float(reciprocal_ranks(scores, targets, k).mean())
+
+
+def reciprocal_ranks(scores: np.ndarray, targets: np.ndarray, k: int = 3) -> np.ndarray:
+    """Return 1 / rank of the true class of each clip, 0 beyond rank `k`; the terms of `map_at_k`, without its checks.
+
+    Args:
+        scores: Scores ``(clips, classes)``.
+        targets: Class indices ``(clips,)``.
+        k: Number of ranks that count.
+
+    Returns:
+        A number from 0 to 1 for each clip, ``(clips,)``.
+    """
     # A stable sort ranks equal scores the same way on every platform.
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    hits = order == targets[:, None]
-    return float((hits / np.arange(1, order.shape[1] + 1)).sum(axis=1).mean())
+    return np.asarray(((order == targets[:, None]) / np.arange(1, order.shape[1] + 1)).sum(axis=1))
 
 
 def confusion_matrix(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:

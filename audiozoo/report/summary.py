@@ -139,13 +139,14 @@ class DatasetSummary:
         return isinstance(self.models[0].entry, LabelLeaderboardEntry)
 
 
-def summarised(rows: Iterable[Row]) -> list[DatasetSummary]:
+def summarised(rows: Iterable[Row], *, certain: bool = True) -> list[DatasetSummary]:
     """Summarise rows by dataset and model.
 
     Rows of one model with different options, frontends or recipes are different entries; seeds and folds are not.
 
     Args:
         rows: Rows of any datasets and models.
+        certain: Whether to compute intervals and groups, which takes most of the time.
 
     Returns:
         A summary for each dataset, in the order of the names.
@@ -159,7 +160,8 @@ def summarised(rows: Iterable[Row]) -> list[DatasetSummary]:
         datasets.setdefault((row.request.dataset, row.metric, row.labels, kind), []).append(row)
     if not datasets:
         raise ValueError("a report needs at least one row, got none: run `audiozoo benchmark` first, or name another folder")
-    return [_dataset(*key[:3], rows=datasets[key]) for key in sorted(datasets)]
+    found = [_dataset(*key[:3], rows=datasets[key]) for key in sorted(datasets)]
+    return list(map(_with_certainty, found)) if certain else found
 
 
 def _dataset(name: str, metric: str, labels: tuple[str, ...], *, rows: Sequence[Row]) -> DatasetSummary:
@@ -174,11 +176,16 @@ def _dataset(name: str, metric: str, labels: tuple[str, ...], *, rows: Sequence[
     folds = len({row.fold for row in rows})
     # An easy fold would lift a model that was tested on it alone above models that were tested on all.
     models.sort(key=lambda model: (model.folds < folds, -model.entry.score[0], model.name))
-    listed = models[:MOST_LISTED]
-    known = certainty([model.rows for model in listed], metric)
-    models[: len(listed)] = [replace(model, interval=one) for model, one in zip(listed, known.intervals, strict=True)]
+    return DatasetSummary(name, metric, labels, tuple(models), folds, len(rows))
+
+
+def _with_certainty(data: DatasetSummary) -> DatasetSummary:
+    """Return a summary with the intervals and the groups of the models that are listed."""
+    listed, others = data.models[:MOST_LISTED], data.models[MOST_LISTED:]
+    known = certainty([model.rows for model in listed], data.metric)
+    models = [replace(model, interval=one) for model, one in zip(listed, known.intervals, strict=True)]
     groups = known.groups if any(group is not None for group in known.groups) else ()
-    return DatasetSummary(name, metric, labels, tuple(models), folds, len(rows), tuple(groups))
+    return replace(data, models=(*models, *others), groups=tuple(groups))
 
 
 def _names(rows: Sequence[Row]) -> list[tuple[str, str]]:

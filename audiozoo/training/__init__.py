@@ -11,7 +11,7 @@ from audiozoo.training.finetuning import FINETUNING, finetune
 from audiozoo.training.fit import train, train_examples, trained_options
 from audiozoo.training.held_out import pooled_scores
 from audiozoo.training.probes import probe
-from audiozoo.training.ways import Finetune, Probe, Transfer, split_way
+from audiozoo.training.ways import Finetune, Probe, Transfer, split_way, titled
 
 __all__ = [
     "FINETUNING",
@@ -35,6 +35,7 @@ __all__ = [
     "target_indices",
     "target_matrix",
     "targets_of",
+    "titled",
     "train",
     "train_examples",
     "trained_options",

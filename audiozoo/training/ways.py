@@ -95,6 +95,11 @@ class Finetune(Transfer):
 WAYS: dict[str, type[Transfer]] = {way.WORD: way for way in (Probe, Finetune)}
 
 
+def titled(model: str, transfer: Transfer | None) -> str:
+    """Return the name of a model, with the way after a colon for a transfer, as in "yamnet:probe"; see `split_way`."""
+    return f"{model}:{transfer.WORD}" if transfer else model
+
+
 def split_way(name: str) -> tuple[str, type[Transfer] | None]:
     """Split a name such as "yamnet:probe" into the model and the way to transfer it.
 
