@@ -48,7 +48,8 @@ class Recipe(Configured):
             the clip's own label, not the labels that `mix` added.
         auxiliary_weight: Weight of the loss of each auxiliary output; the first output's weight is 1.
         class_weight: "balanced" weights each class by the inverse of its share; `None` weights all clips alike.
-        mixed_precision: Whether to compute in half precision, which is faster on a GPU.
+        mixed_precision: Whether to train in half precision: float16 on a GPU, bfloat16 on a processor. This is faster on a GPU,
+            and for large convolutions on a processor with instructions for bfloat16. The trained model computes in float32.
         seed: Random seed of the initial weights, dropout, clip order, windows and augmentation. The same seed gives the same
             training.
 

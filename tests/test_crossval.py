@@ -23,7 +23,7 @@ from audiozoo.crossval import (
     search_augmentation,
     write_row,
 )
-from audiozoo.crossval.rows import code_digest
+from audiozoo.crossval.sources import code_digest
 from audiozoo.datasets import Clip, Dataset, load_dataset
 from audiozoo.features import LogMel, Scaler
 from audiozoo.report import markdown
@@ -55,7 +55,7 @@ def test_a_row_says_how_it_came_about(jobs, tmp_path):
     assert 1 <= row.best_epoch <= 15
     assert set(row.validation) == {"val_loss", "val_accuracy"}
     assert row.provenance.versions["audiozoo"] == __version__
-    assert (row.provenance.code, row.provenance.command) == (code_digest(), "python compare.py")
+    assert (row.provenance.code, row.provenance.command) == (code_digest("feature_mlp"), "python compare.py")
     assert row.measures.accuracy > 0.6
     assert np.sum(row.measures.confusion) == row.test_clips
     assert row.train_seconds > 0
@@ -295,3 +295,34 @@ def test_a_search_that_cannot_be_made_is_refused(sound_folder):
     fewer = [clip for clip in clips if clip.label != "low"] + [clip for clip in clips if clip.label == "low"][:1]
     with pytest.raises(ValueError, match="no recording of low can be held out"):
         search_augmentation("feature_mlp", fewer, {"gain": Gain()})
+
+
+def test_the_hash_of_the_code_covers_the_model_and_its_helpers_alone(monkeypatch, tmp_path):
+    from audiozoo.crossval import sources
+
+    package = tmp_path / "audiozoo"
+    shutil.copytree(sources.PACKAGE, package, ignore=shutil.ignore_patterns("*.keras", "pretrained", "__pycache__"))
+    monkeypatch.setattr(sources, "PACKAGE", package)
+    monkeypatch.setattr(sources.sys.modules["audiozoo.models.cldnn"], "__file__", str(package / "models/cldnn.py"))
+    sources.code_digest.cache_clear(), sources._computing_files.cache_clear()
+    before = code_digest("cldnn")
+    for changed, expected in {
+        "models/lstm.py": False,  # imported by cldnn
+        "models/house_cnn.py": True,
+        "cli/train.py": True,
+        "report/results.py": True,
+        "training/run.py": False,
+        "features/bands.py": False,
+    }.items():
+        saved = (package / changed).read_text("utf-8")
+        (package / changed).write_text(saved + "\n", "utf-8")
+        sources.code_digest.cache_clear()
+        assert (code_digest("cldnn") == before) is expected, changed
+        (package / changed).write_text(saved, "utf-8")
+    sources.code_digest.cache_clear(), sources._computing_files.cache_clear()
+
+
+def test_a_row_of_a_model_that_is_not_registered_counts_as_older_code(jobs):
+    row, _ = run_fold(jobs[0])
+    assert not row.stale
+    assert replace(row, request=replace(row.request, model="gone")).stale

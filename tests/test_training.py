@@ -9,6 +9,7 @@ import soundfile
 from conftest import tone
 
 import audiozoo
+from audiozoo import metrics
 from audiozoo.augment import (
     AddBackground,
     AddNoise,
@@ -401,3 +402,28 @@ def test_progress_is_reported(clips):
     assert [step[:3] for step in seen if step[0] == "training"] == [("training", 1, 2), ("training", 2, 2)]
     assert seen[0][:3] == ("features", 1, 18)
     assert set(seen[-1][3]) == {"loss", "val_loss", "val_accuracy"}
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_training_in_half_precision_gives_a_model_in_full_precision(clips, monkeypatch, refit):
+    policies = []
+
+    class Spied(run.KerasScorer):
+        def __init__(self, model):
+            policies.append(model.layers[1].compute_dtype)
+            super().__init__(model)
+
+    monkeypatch.setattr(run, "KerasScorer", Spied)
+    recipe = replace(QUICK, epochs=4, mixed_precision=True, refit=refit)
+    classifier = train("house_cnn", clips, recipe, frontend=replace(FRONTEND, frames=32))
+    half = policies[0]
+    assert half in ("bfloat16", "float16")
+    assert policies == [half, "float32"] * (1 + refit)
+    assert {layer.compute_dtype for layer in classifier.scorer.model.layers} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+    if not refit:
+        held = [clip for clip, out in zip(clips, hold_out(clips, recipe.validation, seed=0), strict=True) if out]
+        classifier.temperature = 1.0
+        scores = np.stack([classifier.answer(clip.path).scores for clip in held])
+        loss = metrics.log_loss(scores, target_indices(held, classifier.labels))
+        assert loss == pytest.approx(classifier.about.validation["val_loss"], rel=0.05)

@@ -190,7 +190,7 @@ def _note_origins(rows: Sequence[Row]) -> None:
     """Warn if different versions of the code, or different backends, computed the rows: the table then mixes them."""
     # The backend is not loaded for this in the process that only starts the others.
     backends = {row.provenance.versions.get("backend") for row in rows}
-    others = sum(row.provenance.stale for row in rows)
+    others = sum(row.stale for row in rows)
     if others:
         err.print(
             f"note: {others} of {len(rows)} rows were computed by another version of the code; "

@@ -17,7 +17,8 @@ from audiozoo.crossval.energy import Energy, metered
 from audiozoo.crossval.evaluation import measures_of
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.hardware import hardware
-from audiozoo.crossval.rows import Provenance, Row, code_digest
+from audiozoo.crossval.rows import Provenance, Row
+from audiozoo.crossval.sources import code_digest
 from audiozoo.crossval.testscores import TestScores
 from audiozoo.datasets import Clip, Dataset, check_disjoint
 from audiozoo.features import FeatureCache, Features, Frontend, extract
@@ -138,7 +139,7 @@ def run_fold(
         ms_per_clip=round(milliseconds_per_clip(classifier, job.test), 3),
         test=TestScores.of_clips(job.test, scores, targets, train=job.train),
         history={name: tuple(round(value, 6) for value in values) for name, values in classifier.history.items()},
-        provenance=Provenance(versions=versions(), code=code_digest(), command=command, hardware=hardware()),
+        provenance=Provenance(versions=versions(), code=code_digest(job.model), command=command, hardware=hardware()),
         energy=Energy.of(training, _calls(classifier, job.test)) if energy else None,
     )
     return row, classifier

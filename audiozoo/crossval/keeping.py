@@ -59,7 +59,7 @@ class Conflict:
 
 def usable(row: Row, rerun: Rerun) -> bool:
     """Return whether a row answers its job, so that the job need not run."""
-    return rerun == "missing" or (rerun == "stale" and not row.provenance.stale)
+    return rerun == "missing" or (rerun == "stale" and not row.stale)
 
 
 def keep(path: Path, row: Row) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import json
 import os
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +21,7 @@ from audiozoo.crossval.energy import Energy
 from audiozoo.crossval.first_schema import migrated
 from audiozoo.crossval.identity import Request, file_title
 from audiozoo.crossval.label_measures import LabelMeasures
+from audiozoo.crossval.sources import code_digest
 from audiozoo.crossval.testscores import TestScores
 from audiozoo.files import write_json
 from audiozoo.registry import model_info
@@ -98,7 +97,7 @@ class Provenance(Configured):
 
     Args:
         versions: Versions of the package, Python, NumPy and Keras, and the name of the backend.
-        code: Hash of the package's source, see `code_digest`; "" if unknown.
+        code: Hash of the source that the result depends on, see `code_digest`; "" if unknown.
         command: Command line, or "".
         hardware: Processor, number of cores, memory and GPUs, see `hardware`; empty if unknown.
     """
@@ -107,11 +106,6 @@ class Provenance(Configured):
     code: str = ""
     command: str = ""
     hardware: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def stale(self) -> bool:
-        """Whether another version of the code computed the row."""
-        return self.code != code_digest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +178,14 @@ class Row(Configured):
         return self.request.fold
 
     @property
+    def stale(self) -> bool:
+        """Whether other code computed the row, or the model is no longer registered."""
+        try:
+            return self.provenance.code != code_digest(self.request.model)
+        except ValueError:
+            return True
+
+    @property
     def seed(self) -> int:
         """Random seed of the training."""
         return self.request.recipe.seed
@@ -209,15 +211,6 @@ def _former_item(name: str, *homes: Any) -> Any:
         if hasattr(home, attribute):
             return getattr(home, attribute)
     raise KeyError(name)
-
-
-@cache
-def code_digest(package: Path = Path(__file__).parents[1]) -> str:
-    """Return a hash of a package's source files, which also distinguishes states of the code with the same version number."""
-    hashed = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        hashed.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
-    return hashed.hexdigest()[:16]
 
 
 def write_row(path: Path, row: Row) -> None:

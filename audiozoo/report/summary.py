@@ -53,7 +53,7 @@ class ModelSummary:
     @property
     def stale(self) -> int:
         """Number of rows that another version of the code computed."""
-        return sum(row.provenance.stale for row in self.rows)
+        return sum(row.stale for row in self.rows)
 
     def marks(self, folds: int) -> list[str]:
         """Return what a reader must know before comparing the model, given the number of folds of the dataset."""

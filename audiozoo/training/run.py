@@ -237,9 +237,16 @@ class Run:
             # Otherwise TensorFlow keeps the iterator of an unfinished epoch until Python exits, and then prints a warning.
             gc.collect()
         watch.restore_best()
+        if self.recipe.mixed_precision:
+            classifier.scorer = KerasScorer(self._in_full_precision(model, examples))
         classifier.history = watch.history
         classifier.about = self._about(len(examples.index), watch)
         return classifier
+
+    def _in_full_precision(self, model: Any, examples: Examples) -> Any:
+        full = self.start.model(examples)
+        full.set_weights(model.get_weights())
+        return full
 
     def _compiled(self, start: Start, examples: Examples, epochs: int) -> Any:
         with precision(self.recipe.mixed_precision):
