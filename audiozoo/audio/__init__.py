@@ -38,9 +38,11 @@ from audiozoo.audio.files import (
     sounds_in,
     stream,
 )
+from audiozoo.audio.pcm import PCM_FORMATS, PcmDecoder
 from audiozoo.audio.waves import (
     LOUDEST,
     CropMode,
+    Cutter,
     Last,
     Layout,
     PadMode,
@@ -65,11 +67,14 @@ __all__ = [
     "MAX_UPSAMPLING",
     "MAX_WINDOW",
     "MIN_RATE",
+    "PCM_FORMATS",
     "SOUND_SUFFIXES",
     "CropMode",
+    "Cutter",
     "Last",
     "Layout",
     "PadMode",
+    "PcmDecoder",
     "Source",
     "check_channels",
     "check_features",

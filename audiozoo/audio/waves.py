@@ -243,29 +243,62 @@ def cut(
     >>> [start for start, _ in cut([np.zeros(11)], 4, 4, last="drop")]
     [0, 4]
     """
-    if not 0 < hop_length <= length:
-        raise ValueError(f"windows need 0 < hop_length <= length (samples), got hop_length={hop_length} and length={length}")
-    require_choice("last", last, ("align", "pad", "drop"))
-    # Positions in the sound (samples): start of the next window, first sample in memory, end of the samples so far.
-    start = first = end = 0
-    pieces: list[np.ndarray] = []
+    windows = Cutter(length, hop_length, last=last, slack=slack)
     for block in blocks:
-        pieces.append(block)
-        end += len(block)
-        if end < start + length:
-            continue  # joining each block to the others would take squared time where blocks are far shorter than a window
-        held = _joined(pieces)
-        while start + length <= end:
-            yield start, held[start - first : start - first + length]
-            start += hop_length
+        yield from windows.add(block)
+    yield from windows.rest()
+
+
+class Cutter:
+    """Cuts a sound into windows while it arrives; `cut` does the same for an iterator of blocks.
+
+    Args:
+        length: Length of a window (samples), as for `cut`.
+        hop_length: Distance between the starts of two windows (samples).
+        last: Treatment of an end that no window covers.
+        slack: Longest end (samples) that is left out.
+
+    Raises:
+        ValueError: See `cut`.
+    """
+
+    def __init__(self, length: int, hop_length: int, *, last: Last = "align", slack: int = 0) -> None:
+        if not 0 < hop_length <= length:
+            raise ValueError(
+                f"windows need 0 < hop_length <= length (samples), got hop_length={hop_length} and length={length}"
+            )
+        require_choice("last", last, ("align", "pad", "drop"))
+        self._length, self._hop, self._last, self._slack = length, hop_length, last, slack
+        # Positions in the sound (samples): start of the next window, first sample in memory, end of the samples so far.
+        self._start = self._first = self._end = 0
+        self._pieces: list[np.ndarray] = []
+
+    @property
+    def samples(self) -> int:
+        """Number of samples so far."""
+        return self._end
+
+    def add(self, block: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the start (samples) and the samples of each window that a further block completes."""
+        self._pieces.append(block)
+        self._end += len(block)
+        if self._end < self._start + self._length:
+            return  # joining each block to the others would take squared time where blocks are far shorter than a window
+        held = _joined(self._pieces)
+        while self._start + self._length <= self._end:
+            yield self._start, held[self._start - self._first :][: self._length]
+            self._start += self._hop
         # The samples since the previous start stay: the last window may have to be aligned with the end.
-        let_go = max(0, min(start - hop_length - first, len(held) - length))
-        pieces, first = [held[let_go:]], first + let_go
-    if start == 0 and end > 0:
-        yield 0, _joined(pieces)
-    elif end > start - hop_length + length + slack and last != "drop":
-        begin = end - length if last == "align" else start
-        yield begin, _joined(pieces)[begin - first : begin - first + length]
+        let_go = max(0, min(self._start - self._hop - self._first, len(held) - self._length))
+        self._pieces, self._first = [held[let_go:]], self._first + let_go
+
+    def rest(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the window at the end of the sound, if the end needs one."""
+        if self._start == 0 and self._end > 0:
+            yield 0, _joined(self._pieces)
+        elif self._end > self._start - self._hop + self._length + self._slack and self._last != "drop":
+            begin = self._end - self._length if self._last == "align" else self._start
+            yield begin, _joined(self._pieces)[begin - self._first :][: self._length]
 
 
 def _joined(pieces: list[np.ndarray]) -> np.ndarray:

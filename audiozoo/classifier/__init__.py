@@ -12,6 +12,7 @@ from audiozoo.classifier.prediction import Failure, Prediction, WindowScore
 from audiozoo.classifier.probe import ProbeHead, ProbeScorer, clip_statistics
 from audiozoo.classifier.saved import load_classifier, pretrained_classifier
 from audiozoo.classifier.scorers import KerasScorer, Scorer
+from audiozoo.classifier.streaming import Stream
 
 __all__ = [
     "Answer",
@@ -25,6 +26,7 @@ __all__ = [
     "ProbeHead",
     "ProbeScorer",
     "Scorer",
+    "Stream",
     "Timeline",
     "TrainingFacts",
     "WindowScore",

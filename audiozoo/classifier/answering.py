@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ from audiozoo.classifier.clipscores import Answer, ClipScores, Timeline
 from audiozoo.classifier.embedding import Statistic, statistic_named
 from audiozoo.classifier.many import Path, watched
 from audiozoo.classifier.prediction import Failure, Prediction, WindowScore
+from audiozoo.classifier.streaming import Lane, Stream
 
 if TYPE_CHECKING:
     from audiozoo.classifier.facts import TrainingFacts
@@ -120,9 +121,31 @@ class Answering(ABC):
             ValueError: The file or the array cannot be used; the message says why.
         """
         for part in self.timeline_parts(source, sample_rate=sample_rate, hop=hop):
-            for start, end, scores in zip(*part, strict=True):
-                for place in range(len(scores)) if all_scores else [int(scores.argmax())]:
-                    yield WindowScore(float(start), float(end), self.labels[place], float(scores[place]))
+            yield from part.answers(self.labels, all_scores=all_scores)
+
+    def stream(self, *, sample_rate: float, hop: float | None = None, all_scores: bool = False) -> Stream:
+        """Start to classify a sound that arrives in blocks, such as from a microphone.
+
+        Pass each block to `Stream.write`, which returns the answers for the windows that it completes, and call `Stream.finish`
+        after the last one.
+
+        Args:
+            sample_rate: Sample rate of the blocks (Hz).
+            hop: Time between window starts (seconds), as for `predict`.
+            all_scores: Whether to return an item for every class of a window, as for `predict_windows`.
+
+        Returns:
+            The stream, which has called the model once, so that the first answer is not late.
+
+        Raises:
+            ValueError: The rate or the hop is out of range, or the members of an ensemble have different windows.
+        """
+        lanes, combine = self.lanes()
+        return Stream(lanes, combine, self.labels, sample_rate=sample_rate, hop=hop, all_scores=all_scores)
+
+    @abstractmethod
+    def lanes(self) -> tuple[list[Lane], Callable[[list[np.ndarray]], np.ndarray]]:
+        """Return the frontends with their models, and the function that combines their probabilities, for a `Stream`."""
 
     def timeline(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None

@@ -26,6 +26,7 @@ from audiozoo.classifier.kerasfile import halved
 from audiozoo.classifier.many import Path, reduced_many
 from audiozoo.classifier.prediction import Failure, checked_levels
 from audiozoo.classifier.scorers import POOLINGS, KerasScorer, Pooling, Scorer, batch_size, batched
+from audiozoo.classifier.streaming import Lane
 from audiozoo.datasets import Clip
 from audiozoo.features import FeatureCache, Features, Frontend, Scaler, extract
 from audiozoo.features.reading import warm_up
@@ -156,6 +157,11 @@ class Classifier(Answering):
         with one_blas_thread(), one_ahead(self._timed(Counted(self._pieces(source, sample_rate)), hop)) as batches:
             for starts, ends, windows in batches:
                 yield Timeline(starts / rate, ends / rate, self._tempered(self.scorer.scores(windows)))
+
+    def lanes(self) -> tuple[list[Lane], Callable[[list[np.ndarray]], np.ndarray]]:
+        """Return the frontend with its model, for a `Stream`."""
+        lane = Lane(self.frontend, lambda windows: self._tempered(self.scorer.scores(self.scaler(windows))))
+        return [lane], lambda scores: scores[0]
 
     def _timed(self, pieces: Counted, hop: float | None) -> Generator[tuple[np.ndarray, np.ndarray, np.ndarray], None, None]:
         """Yield the starts and ends (samples) of the windows in a batch, and the standardised batch."""

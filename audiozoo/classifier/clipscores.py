@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import numpy as np
+
+from audiozoo.classifier.prediction import WindowScore
 
 
 class Answer(NamedTuple):
@@ -83,6 +85,17 @@ class Timeline(NamedTuple):
     def joined(cls, parts: Iterable[Timeline]) -> Timeline:
         """Join timelines of consecutive windows, at least one."""
         return cls(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def answers(self, labels: Sequence[str], *, all_scores: bool = False) -> Iterator[WindowScore]:
+        """Yield ``(start, end, label, score)`` of each window.
+
+        Args:
+            labels: Names of the classes.
+            all_scores: Whether to yield an item for every class of a window, instead of one for the highest score.
+        """
+        for start, end, scores in zip(*self, strict=True):
+            for place in range(len(scores)) if all_scores else [int(scores.argmax())]:
+                yield WindowScore(float(start), float(end), labels[place], float(scores[place]))
 
 
 def checked_labels(labels: Sequence[str]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from audiozoo.classifier.ensemblecard import MOST_MEMBERS, card_of, member_name
 from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.many import Path
 from audiozoo.classifier.prediction import Failure, checked_levels
+from audiozoo.classifier.streaming import Lane
 from audiozoo.datasets import Clip
 from audiozoo.features import FeatureCache, Frontend
 from audiozoo.features.reading import warm_up
@@ -145,6 +146,11 @@ class Ensemble(Answering):
         for main in parts(longest):
             scores = self._mean([main.scores if other is None else other.inside(main) for other in others])
             yield Timeline(main.starts, main.ends, self._tempered(scores))
+
+    def lanes(self) -> tuple[list[Lane], Callable[[list[np.ndarray]], np.ndarray]]:
+        """Return the frontends of the members with their models, for a `Stream`."""
+        lanes = [lane for member in self.members for lane in member.lanes()[0]]
+        return lanes, lambda scores: self._tempered(self._mean(scores))
 
     @property
     def window_frontend(self) -> Frontend:

@@ -28,6 +28,7 @@ from audiozoo.cli import (
     plot,
     predict,
     report,
+    stream,
     train,
 )
 from audiozoo.cli.console import EXAMPLE_STYLE
@@ -63,6 +64,7 @@ for verb, module in (
     ("train", train),
     ("predict", predict),
     ("events", events),
+    ("stream", stream),
     ("embed", embed),
     ("evaluate", evaluate),
     ("ensemble", ensemble),

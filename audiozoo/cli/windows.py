@@ -60,7 +60,7 @@ def answer_windows(
     """
     classifier.window_frontend.hop_samples(hop)  # raise for a wrong hop once, and not for each sound
     printed = isinstance(to, str)
-    text = _Text(to if isinstance(to, str) else _form_of(to), sounds, classifier.labels, all_scores=all_scores)
+    text = WindowText(to if isinstance(to, str) else _form_of(to), sounds, classifier.labels, all_scores=all_scores)
     kept = "the windows printed so far are complete" if printed else f"{to} was not written"
     failures: list[Failure] = []
     with keeping(kept), progress_bar(among_answers=printed) as show, _writer(to) as write:
@@ -97,7 +97,7 @@ def usable_parts(
         failures.append(failure(sound, error, strict=strict))
 
 
-class _Text:
+class WindowText:
     """Text of the answers in one form.
 
     Args:

@@ -177,11 +177,34 @@ class Frontend(Configured, metaclass=ABCMeta):
             ValueError: `hop` is not positive or longer than a window, or a piece is not a valid wave.
         """
         pieces = [wave] if isinstance(wave, np.ndarray) else wave
-        hop_samples = self.hop_samples(hop)
-        checked = (audio.check_wave(piece, self.sample_rate, channels=self.channels)[0] for piece in pieces)
+        cutter = self.cutter(hop)
+        for piece in pieces:
+            yield from self.computed(cutter.add(audio.check_wave(piece, self.sample_rate, channels=self.channels)[0]))
+        yield from self.computed(cutter.rest())
+
+    def cutter(self, hop: float | None = None) -> audio.Cutter:
+        """Return a cutter that cuts a sound into the windows of this frontend, see `windows`.
+
+        Args:
+            hop: Time between window starts (seconds); `None` means the frontend's own.
+
+        Raises:
+            ValueError: `hop` is not positive or longer than a window.
+        """
         # Lossy codecs pad a clip by some samples, which are not worth a second window that nearly equals the first.
         slack = self.samples // _ENDS if self.last == "align" else 0
-        for start, window in audio.cut(checked, self.samples, hop_samples, last=self.last, slack=slack):
+        return audio.Cutter(self.samples, self.hop_samples(hop), last=self.last, slack=slack)
+
+    def computed(self, windows: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
+        """Compute the outputs for windows of a `cutter`, which have been checked.
+
+        Args:
+            windows: Start (samples) and samples of each window.
+
+        Yields:
+            The start, and the output for the window.
+        """
+        for start, window in windows:
             yield start, self._window(window)
 
     def _window(self, wave: np.ndarray) -> np.ndarray:
