@@ -47,6 +47,7 @@ RANKS = {
     "export": 6,
     "crossval": 7,
     "report": 8,
+    "serving": 8,
     "sklearn": 8,
     "cli": 9,
     "__main__": 10,

@@ -111,7 +111,7 @@ def _opened(source: Source) -> Iterator[Any]:
             yield file
     except soundfile.LibsndfileError as error:
         raise ValueError(
-            f"{name}: not a sound file that libsndfile reads, or damaged ({str(error).rstrip('.')}). "
+            f"{name}: not a sound file that libsndfile reads, or damaged ({error.error_string.rstrip('.')}). "
             "Convert it to WAV, FLAC, Ogg or MP3 first."
         ) from error
 

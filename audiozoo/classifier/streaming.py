@@ -35,9 +35,9 @@ class Stream:
     `Classifier.stream` and `Ensemble.stream` make one. The answers are those of `predict_windows` for the whole sound, up to
     rounding. The memory in use does not depend on the length of the sound. A stream is for one thread.
 
-    A window is answered by the call that brings its last sample, so a change of the sound affects an answer at most `hop` seconds
-    later. If the rates of the sound and of the frontend differ, resampling adds a delay: up to 20 ms from 44.1 to 32 kHz, 58 ms
-    from 16 to 32 kHz, and 116 ms from 8 to 16 kHz.
+    A window is answered by the call that brings its last sample, so a change of the sound affects an answer at most `hop`
+    seconds later. If the rates of the sound and of the frontend differ, resampling adds a delay: up to 20 ms from 44.1 to
+    32 kHz, 58 ms from 16 to 32 kHz, and 116 ms from 8 to 16 kHz.
 
     Args:
         lanes: Frontends and models.

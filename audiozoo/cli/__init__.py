@@ -28,6 +28,7 @@ from audiozoo.cli import (
     plot,
     predict,
     report,
+    serve,
     stream,
     train,
 )
@@ -65,6 +66,7 @@ for verb, module in (
     ("predict", predict),
     ("events", events),
     ("stream", stream),
+    ("serve", serve),
     ("embed", embed),
     ("evaluate", evaluate),
     ("ensemble", ensemble),

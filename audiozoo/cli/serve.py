@@ -1,0 +1,48 @@
+"""``audiozoo serve``: a classifier as an HTTP service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from audiozoo.cli.console import err, quiet_backend
+
+EXAMPLE = "audiozoo serve my.audiozoo, then curl -F file=@door.wav http://127.0.0.1:8000/predict"
+
+
+def run(
+    classifier: Annotated[
+        Path, typer.Argument(help="Classifier saved by `audiozoo train`, or a name from `audiozoo list --pretrained`.")
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 opens the server to the network.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")] = 8000,
+    megabytes: Annotated[float, typer.Option("--max-megabytes", help="Largest upload (MB).")] = 20.0,
+    seconds: Annotated[float, typer.Option("--max-seconds", help="Longest sound (seconds).")] = 600.0,
+    waiting: Annotated[int, typer.Option("--max-waiting", help="Number of requests at a time; further ones get 503.")] = 64,
+) -> None:
+    """Answer HTTP requests: POST a sound to /predict, get its classes as JSON.
+
+    Requests that arrive while the model computes share its next batch. The page /docs shows all routes and tries them.
+
+    The server has neither passwords nor encryption, so it listens on this computer alone. Put a proxy before it to open it.
+    """
+    uvicorn = _uvicorn()
+    quiet_backend()
+    from audiozoo.classifier import load_classifier
+    from audiozoo.serving import Limits, create_app
+    from audiozoo.threads import one_blas_thread
+
+    app = create_app(load_classifier(classifier), limits=Limits(megabytes=megabytes, seconds=seconds, waiting=waiting))
+    err.print(f"serving {classifier}; Ctrl-C stops")
+    with one_blas_thread():
+        uvicorn.run(app, host=host, port=port, log_level="warning" if port else "info", access_log=False)
+
+
+def _uvicorn() -> Any:
+    try:
+        import uvicorn
+    except ImportError:
+        raise ImportError("a server needs uvicorn, which is not installed: pip install 'audiozoo[serve]'") from None
+    return uvicorn

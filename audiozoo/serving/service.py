@@ -1,0 +1,92 @@
+"""The service behind the routes: it classifies uploads within limits."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from audiozoo import audio
+from audiozoo._version import __version__
+from audiozoo.classifier import Answering, Prediction
+from audiozoo.serving.batching import batched_scorers
+from audiozoo.serving.limits import Limits
+from audiozoo.serving.monitoring import Monitor
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+
+class Service:
+    """Answers requests with one classifier.
+
+    Args:
+        classifier: Classifier or ensemble.
+        limits: Bounds on requests.
+    """
+
+    def __init__(self, classifier: Answering, limits: Limits) -> None:
+        self.monitor, self.limits = Monitor(), limits
+        self.waiting = 0
+        self._classifier = batched_scorers(classifier, self.monitor.batch)
+
+    def predict(self, content: bytes, name: str, hop: float | None) -> Prediction:
+        """Classify the content of a file.
+
+        Args:
+            content: Content of the file.
+            name: Name of the file for messages; nothing is opened or written under it.
+            hop: Time between window starts (seconds); `None` uses the frontend's own.
+
+        Returns:
+            The prediction.
+
+        Raises:
+            ValueError: The content is not a sound, or it is too long.
+        """
+        file = io.BytesIO(content)
+        file.name = name
+        if not content:
+            raise ValueError(f"{name}: the file is empty (0 bytes)")
+        seconds, _, _ = audio.measure(file)
+        if seconds > self.limits.seconds:
+            raise ValueError(f"{name}: the sound lasts {seconds:.0f} s, at most {self.limits.seconds:g} s are allowed: cut it")
+        file.seek(0)
+        return self._classifier.predict(file, hop=hop)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a client should know about the classifier, as JSON data."""
+        frontend, about = self._classifier.window_frontend, self._classifier.about
+        return {
+            "model": about.model,
+            "labels": list(self._classifier.labels),
+            "several_labels": self._classifier.thresholds is not None,
+            "sample_rate": frontend.sample_rate,
+            "window_s": frontend.duration,
+            "hop_s": frontend.hop_samples() / frontend.sample_rate,
+            "most_megabytes": self.limits.megabytes,
+            "most_seconds": self.limits.seconds,
+            "audiozoo": __version__,
+        }
+
+
+def create_app(classifier: Answering, *, limits: Limits | None = None) -> FastAPI:
+    """Create the application that ``audiozoo serve`` runs, for a server such as uvicorn.
+
+    The routes are ``POST /predict``, ``GET /model``, ``GET /health``, ``GET /metrics`` (Prometheus), ``GET /openapi.json`` and
+    ``GET /docs``.
+
+    Args:
+        classifier: Classifier or ensemble.
+        limits: Bounds on requests; `None` uses the defaults of `Limits`.
+
+    Returns:
+        The FastAPI application.
+
+    Raises:
+        ImportError: FastAPI, python-multipart or prometheus-client is not installed.
+    """
+    try:
+        from audiozoo.serving.routes import application
+    except ImportError as error:
+        raise ImportError(f"a server needs the extra `serve` ({error}): pip install 'audiozoo[serve]'") from None
+    return application(Service(classifier, limits or Limits()))
