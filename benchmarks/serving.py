@@ -3,7 +3,7 @@
     python benchmarks/serving.py ESC-50/ [CLASSIFIER] [--clients 1,8,32] [--seconds 20]
 
 The server runs in a process of its own. The clients are threads of another process on the same machine, and share its cores.
-The uploads are clips of ESC-10 as they are on the disk. The ratio is that of the throughputs of the server and of `predict_many`.
+The uploads are clips of ESC-10 as they are on the disk. The ratio is that of the throughputs of server and `predict_many`.
 """
 
 import argparse

@@ -49,8 +49,9 @@ RANKS = {
     "report": 8,
     "serving": 8,
     "sklearn": 8,
-    "cli": 9,
-    "__main__": 10,
+    "demo": 9,
+    "cli": 10,
+    "__main__": 11,
 }
 
 PUBLIC = [

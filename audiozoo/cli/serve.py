@@ -11,15 +11,20 @@ from audiozoo.cli.console import err, quiet_backend
 
 EXAMPLE = "audiozoo serve my.audiozoo, then curl -F file=@door.wav http://127.0.0.1:8000/predict"
 
+HOST_HELP = "Address to listen on; 0.0.0.0 opens the server to the network."
+PORT_HELP = "Port to listen on; 0 takes a free one."
+MEGABYTES_HELP = "Largest upload (MB)."
+SECONDS_HELP = "Longest sound (seconds)."
+
 
 def run(
     classifier: Annotated[
         Path, typer.Argument(help="Classifier saved by `audiozoo train`, or a name from `audiozoo list --pretrained`.")
     ],
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 opens the server to the network.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")] = 8000,
-    megabytes: Annotated[float, typer.Option("--max-megabytes", help="Largest upload (MB).")] = 20.0,
-    seconds: Annotated[float, typer.Option("--max-seconds", help="Longest sound (seconds).")] = 600.0,
+    host: Annotated[str, typer.Option(help=HOST_HELP)] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help=PORT_HELP)] = 8000,
+    megabytes: Annotated[float, typer.Option("--max-megabytes", help=MEGABYTES_HELP)] = 20.0,
+    seconds: Annotated[float, typer.Option("--max-seconds", help=SECONDS_HELP)] = 600.0,
     waiting: Annotated[int, typer.Option("--max-waiting", help="Number of requests at a time; further ones get 503.")] = 64,
 ) -> None:
     """Answer HTTP requests: POST a sound to /predict, get its classes as JSON.
@@ -28,21 +33,31 @@ def run(
 
     The server has neither passwords nor encryption, so it listens on this computer alone. Put a proxy before it to open it.
     """
-    uvicorn = _uvicorn()
     quiet_backend()
     from audiozoo.classifier import load_classifier
     from audiozoo.serving import Limits, create_app
-    from audiozoo.threads import one_blas_thread
 
     app = create_app(load_classifier(classifier), limits=Limits(megabytes=megabytes, seconds=seconds, waiting=waiting))
     err.print(f"serving {classifier}; Ctrl-C stops")
-    with one_blas_thread():
-        uvicorn.run(app, host=host, port=port, log_level="warning" if port else "info", access_log=False)
+    run_server(app, host=host, port=port)
 
 
-def _uvicorn() -> Any:
+def run_server(app: Any, *, host: str, port: int) -> None:
+    """Run an application until Ctrl-C.
+
+    Args:
+        app: ASGI application.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one, which the server then prints.
+
+    Raises:
+        ImportError: uvicorn is not installed.
+    """
+    from audiozoo.threads import one_blas_thread
+
     try:
         import uvicorn
     except ImportError:
         raise ImportError("a server needs uvicorn, which is not installed: pip install 'audiozoo[serve]'") from None
-    return uvicorn
+    with one_blas_thread():
+        uvicorn.run(app, host=host, port=port, log_level="warning" if port else "info", access_log=False)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from audiozoo import audio
 from audiozoo.checks import require_number
 
 _Message = MutableMapping[str, Any]
@@ -38,6 +39,18 @@ class Limits:
     def most_bytes(self) -> int:
         """Largest upload (bytes)."""
         return round(self.megabytes * 1e6)
+
+    def check_sound(self, source: audio.Source) -> None:
+        """Check the length of a sound by its header, which the decoder never exceeds.
+
+        Raises:
+            ValueError: The sound is longer than allowed, or no sound.
+        """
+        seconds, _, _ = audio.measure(source)
+        if seconds > self.seconds:
+            raise ValueError(
+                f"{audio.describe(source)}: the sound lasts {seconds:.0f} s, at most {self.seconds:g} s are allowed: cut it"
+            )
 
 
 class BodyLimit:

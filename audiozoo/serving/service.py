@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from audiozoo import audio
 from audiozoo._version import __version__
 from audiozoo.classifier import Answering, Prediction
 from audiozoo.serving.batching import batched_scorers
@@ -47,9 +46,7 @@ class Service:
         file.name = name
         if not content:
             raise ValueError(f"{name}: the file is empty (0 bytes)")
-        seconds, _, _ = audio.measure(file)
-        if seconds > self.limits.seconds:
-            raise ValueError(f"{name}: the sound lasts {seconds:.0f} s, at most {self.limits.seconds:g} s are allowed: cut it")
+        self.limits.check_sound(file)
         file.seek(0)
         return self._classifier.predict(file, hop=hop)
 
