@@ -3,6 +3,7 @@ from . import augment as augment
 from . import crossval as crossval
 from . import datasets as datasets
 from . import events as events
+from . import explain as explain
 from . import export as export
 from . import features as features
 from . import metrics as metrics

@@ -30,6 +30,7 @@ VERBS = [
     "train",
     "predict",
     "events",
+    "explain",
     "embed",
     "evaluate",
     "ensemble",

@@ -2,6 +2,7 @@
 
 from audiozoo.report.augmented import augmentation_preview
 from audiozoo.report.bands import BandStatistics, band_picture, band_statistics
+from audiozoo.report.explained import explanation_picture
 from audiozoo.report.inspected import inspection_picture
 from audiozoo.report.labels import label_picture
 from audiozoo.report.page import html_report
@@ -21,6 +22,7 @@ __all__ = [
     "cells",
     "columns",
     "confusion_picture",
+    "explanation_picture",
     "html_report",
     "inspection_picture",
     "label_picture",

@@ -201,7 +201,7 @@ def _draw_image(axes: Any, panel: Panel, start: float) -> None:
         origin="lower",
         aspect="auto",
         interpolation="nearest",
-        extent=_extent(panel, start),
+        extent=extent_of(panel, start),
         cmap="magma",
         vmin=low,
         vmax=max(high, low + 1e-9),
@@ -213,7 +213,8 @@ def _draw_image(axes: Any, panel: Panel, start: float) -> None:
         axes.set_yticks(places, [f"{value:.0f}" for value in panel.axis.values[places]])
 
 
-def _extent(panel: Panel, start: float) -> tuple[float, float, float, float]:
+def extent_of(panel: Panel, start: float) -> tuple[float, float, float, float]:
+    """Return the outer edges (left, right, bottom, top) of the picture of a panel, in seconds or columns, and in bands."""
     rows, columns = panel.values.shape
     if panel.times is None:
         return (-0.5, columns - 0.5, -0.5, rows - 0.5)

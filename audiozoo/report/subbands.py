@@ -13,13 +13,11 @@ import numpy as np
 from audiozoo.classifier import Classifier, KerasScorer
 from audiozoo.classifier.scorers import POOLINGS
 from audiozoo.datasets import Clip
-from audiozoo.features import Axis, FeatureCache, Features, extract
+from audiozoo.explain.subbands import sub_band_names, sub_band_outputs
+from audiozoo.features import FeatureCache, Features, extract
 from audiozoo.progress import Progress
-from audiozoo.registry import model_info
 from audiozoo.report.figures import new_figure, save_figure
 from audiozoo.training import target_indices
-
-_NAME = "sub_band_"  # `audiozoo.layers.sub_band_outputs` begins the names of its layers so
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +65,7 @@ def sub_band_accuracy(
     Raises:
         ValueError: The model has no outputs of sub-bands, a clip has several labels or an unknown one, or no clip can be read.
     """
-    outputs = _sub_band_outputs(classifier)
+    outputs = _required_outputs(classifier)
     targets = target_indices(clips, classifier.labels)
     features = extract(clips, classifier.frontend, cache=cache, progress=progress)
     index = features.readable
@@ -77,7 +75,7 @@ def sub_band_accuracy(
     by_class = _by_class(right[:, [0, *outputs]], targets[index], len(classifier.labels))
     return SubBandAccuracy(
         labels=classifier.labels,
-        names=_names(classifier, len(outputs)),
+        names=sub_band_names(classifier, len(outputs)),
         accuracy=by_class[1:],
         joint=by_class[0],
         clips=np.bincount(targets[index], minlength=len(classifier.labels)),
@@ -85,13 +83,14 @@ def sub_band_accuracy(
     )
 
 
-def _sub_band_outputs(classifier: Classifier) -> list[int]:
+def _required_outputs(classifier: Classifier) -> list[int]:
     """Return the places of the outputs of sub-bands among all outputs of the model."""
-    scorer = classifier.scorer
-    names = scorer.output_names if isinstance(scorer, KerasScorer) else ()
-    found = [place for place, name in enumerate(names) if name.startswith(_NAME)]
+    found = sub_band_outputs(classifier)
     if not found:
-        what = f"the outputs {', '.join(names)}" if names else f"a {type(scorer).__name__}"
+        scorer = classifier.scorer
+        what = (
+            f"the outputs {', '.join(scorer.output_names)}" if isinstance(scorer, KerasScorer) else f"a {type(scorer).__name__}"
+        )
         raise ValueError(
             f"the accuracy of sub-bands needs a model with an auxiliary output for each sub-band, and this one has {what}: "
             "train subspectralnet or subspectral_cnn, without the option auxiliary=False"
@@ -113,25 +112,6 @@ def _by_class(right: np.ndarray, targets: np.ndarray, classes: int) -> np.ndarra
     for target in np.unique(targets):
         shares[:, target] = right[targets == target].mean(axis=0)
     return shares
-
-
-def _names(classifier: Classifier, count: int) -> tuple[str, ...]:
-    """Name the sub-bands by their range, if the size and the step in the options of the model explain their number."""
-    options = {**_defaults(classifier.about.model), **classifier.about.options}
-    size, step = options.get("sub_band_size"), options.get("sub_band_step")
-    axis, bands = classifier.frontend.axis, classifier.frontend.shape[0]
-    if not (size and step and axis) or len(range(0, bands - size + 1, step)) != count:
-        return tuple(f"sub-band {number}" for number in range(1, count + 1))
-    return tuple(
-        f"{_axis_text(axis, first)} to {_axis_text(axis, first + size - 1)}" for first in range(0, bands - size + 1, step)
-    )
-
-
-def _defaults(model: str | None) -> dict[str, Any]:
-    try:
-        return dict(model_info(model).options) if model else {}
-    except ValueError:
-        return {}  # a model of the user that this process has not registered
 
 
 def sub_band_picture(result: SubBandAccuracy, path: str | os.PathLike[str], *, title: str = "") -> Path:
@@ -165,18 +145,6 @@ def _write_shares(axes: Any, values: np.ndarray) -> None:
     for row, column in np.argwhere(~np.isnan(values)):
         share = values[row, column]
         axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8, color=_text_colour(share))
-
-
-def _axis_text(axis: Axis, place: int) -> str:
-    """Return the value of a band with its unit, such as "1.2 kHz" for an axis in hertz.
-
-    >>> _axis_text(Axis("frequency, Hz", np.array([50.0, 1_234.0])), 1)
-    '1.2 kHz'
-    """
-    value = float(axis.values[place])
-    if not axis.label.endswith("Hz"):
-        return f"{axis.label} {value:g}"
-    return f"{value / 1_000:.1f} kHz" if value >= 1_000 else f"{value:.0f} Hz"
 
 
 def _text_colour(share: float) -> str:
