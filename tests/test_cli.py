@@ -33,6 +33,7 @@ VERBS = [
     "embed",
     "evaluate",
     "ensemble",
+    "export",
     "benchmark",
     "compare",
     "report",
