@@ -7,12 +7,14 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 _FINGERPRINT = 2**15  # bytes at each end of a file; different recordings hardly agree in both ends and in size
+
+_ATTEMPTS = 100  # to put a folder in the place of others that appear meanwhile
 
 
 def check_target(path: str | os.PathLike[str]) -> None:
@@ -78,6 +80,41 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: str | os.PathLike[str], *, mark: str) -> Iterator[Path]:
+    """Context manager that writes a folder: it yields a temporary one, which replaces `path` if the block succeeds.
+
+    If several processes write to one path, the last one that ends replaces the others; the folder is always a whole one.
+
+    Args:
+        path: Path of the folder. Missing parents are created.
+        mark: Name of a file that an older folder at the path must have. Any other folder is kept.
+
+    Yields:
+        The temporary folder, which is empty.
+
+    Raises:
+        OSError: The folder cannot be written.
+        ValueError: The path is a file, or a folder that has other content.
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and ((path / mark).is_file() or not any(path.iterdir()))):
+        raise ValueError(f"{path}: is not a folder with {mark}, so it is not replaced; name another folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
+        temporary = Path(folder) / "new"
+        temporary.mkdir()
+        yield temporary
+        for attempt in range(_ATTEMPTS):
+            try:
+                temporary.rename(path)
+                return
+            except OSError:  # a folder that is not empty is not replaced: it is moved away first
+                with suppress(FileNotFoundError):
+                    path.rename(Path(folder) / f"old-{attempt}")
+        raise OSError(f"{path}: other processes keep writing this folder")
 
 
 @contextmanager

@@ -34,6 +34,7 @@ VERBS = [
     "embed",
     "evaluate",
     "ensemble",
+    "export",
     "benchmark",
     "compare",
     "report",

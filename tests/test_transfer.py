@@ -12,6 +12,7 @@ from conftest import SHARED, tone, write_sound_folder
 
 import audiozoo
 from audiozoo.classifier import Classifier, KerasScorer, ProbeHead, ProbeScorer, clip_statistics
+from audiozoo.classifier.familiarity import ClassDirections
 from audiozoo.datasets import Clip, load_dataset
 from audiozoo.features import FeatureCache, LogMel, Scaler
 from audiozoo.training import extend, finetune, probe
@@ -269,9 +270,21 @@ def test_a_network_without_embedding_is_refused(probed):
         ProbeScorer(KerasScorer(two), probed.scorer.head)
 
 
-def test_a_probe_is_not_exported(probed):
-    with pytest.raises(ValueError, match="all windows of a clip at once: fine-tune it"):
-        audiozoo.export.waveform_model(probed)
+def test_an_exported_probe_answers_for_one_window(probed, rng):
+    model = audiozoo.export.waveform_model(probed)
+    waves = rng.uniform(-0.5, 0.5, (3, FRONTEND.samples)).astype(np.float32)
+    expected = [probed.predict(wave, sample_rate=FRONTEND.sample_rate).scores for wave in waves]
+    assert np.ptp(expected) > 0.1
+    assert np.allclose(np.asarray(model.predict_on_batch(waves)), expected, atol=1e-4)
+
+
+def test_a_probe_that_refuses_sounds_by_its_familiarity_is_not_exported(probed, tmp_path):
+    directions = ClassDirections.fit(np.eye(18, probed.scorer.network.embedding_width), np.arange(18) % 3)
+    scorer = ProbeScorer(probed.scorer.network, probed.scorer.head, directions)
+    refusing = replace(probed, scorer=scorer, rejection=0.5)
+    with pytest.raises(ValueError, match="train it without --unknown"):
+        audiozoo.export.export_classifier(refusing, tmp_path / "my.keras")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_embeddings_have_statistics(start):

@@ -94,8 +94,8 @@ class Card:
         require_choice("activation", card.get("activation"), ("softmax", "sigmoid", None))
         return cls(
             scorer=str(required(card, "scorer")),
-            frontend=_frontend(mapping_in(card, "frontend"), schema),
-            labels=_labels(required(card, "labels")),
+            frontend=frontend_in(card, schema),
+            labels=labels_in(card),
             pooling=str(required(card, "pooling")),
             temperature=temperature,
             activation=card.get("activation"),
@@ -186,7 +186,13 @@ def mapping_in(card: Mapping[str, Any], name: str) -> dict[str, Any]:
     return value
 
 
-def _labels(labels: Any) -> tuple[str, ...]:
+def labels_in(card: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the labels in a card.
+
+    Raises:
+        ValueError: They are not a list of texts, or too many or too long.
+    """
+    labels = required(card, "labels")
     if not isinstance(labels, list) or not 1 <= len(labels) <= _MOST_LABELS:
         raise ValueError(f"labels must be a list of 1 to {_MOST_LABELS:,} names, got {_short(labels)}")
     for label in labels:
@@ -219,7 +225,13 @@ def checked_history(history: Mapping[str, Any]) -> dict[str, list[float]]:
     return dict(history)
 
 
-def _frontend(config: dict[str, Any], schema: int) -> Frontend:
+def frontend_in(card: Mapping[str, Any], schema: int = SCHEMA) -> Frontend:
+    """Return the frontend in a card.
+
+    Raises:
+        ValueError: It is not the configuration of a frontend, or one of its numbers is beyond its limit.
+    """
+    config = mapping_in(card, "frontend")
     config = named_classes(config) if schema == 1 else config
     _check_limits("frontend", config)
     frontend = Frontend.from_config(config)

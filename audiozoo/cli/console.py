@@ -21,6 +21,7 @@ from audiozoo.config import revive
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
+    from audiozoo.classifier import Answering
     from audiozoo.datasets import Dataset
     from audiozoo.features import FeatureCache, Frontend
     from audiozoo.progress import Progress
@@ -98,14 +99,14 @@ def quiet_backend() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     # TensorFlow warns that new graphs are slow, but each fold of a benchmark needs a model of its own.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    with _silent_below_python():
+    with silent_below_python():
         from audiozoo.layers import keras
 
         keras.ops.zeros(1).shape  # noqa: B018 the first array initialises the devices, which print messages too
 
 
 @contextmanager
-def _silent_below_python() -> Iterator[None]:
+def silent_below_python() -> Iterator[None]:
     """Discard the output of native libraries to standard error; output of Python is still shown."""
     try:
         shown = os.dup(2)
@@ -126,6 +127,31 @@ def _silent_below_python() -> Iterator[None]:
             if own:
                 sys.stderr = python
                 faulthandler.enable(python)
+
+
+def open_classifier(path: Path) -> Answering:
+    """Load a classifier or an exported model. For an exported one, Keras and its backend are not loaded.
+
+    Args:
+        path: Path of a saved classifier, of a .onnx or .tflite file, or the name of a classifier.
+
+    Returns:
+        The classifier or ensemble.
+
+    Raises:
+        ValueError: The file cannot be used.
+        ImportError: The runtime of an exported model is not installed.
+        OSError: The file cannot be opened.
+    """
+    from audiozoo.export import is_exported, load_exported
+
+    if is_exported(path):
+        with silent_below_python():  # runtimes print the processors that they use
+            return load_exported(path)
+    quiet_backend()
+    from audiozoo.classifier import load_classifier
+
+    return load_classifier(path)
 
 
 def changed_recipe(

@@ -15,10 +15,10 @@ from audiozoo.cli.console import (
     JOBS_HELP,
     RESUME_HELP,
     STRICT_HELP,
+    open_classifier,
     out,
     print_answer,
     progress_bar,
-    quiet_backend,
     report_failures,
     sounds_of,
 )
@@ -38,7 +38,11 @@ _Answers = Iterator["Prediction | Failure"]
 
 def run(
     classifier: Annotated[
-        Path, typer.Argument(help="Classifier saved by `audiozoo train`, or a name from `audiozoo list --pretrained`.")
+        Path,
+        typer.Argument(
+            help="Classifier saved by `audiozoo train`, an exported .onnx or .tflite file, or a name from "
+            "`audiozoo list --pretrained`."
+        ),
     ],
     files: Annotated[list[Path], typer.Argument(help="Sound files or folders of them.")],
     top: Annotated[int, typer.Option(min=1, help="Number of classes to show for each file.")] = 3,
@@ -73,10 +77,7 @@ def run(
     _check_choice(chosen, resume=resume)
     if windows or all_scores:
         check_windows(windows, chosen | {"--resume": resume})
-    quiet_backend()
-    from audiozoo.classifier import load_classifier
-
-    sounds, loaded = sounds_of(files), load_classifier(classifier)
+    sounds, loaded = sounds_of(files), open_classifier(classifier)
     how: dict[str, Any] = {"hop": hop, "jobs": jobs, "strict": strict}
     if windows:
         form: Form = "jsonl" if as_jsonl else "csv" if as_csv else "table"

@@ -1,8 +1,4 @@
-"""Export of a classifier to a single Keras model that takes waveforms, for use without audiozoo.
-
-Frontend and scaler become layers and operations of Keras itself. If the network has no layer of this package either,
-``keras.saving.load_model`` alone can load the saved model, in safe mode and on any backend.
-"""
+"""Frontends as Keras models: waveform in, features out, built from layers and operations of Keras itself."""
 
 from __future__ import annotations
 
@@ -13,75 +9,9 @@ from typing import Any
 import numpy as np
 
 from audiozoo import spectrum
-from audiozoo.classifier import Classifier, Ensemble, KerasScorer
-from audiozoo.features import MFCC, Frontend, LogMel, Scale, Scaler, Spectrogram, Stack, Statistics, Waveform
+from audiozoo.features import MFCC, Frontend, LogMel, Scale, Spectrogram, Stack, Statistics, Waveform
 from audiozoo.features.bands import with_deltas
-from audiozoo.layers import Activation, keras
-
-
-def waveform_model(classifier: Classifier | Ensemble) -> keras.Model:
-    """Combine frontend, scaler, network and temperature into one model.
-
-    Args:
-        classifier: Classifier with a `KerasScorer`, or an ensemble of such classifiers whose windows have the same rate,
-            length and channels. The new model shares the weights of the networks and keeps only the first output of each.
-
-    Returns:
-        A model from whole windows at the frontend's sample rate, float32 ``(batch, samples)`` for mono or
-        ``(batch, samples, channels)``, to probabilities ``(batch, classes)``. It does not cut clips into windows, pad short
-        clips or pool the probabilities of several windows.
-
-    Raises:
-        ValueError: The frontend cannot be exported, the scorer is not a Keras model, a temperature other than 1 is used with a
-            network whose last layer is not a softmax or sigmoid, or the windows of an ensemble's members differ.
-    """
-    if isinstance(classifier, Ensemble):
-        return _ensemble_model(classifier)
-    if not isinstance(classifier.scorer, KerasScorer):
-        raise ValueError(
-            f"only a classifier with a KerasScorer can be exported, this one has a {type(classifier.scorer).__name__}; "
-            "a probe looks at all windows of a clip at once: fine-tune it (audiozoo.training.finetune) to get a single network"
-        )
-    frontend, network = frontend_model(classifier.frontend), classifier.scorer.model
-    network = _for_use(network)
-    scores = network(_standardised(frontend.output, classifier.scaler))
-    if classifier.temperature != 1:
-        scores = _tempered(scores, classifier.temperature, classifier.activation)
-    return keras.Model(frontend.input, scores, name=f"{network.name}_from_waveform")
-
-
-def _ensemble_model(ensemble: Ensemble) -> keras.Model:
-    windows = [(one.frontend.sample_rate, one.frontend.samples, one.frontend.channels) for one in ensemble.members]
-    if len(set(windows)) > 1:
-        found = "; ".join(f"{rate} Hz, {samples} samples, {channels} channel(s)" for rate, samples, channels in windows)
-        raise ValueError(
-            f"the members of an exported ensemble must take the same windows of sound, they take {found}: export each member, "
-            "or train with frontends of one rate, duration and number of channels"
-        )
-    models = [waveform_model(member) for member in ensemble.members]
-    wave = keras.Input(models[0].input.shape[1:], name="waveform")
-    # A matrix brings the scores of a member into the order of the ensemble's labels and weighs them.
-    parts = [
-        _linear(model(wave), weight * np.eye(len(order))[order])
-        for model, order, weight in zip(models, ensemble.orders, ensemble.weights or (), strict=True)
-    ]
-    scores = keras.layers.Add()(parts)
-    if ensemble.temperature != 1:
-        scores = _tempered(scores, ensemble.temperature, ensemble.activation)
-    return keras.Model(wave, scores, name="ensemble_from_waveform")
-
-
-def _for_use(network: Any) -> Any:
-    """Remove everything that only training needs: compilation, further outputs, a reconstruction and its loss."""
-    from audiozoo.keras_layers import ReconstructionLoss
-
-    inputs, outputs = network.inputs[0], network.outputs[0]
-    for layer in network.layers:
-        if isinstance(layer, ReconstructionLoss):
-            # The layer passes its first input through: one model ends there, and the other continues from there.
-            passed = keras.Model(inputs, layer.input[0])
-            outputs = keras.Model(layer.output, outputs)(passed(inputs))
-    return keras.Model(inputs, outputs, name=network.name)
+from audiozoo.layers import keras
 
 
 def frontend_model(frontend: Frontend) -> keras.Model:
@@ -105,7 +35,7 @@ def frontend_model(frontend: Frontend) -> keras.Model:
     windows = keras.Input((frontend.samples,) if mono else (frontend.samples, frontend.channels), name="waveform")
     waves = keras.ops.expand_dims(windows, -1) if mono else windows
     if frontend.layout == "mid_side" and not mono:
-        waves = _linear(waves, np.array([[0.5, 0.5], [0.5, -0.5]]))
+        waves = linear(waves, np.array([[0.5, 0.5], [0.5, -0.5]]))
     return keras.Model(windows, _features(frontend, waves), name="frontend")
 
 
@@ -159,7 +89,7 @@ def _(frontend: LogMel, waves: Any) -> Any:
 def _(frontend: MFCC, waves: Any) -> Any:
     bands = _fit_frames(frontend, _bands(frontend, waves))
     levels = _decibels(_raised(bands, 2 / frontend.power), top_db=frontend.top_db)
-    return _with_deltas(frontend, _linear(levels, frontend.cosines.T))
+    return _with_deltas(frontend, linear(levels, frontend.cosines.T))
 
 
 @_features.register
@@ -256,8 +186,8 @@ def _for_raw_frames(kernel: np.ndarray, stft: spectrum.Stft) -> np.ndarray:
     return kernel - kernel.mean(axis=0) if stft.remove_mean else kernel
 
 
-def _linear(x: Any, matrix: np.ndarray) -> Any:
-    """Multiply the last axis by a constant matrix ``(out, in)``."""
+def linear(x: Any, matrix: np.ndarray) -> Any:
+    """Multiply the last axis of a tensor by a constant matrix ``(out, in)``."""
     layer = keras.layers.Dense(len(matrix), use_bias=False, trainable=False, dtype="float32")
     return _with_weights(layer, x, [matrix.T])
 
@@ -277,7 +207,7 @@ def _raised(x: Any, exponent: float) -> Any:
 
 
 def _bands(frontend: Any, waves: Any) -> Any:
-    return _linear(_power(frontend, _transformed(frontend, waves)), frontend.filterbank.matrix)
+    return linear(_power(frontend, _transformed(frontend, waves)), frontend.filterbank.matrix)
 
 
 def _fit_frames(frontend: Any, x: Any) -> Any:
@@ -297,7 +227,7 @@ def _with_deltas(frontend: Any, x: Any) -> Any:
     # A derivative is linear in the frames, so the derivatives of the unit vectors are the columns of its matrix.
     responses = with_deltas(np.eye(frontend.frame_count)[..., None], frontend.deltas, width=frontend.delta_width)
     parts = [
-        keras.ops.swapaxes(_linear(keras.ops.swapaxes(x, 2, 3), responses[..., order].T), 2, 3)
+        keras.ops.swapaxes(linear(keras.ops.swapaxes(x, 2, 3), responses[..., order].T), 2, 3)
         for order in range(1, 1 + frontend.deltas)
     ]
     return keras.ops.concatenate([x, *parts], axis=-1)
@@ -311,7 +241,8 @@ def _compressed(frontend: LogMel | Spectrogram, x: Any) -> Any:
 
 def _decibels(power: Any, *, top_db: float | None, reference: float | str = 1.0) -> Any:
     levels, largest = (_levels(x) for x in (power, _of_window("max", power)))
-    levels = levels - (largest if reference == "max" else 10 * np.log10(max(spectrum.LEAST_POWER, float(reference))))
+    # A number of NumPy's would turn the levels into double precision, which LiteRT does not have.
+    levels = levels - (largest if reference == "max" else float(10 * np.log10(max(spectrum.LEAST_POWER, float(reference)))))
     return levels if top_db is None else keras.ops.maximum(levels, _of_window("max", levels) - top_db)
 
 
@@ -331,20 +262,3 @@ def _divided(x: Any, size: Any) -> Any:
 def _min_max(x: Any) -> Any:
     low, high = _of_window("min", x), _of_window("max", x)
     return _divided(x - low, high - low)
-
-
-def _standardised(x: Any, scaler: Scaler) -> Any:
-    # Two layers, as the scaler has two operations. keras.layers.Normalization would limit deviations to 1e-7.
-    centred = keras.layers.Rescaling(1.0, offset=-scaler.mean, dtype="float32")(x)
-    return keras.layers.Rescaling(1 / scaler.deviation, dtype="float32")(centred)
-
-
-def _tempered(scores: Any, temperature: float, activation: Activation) -> Any:
-    """Divide the logits by the temperature, as the classifier itself does."""
-    if activation is None:
-        raise ValueError(
-            f"export with a temperature ({temperature}) needs a network whose last layer has the activation softmax or "
-            "sigmoid: add such a layer, or set the temperature to 1"
-        )
-    present, absent = (keras.ops.log(keras.ops.maximum(p, 1e-12)) / temperature for p in (scores, 1 - scores))
-    return keras.ops.softmax(present) if activation == "softmax" else keras.ops.sigmoid(present - absent)

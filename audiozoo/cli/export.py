@@ -1,0 +1,95 @@
+"""``audiozoo export``: write a classifier as a file of another library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from audiozoo.cli.console import out, progress_bar, quiet_backend, silent_below_python, sounds_of
+from audiozoo.cli.errors import keeping
+from audiozoo.files import check_target
+
+if TYPE_CHECKING:
+    from audiozoo.datasets import Clip
+    from audiozoo.export import Exported
+
+EXAMPLE = "audiozoo export my.audiozoo -o my.onnx"
+
+
+def run(
+    classifier: Annotated[
+        Path, typer.Argument(help="Classifier saved by `audiozoo train`, or a name from `audiozoo list --pretrained`.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File to write: .onnx, .tflite, .keras or .pt; a folder for saved_model.")
+    ],
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="Format: onnx, litert, saved_model, torchscript or keras; by default that of the suffix."
+        ),
+    ] = None,
+    features: Annotated[
+        bool, typer.Option("--features", help="Export the network without its frontend: it takes features, not a waveform.")
+    ] = False,
+    clips: Annotated[
+        list[Path] | None,
+        typer.Option(help="Sounds, or folders of them, to compare on; by default synthetic sounds. May be repeated."),
+    ] = None,
+) -> None:
+    """Export a classifier: waveform in, probabilities out.
+
+    The exported file is run on clips, and the largest difference of a probability to that of Keras is printed. If it exceeds
+    0.001, nothing is written. The folders inside a folder of clips are the classes of their sounds, for the accuracy.
+
+    Labels, sample rate, windows, pooling and licence are in the file itself, so `audiozoo predict` answers with an .onnx or
+    .tflite file alone, without loading Keras.
+    """
+    if form != "saved_model":
+        check_target(output)
+    compared = clips_of(clips or ())
+    quiet_backend()
+    from audiozoo.classifier import load_classifier
+    from audiozoo.export import export_classifier
+
+    with keeping(f"{output} was not written"), silent_below_python(), progress_bar("export") as show:
+        exported = export_classifier(
+            load_classifier(classifier), output, format=form, features=features, clips=compared, progress=show
+        )
+    _print(exported)
+
+
+def clips_of(paths: Sequence[Path]) -> list[Clip]:
+    """Return the sounds in files and folders as clips. The label is the folder inside the given one; "" if there is none.
+
+    Raises:
+        ValueError: There are paths but no sounds.
+    """
+    from audiozoo.datasets import Clip
+
+    def label(file: str, folder: Path) -> str:
+        inside = Path(file).relative_to(folder).parts if folder.is_dir() else ()
+        return inside[0] if len(inside) > 1 else ""
+
+    return [Clip(file, (label(file, path),)) for path in paths for file in sounds_of([path])]
+
+
+def _print(exported: Exported) -> None:
+    proof, card = exported.proof, exported.card
+    out.print(
+        f"largest difference of a probability to Keras: {proof.difference:.1e} ({proof.clips} clips, {proof.windows} windows)"
+    )
+    if proof.accuracy is not None:
+        out.print(f"accuracy on these clips: {100 * proof.accuracy:.1f} %")
+    if not exported.exact:
+        out.print("note: for a clip of several windows, the mean of their probabilities is not exactly the answer of a probe")
+    taken = " x ".join(map(str, card.input_shape))
+    source = f"{card.input} of {taken}" + (f" samples at {card.frontend.sample_rate} Hz" if card.input == "waveform" else "")
+    licence = f", licence {card.licence}" if card.licence else ""
+    out.print(
+        f"saved {exported.path} ({exported.format}, {proof.size / 1e6:.2f} MB; {source}; {len(card.labels)} classes{licence})",
+        soft_wrap=True,
+    )

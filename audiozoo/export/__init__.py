@@ -1,0 +1,23 @@
+"""Export of classifiers to Keras models, ONNX, LiteRT, SavedModel and TorchScript, and prediction with exported files."""
+
+from audiozoo.export.card import ExportCard
+from audiozoo.export.export import Exported, export_classifier
+from audiozoo.export.formats import FORMATS
+from audiozoo.export.frontend import frontend_model
+from audiozoo.export.graph import features_model, waveform_model
+from audiozoo.export.proof import MOST_DIFFERENCE, Proof
+from audiozoo.export.runtime import is_exported, load_exported
+
+__all__ = [
+    "FORMATS",
+    "MOST_DIFFERENCE",
+    "ExportCard",
+    "Exported",
+    "Proof",
+    "export_classifier",
+    "features_model",
+    "frontend_model",
+    "is_exported",
+    "load_exported",
+    "waveform_model",
+]
