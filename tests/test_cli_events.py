@@ -27,8 +27,8 @@ def loudness_classifier(**how):
             keras.layers.Softmax(name="probabilities"),
         ]
     )
-    both = np.float32([[40, -40], [40, -40]])
-    model.set_weights([np.float32([[[1, -1]]]), both, np.float32([-10, 10])])
+    both = np.float32([[12, -12], [12, -12]])  # steeper, and a probability is rounded to 1
+    model.set_weights([np.float32([[[1, -1]]]), both, np.float32([-3, 3])])
     return Classifier.from_keras(model, Waveform(sample_rate=RATE, duration=1.0), ["loud", "soft"], **how)
 
 

@@ -330,7 +330,7 @@ def test_a_row_has_the_scores_the_history_and_the_hardware(tmp_path):
     assert all(not Path(clip).is_absolute() for clip in row.test.clips)
     assert len(row.history["loss"]) == 1
     assert row.provenance.hardware["cores"] >= 1
-    assert not row.provenance.stale
+    assert not row.stale
 
 
 @pytest.mark.slow
@@ -342,9 +342,9 @@ def test_a_stale_row_is_computed_again_and_the_earlier_one_is_kept(tmp_path):
     write_row(path, old)
     assert run(tmp_path, jobs)[0] == [old]
     [again], conflicts = run(tmp_path, jobs, rerun="stale")
-    assert (again.provenance.stale, conflicts) == (False, [])
+    assert (again.stale, conflicts) == (False, [])
     assert read_row(tmp_path / "superseded" / f"{path.stem}-0123456789abcdef.json") == old
-    assert [each.provenance.stale for each in read_rows(tmp_path)] == [False]
+    assert [each.stale for each in read_rows(tmp_path)] == [False]
 
 
 @pytest.mark.slow
