@@ -15,6 +15,7 @@ import soundfile
 from audiozoo import load_classifier
 from audiozoo.demo import Showing, demo_app
 from audiozoo.demo.showing import transforms
+from audiozoo.explain import METHODS, explain
 from audiozoo.serving import Limits
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -50,6 +51,17 @@ def test_pictures_of_a_short_and_a_long_sound(showing, sound):
         assert picture[..., :3].std() > 0.05, "the picture is not of one colour"
     assert showing.timeline(short, MODEL) is None
     assert showing.timeline(long, MODEL).ndim == 3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_explanation_is_that_of_explain(showing, sound, method):
+    path = sound(7)
+    picture, (rate, wave) = showing.why(path, MODEL, "rain", method)
+    start, end, _ = explain(load_classifier(MODEL), path, label="rain", method=method).stretch()
+    assert (rate, len(wave)) == (8_000, pytest.approx(8_000 * (end - start), abs=1))
+    assert picture[..., :3].std() > 0.05
+    with pytest.raises(ValueError, match="class"):
+        showing.why(path, MODEL, "trombone", method)
 
 
 @pytest.mark.parametrize("name", transforms())
@@ -140,6 +152,10 @@ def test_a_browser_uploads_a_sound_and_sees_the_answer(address):
         images.nth(1).wait_for()  # the spectrogram, and the scores over time of the twelve seconds
         assert images.count() == 2
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.get_by_text("Why this answer?").click()
+        page.get_by_role("button", name="Explain").click()
+        page.get_by_text("The stretch that decided").wait_for()
+        page.wait_for_function("document.querySelectorAll('img[src*=\"file=\"]').length == 3")
         page.get_by_text("Augmentation by ear").click()
         page.get_by_role("button", name="Change the sound").click()
         page.get_by_text("Scores of the changed sound").wait_for()

@@ -128,11 +128,17 @@ def test_the_stretch_lies_in_the_sound_and_not_in_its_padding(classifier):
     assert found.stretch().end <= 0.6
 
 
-def test_a_frontend_that_removes_silence_has_no_stretch():
+def test_a_frontend_that_removes_silence_has_no_stretch(audiozoo, tmp_path):
     frontend = LogMel(sample_rate=RATE, duration=2.0, n_fft=256, hop_length=160, n_mels=32, prepare=(TrimSilence(),))
     classifier = Classifier.from_keras(detector(), frontend, ("tone", "silence"), scaler=SCALER)
     with pytest.raises(ValueError, match=r"removes silence \(TrimSilence\)"):
         explain(classifier, burst(), sample_rate=RATE).stretch()
+    classifier.save(tmp_path / "trimmed.audiozoo")
+    soundfile.write(tmp_path / "burst.wav", burst(), RATE)
+    words = ("explain", tmp_path / "trimmed.audiozoo", tmp_path / "burst.wav")
+    status, out, _ = audiozoo(*words, "-o", tmp_path / "why.png")
+    assert (status, "deciding" in out) == (0, False)
+    assert "removes silence" in audiozoo(*words, "--stretch", 0.5)[2]
 
 
 def small(activation, fused):

@@ -54,9 +54,9 @@ def run(
 
     loaded = load_classifier(classifier)
     explanation = explain(loaded, file, label=label, method=method, layer=layer, hop=hop)
-    # Features without a time axis have no stretch, which is an error only for those who ask for one.
-    timed = explanation.frontend.times is not None or wav or stretch is not None
-    found = explanation.stretch(stretch) if timed else None
+    # Features without the times of the sound have no stretch, which is an error only for those who ask for one.
+    wanted = explanation.timed or wav or stretch is not None
+    found = explanation.stretch(stretch) if wanted else None
     deletion = deletion_gain(loaded, explanation) if check else None  # type: ignore[arg-type]  # no ensemble is explained
     if as_json:
         print(json.dumps(_object(explanation, found, deletion), indent=1))

@@ -16,8 +16,10 @@ import gradio as gr
 from fastapi import FastAPI
 
 from audiozoo.demo.showing import TOP, Showing, transforms
+from audiozoo.explain import METHODS, Method
 
 _NONE = "(none)"
+_HIGHEST = "(the highest score)"
 _BUTTONS = ["download"]  # Gradio's others share what they show on another host
 
 _POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
@@ -57,6 +59,7 @@ def _blocks(showing: Showing) -> gr.Blocks:
             ]
         picture = gr.Image(show_label=False, visible=False, buttons=_BUTTONS)
         timelines = [gr.Image(show_label=False, visible=False, buttons=_BUTTONS) for _ in range(2)]
+        _why(showing, sound, first)
         _augmentation(showing, sound, first)
         start.click(_classify(showing), [sound, first, second], [*answers, picture, *timelines], api_visibility="private")
     return blocks
@@ -77,6 +80,31 @@ def _classify(showing: Showing) -> Callable[..., list[Any]]:
     return classify
 
 
+def _why(showing: Showing, sound: gr.Audio, model: gr.Dropdown) -> None:
+    """Add the part of the page that explains the answer of the first model."""
+
+    def labels(name: str) -> gr.Dropdown:
+        return gr.Dropdown([_HIGHEST, *showing.classifier(name).labels], value=_HIGHEST)
+
+    def explain(path: str | None, name: str, label: str, method: Method) -> tuple[Any, Any]:
+        sound = _given(path)
+        with _told(sound):
+            picture, deciding = showing.why(sound, name, None if label == _HIGHEST else label, method)
+        played = None if deciding is None else (deciding[0], _samples(deciding[1]))
+        return gr.Image(picture, visible=True), gr.Audio(played, visible=played is not None)
+
+    with gr.Accordion("Why this answer?", open=False) as part:
+        with gr.Row():
+            label = gr.Dropdown([_HIGHEST], value=_HIGHEST, label="Class")
+            method = gr.Radio(list(METHODS), value=METHODS[0], label="Method")
+            start = gr.Button("Explain")
+        picture = gr.Image(show_label=False, visible=False, buttons=_BUTTONS)
+        deciding = gr.Audio(label="The stretch that decided", interactive=False, visible=False, buttons=_BUTTONS)
+        for event in (part.expand, model.change):
+            event(labels, model, label, api_visibility="private")
+        start.click(explain, [sound, model, label, method], [picture, deciding], api_visibility="private")
+
+
 def _augmentation(showing: Showing, sound: gr.Audio, model: gr.Dropdown) -> None:
     """Add the part of the page that changes the sound, plays it and classifies it again."""
 
@@ -85,8 +113,7 @@ def _augmentation(showing: Showing, sound: gr.Audio, model: gr.Dropdown) -> None
         with _told(sound):
             rate, wave = showing.augmented(sound, transform, int(seed or 0))
             prediction = showing.classifier(name).predict(wave, sample_rate=rate)
-        # Gradio would scale floating point samples to their peak, so that a gain could not be heard.
-        return (rate, np.round(32_767 * wave).astype(np.int16)), dict(prediction.ranked(TOP))
+        return (rate, _samples(wave)), dict(prediction.ranked(TOP))
 
     with gr.Accordion("Augmentation by ear", open=False):
         with gr.Row():
@@ -97,6 +124,11 @@ def _augmentation(showing: Showing, sound: gr.Audio, model: gr.Dropdown) -> None
             changed = gr.Audio(label="Changed sound", interactive=False, buttons=_BUTTONS)
             scores = gr.Label(label="Scores of the changed sound", num_top_classes=TOP)
         start.click(change, [sound, transform, seed, model], [changed, scores], api_visibility="private")
+
+
+def _samples(wave: np.ndarray) -> np.ndarray:
+    """Return samples as integers: Gradio scales floating point samples to their peak, so that a gain could not be heard."""
+    return np.round(32_767 * np.clip(wave, -1, 1)).astype(np.int16)
 
 
 def _given(path: str | None) -> str:

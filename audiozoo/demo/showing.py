@@ -14,12 +14,16 @@ from audiozoo import audio, augment
 from audiozoo.augment import WaveTransform
 from audiozoo.checks import refuse_unknown
 from audiozoo.classifier import Answering, load_classifier
+from audiozoo.explain import Method, explain
 from audiozoo.features import LogMel
-from audiozoo.report import sound_picture, timeline_picture
+from audiozoo.report import explanation_picture, sound_picture, timeline_picture
 from audiozoo.serving import Limits
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+Sound = tuple[int, np.ndarray]
+"""Sample rate (Hz) and samples."""
 
 TOP = 5
 """Number of classes whose scores the page shows."""
@@ -122,7 +126,32 @@ class Showing:
             return None
         return _drawn(lambda file: timeline_picture(path, timeline, classifier.labels, file, title=name))
 
-    def augmented(self, path: str, transform: str, seed: int) -> tuple[int, np.ndarray]:
+    def why(self, path: str, name: str, label: str | None, method: Method) -> tuple[np.ndarray, Sound | None]:
+        """Explain an answer, see `audiozoo.explain.explain`.
+
+        Args:
+            path: Path of the sound.
+            name: Name of the classifier.
+            label: Class to explain; `None` takes the one with the highest score.
+            method: "gradient" or "gradcam".
+
+        Returns:
+            Picture ``(height, width, 4)`` of the explanation, and the stretch of time that decided, if the features have times
+            and a part of the sound speaks for the class.
+
+        Raises:
+            ValueError: The file is not a sound, or the method cannot explain the classifier; the message says why.
+        """
+        self.check(path)
+        explanation = explain(self.classifier(name), path, label=label, method=method)
+        stretch = explanation.stretch() if explanation.timed and not explanation.empty else None
+        picture = _drawn(lambda file: explanation_picture(explanation, file, stretch=stretch))
+        if stretch is None:
+            return picture, None
+        wave, rate = audio.read(path, start=stretch.start, end=stretch.end)
+        return picture, (rate, wave)
+
+    def augmented(self, path: str, transform: str, seed: int) -> Sound:
         """Change a sound with a transform.
 
         Args:

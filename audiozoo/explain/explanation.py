@@ -70,6 +70,15 @@ class Explanation:
         return not (self.values > 0).any()
 
     @property
+    def timed(self) -> bool:
+        """Whether the features have a time axis with the times of the sound."""
+        return self.frontend.times is not None and not self._moved
+
+    @property
+    def _moved(self) -> list[str]:
+        return [type(step).__name__ for step in self.frontend.prepare if isinstance(step, (TrimSilence, RemoveSilence))]
+
+    @property
     def profile(self) -> np.ndarray:
         """Attribution summed over the bands, ``(frames,)`` or ``(samples,)``.
 
@@ -104,11 +113,8 @@ class Explanation:
             ValueError: `seconds` is out of range, or the features have no time axis, or one that is not that of the sound
                 because the frontend removes silence.
         """
-        moved = [type(step).__name__ for step in self.frontend.prepare if isinstance(step, (TrimSilence, RemoveSilence))]
-        if moved:
-            raise ValueError(
-                f"the frontend removes silence ({', '.join(moved)}), so the times in its windows are not those of the sound"
-            )
+        if moved := ", ".join(self._moved):
+            raise ValueError(f"the frontend removes silence ({moved}), so the times in its windows are not those of the sound")
         length = self.end - self.start
         if seconds is not None:
             require_number("the length of the stretch (seconds)", seconds, 1e-3, length)
