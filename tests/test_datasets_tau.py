@@ -1,4 +1,8 @@
+import re
+
+import numpy as np
 import pytest
+import soundfile
 
 from audiozoo.datasets import Clip, load_dataset
 
@@ -56,3 +60,15 @@ def test_what_is_missing_is_named(root):
 
 def test_a_clip_has_no_domain_by_default():
     assert Clip("a.wav", ("a",)).domain == ""
+
+
+def test_the_benchmark_prints_the_score_by_device(root, audiozoo, tmp_path):
+    for place, path in enumerate(sorted((root / NAME / "audio").glob("*.wav"))):
+        soundfile.write(path, np.random.default_rng(place).normal(0, 0.1, 4_000), 8_000)
+    words = ("--dataset", "tau2022", "--root", root, "--models", "feature_mlp", "--epochs", 1, "--jobs", 0)
+    status, out, err = audiozoo("benchmark", *words, "-o", tmp_path / "runs")
+    assert status == 0, err
+    head, line = (re.split(r" *[┃│] *", text)[1:-1] for text in out[out.index("by domain") :].splitlines()[2:5:2])
+    assert head == ["model", "seen", "unseen", "a", "s4 (unseen)"]
+    assert line[0] == "feature_mlp"
+    assert all(score.endswith(" %") for score in line[1:])

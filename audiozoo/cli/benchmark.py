@@ -203,6 +203,21 @@ def _note_origins(rows: Sequence[Row]) -> None:
         )
 
 
+def _print_domains(rows: Sequence[Row]) -> None:
+    from rich.table import Table
+
+    from audiozoo.report.domains import domain_table
+    from audiozoo.report.results import metric_name
+    from audiozoo.report.summary import summarised
+
+    [data] = summarised(rows, certain=False)
+    if found := domain_table(data.models, data.metric):
+        table = Table("model", *found.head, title=f"{metric_name(data.metric)} by domain")
+        for place, scores in found.lines.items():
+            table.add_row(data.models[place].name, *scores)
+        out.print(table)
+
+
 def _finish(rows: Sequence[Row], data: Dataset, output: Path) -> None:
     from rich.table import Table
 
@@ -220,6 +235,7 @@ def _finish(rows: Sequence[Row], data: Dataset, output: Path) -> None:
     for entry in entries:
         table.add_row(*cells(entry))
     out.print(table)
+    _print_domains(rows)
     with replacing(output / f"{data.name}.md") as temporary:
         temporary.write_text(markdown(entries), encoding="utf-8")
     title = f"{best.model} on {data.name}: {measured(best.metric, best.score[0])}"
