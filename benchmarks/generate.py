@@ -2,7 +2,7 @@
 
     python benchmarks/generate.py [PART ...]
 
-The parts are `table` (the table of models in README.md), `models` (tests/architectures.json), `frontends` (the pictures and the
+The parts are `table` (the table in docs/models.md), `models` (tests/architectures.json), `frontends` (the pictures and the
 page of examples/frontends/) and `overview` (docs/overview.png, which trains a small model first). Without a part, all of them
 are written. Look at the difference before you commit it; tests/test_generated.py fails while a part is out of date.
 """
@@ -31,16 +31,18 @@ def write(path, text):
         Path(temporary).write_text(text, encoding="utf-8")
 
 
-def readme(text):
-    """Return the README's text with today's table of models."""
+def page(text):
+    """Return the text of docs/models.md with today's table of models."""
     found = TABLE.findall(text)
     if len(found) != 1:
-        raise ValueError(f"README.md must have one table that starts with '| name | input | parameters |', got {len(found)}")
+        raise ValueError(
+            f"docs/models.md must have one table that starts with '| name | input | parameters |', got {len(found)}"
+        )
     return TABLE.sub(lambda _: models_table(audiozoo.list_models()) + "\n", text)
 
 
 def write_table():
-    write("README.md", readme((ROOT / "README.md").read_text(encoding="utf-8")))
+    write("docs/models.md", page((ROOT / "docs" / "models.md").read_text(encoding="utf-8")))
 
 
 def write_models():

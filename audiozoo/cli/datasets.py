@@ -1,4 +1,4 @@
-"""``audiozoo datasets``: list the published datasets, and download them."""
+"""``audiozoo datasets``: list the published datasets, download them, and write synthetic sounds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "audiozoo datasets fetch esc50"
 
-app = typer.Typer(help="List the published datasets, and download them.", invoke_without_command=True)
+app = typer.Typer(help="List the published datasets, download them, or write synthetic sounds.", invoke_without_command=True)
 
 
 @app.callback()
@@ -101,3 +101,22 @@ def _agree(name: str, *, accept: bool) -> None:
     if not (accept or (err.is_terminal and typer.confirm("Do you accept it?", err=True))):
         raise ValueError(f"the licence of {name} was not accepted, so nothing was downloaded; pass --accept to accept it")
     accept_licence(name)
+
+
+@app.command(epilog="Example: audiozoo datasets synthesize sounds/")
+def synthesize(
+    to: Annotated[Path, typer.Argument(help="Folder to write to; each class gets a subfolder.")],
+    clips: Annotated[int, typer.Option(min=2, max=10_000, help="Number of clips of each class.")] = 24,
+    seconds: Annotated[float, typer.Option(min=0.1, max=60, help="Duration of each clip (seconds).")] = 2.0,
+    rate: Annotated[int, typer.Option(min=8_000, max=192_000, help="Sample rate (Hz).")] = 22_050,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed; another seed gives other clips.")] = 0,
+) -> None:
+    """Write synthetic sounds of ten classes as WAV files, to try audiozoo without a download.
+
+    Files with the right content are not written again, and other files stay as they are.
+    """
+    from audiozoo.datasets import load_dataset
+
+    how: dict[str, Any] = {"clips_per_class": clips, "duration": seconds, "sample_rate": rate, "seed": seed}
+    written = load_dataset("synthetic", root=to, folds=2, **how)
+    out.print(f"{to}: {len(written.clips):,} clips of {len(written.labels)} classes", soft_wrap=True)

@@ -160,7 +160,7 @@ def _print_shipped(names: Sequence[str]) -> None:
 
 
 def models_table(names: Sequence[str]) -> str:
-    """Return a table of models as Markdown, as in the README."""
+    """Return a table of models as Markdown, as in docs/models.md."""
     lines = ["| name | input | parameters | classes | year | source |", "| --- | --- | ---: | ---: | ---: | --- |"]
     for name in names:
         spec = model_info(name)
