@@ -2,6 +2,7 @@ from . import audio as audio
 from . import augment as augment
 from . import crossval as crossval
 from . import datasets as datasets
+from . import embeddings as embeddings
 from . import events as events
 from . import explain as explain
 from . import export as export

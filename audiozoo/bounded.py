@@ -13,7 +13,7 @@ import math
 import os
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -211,12 +211,18 @@ def _items(value: Any) -> Any:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
-def read_npz(source: str | os.PathLike[str] | bytes, limits: Mapping[str, int] | None = None) -> dict[str, np.ndarray]:
+def read_npz(
+    source: str | os.PathLike[str] | bytes, limits: Mapping[str, int] | None = None, *, texts: Collection[str] = ()
+) -> dict[str, np.ndarray]:
     """Read the arrays of numbers in a NumPy archive.
 
     Args:
         source: Path of the file, or its content.
         limits: Largest size (bytes) of each array that may be there, header included; `None` allows any names.
+        texts: Names of the arrays that hold text instead.
+
+    Returns:
+        The arrays by name.
 
     Raises:
         OSError: The file cannot be opened.
@@ -224,7 +230,8 @@ def read_npz(source: str | os.PathLike[str] | bytes, limits: Mapping[str, int] |
     """
     members = None if limits is None else {f"{name}.npy": most for name, most in limits.items()}
     with _opened(source) as file, BoundedZip(file, members) as archive:
-        return {name.removesuffix(".npy"): _array(name, archive.read(name)) for name in archive}
+        names = {name: name.removesuffix(".npy") for name in archive}
+        return {short: _array(name, archive.read(name), text=short in texts) for name, short in names.items()}
 
 
 def _opened(source: str | os.PathLike[str] | bytes) -> BinaryIO:
@@ -234,14 +241,14 @@ def _opened(source: str | os.PathLike[str] | bytes) -> BinaryIO:
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
-def _array(name: str, content: bytes) -> np.ndarray:
+def _array(name: str, content: bytes, *, text: bool) -> np.ndarray:
     stream = io.BytesIO(content)
     try:
         shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream, max_header_size=_LONGEST_HEADER)
     except Exception as error:  # the header is a Python expression, whose parser has errors of many kinds
         raise ValueError(f"{name} is not a NumPy array ({error})") from error
-    if dtype.kind not in "biuf":
-        raise ValueError(f"{name} must hold numbers, it holds {dtype}")
+    if dtype.kind not in ("U" if text else "biuf"):
+        raise ValueError(f"{name} must hold {'text' if text else 'numbers'}, it holds {dtype}")
     declared, held = math.prod(shape) * dtype.itemsize, len(content) - stream.tell()
     if declared != held or min(shape, default=0) < 0:
         raise ValueError(f"{name} declares the shape {shape} of {dtype}, {declared:,} bytes, and holds {held:,}")

@@ -32,6 +32,8 @@ VERBS = [
     "events",
     "explain",
     "embed",
+    "similar",
+    "map",
     "evaluate",
     "ensemble",
     "export",
@@ -910,6 +912,11 @@ def test_control_c_ends_a_benchmark_and_an_augmentation_in_one_line(sound_folder
         (("predict", "CLASSIFIER", "FOLDER", "-o", "a.csv"), "audiozoo.classifier.Classifier.predict_many", "in a.csv, and"),
         (("embed", "CLASSIFIER", "FOLDER", "-o", "e.npz"), "audiozoo.classifier.Classifier.embed_many", "nothing was saved"),
         (("embed", "CLASSIFIER", "FOLDER", "-o", "e.csv"), "audiozoo.classifier.Classifier.embed_many", "in e.csv, and"),
+        (
+            ("embed", "CLASSIFIER", "FOLDER", "-o", "e.parquet"),
+            "audiozoo.classifier.Classifier.embed_many",
+            "nothing was saved",
+        ),
     ],
 )
 def test_control_c_ends_any_verb_in_one_line(audiozoo, classifier, sound_folder, tmp_path, monkeypatch, words, target, kept):

@@ -21,7 +21,8 @@ from audiozoo.cli.console import (
 )
 from audiozoo.cli.errors import keeping
 from audiozoo.cli.recorded import AnswerFile, record
-from audiozoo.files import check_target, replacing
+from audiozoo.embeddings import SUFFIXES, EmbeddingFacts, embed_files, suffix_of, write_embeddings
+from audiozoo.files import check_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from audiozoo.classifier import Answering, Failure
 
 EXAMPLE = "audiozoo embed my.audiozoo sounds/ -o embeddings.npz"
-
-_NPZ = ".npz"
 
 
 def run(
@@ -40,7 +39,11 @@ def run(
     files: Annotated[list[Path], typer.Argument(help="Sound files or folders of them.")],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", help="File to write: .npz with all at the end; .csv or .jsonl with each at once."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="File to write: .parquet or .npz, which appears when it is complete, or .csv or .jsonl with each at once.",
+        ),
     ],
     statistic: Annotated[
         Literal["mean", "max", "deviation", "all"],
@@ -53,19 +56,24 @@ def run(
 ) -> None:
     """Embed sound files: one vector for each.
 
-    The .npz file has the arrays `files` and `embeddings`. Files that cannot be used are listed at the end, and the exit status
-    is then 1.
+    A .npz file has the arrays `files` and `embeddings`, a .parquet file the columns `file` and `embedding`. Both state the
+    model, and `audiozoo similar` and `audiozoo map` read both. Writing a .parquet file takes little memory.
+
+    Files that cannot be used are listed at the end, and the exit status is then 1.
     """
-    if output.suffix.lower() == _NPZ and resume:
+    stored = output.suffix.lower() in SUFFIXES
+    if stored and resume:
         raise ValueError("--resume needs a file that grows with each answer: name a .csv or .jsonl file with -o")
+    if stored:
+        suffix_of(output)  # before the network is loaded
     check_target(output)
     quiet_backend()
     from audiozoo.classifier import load_classifier
 
     sounds, loaded = sounds_of(files), load_classifier(classifier)
     how: dict[str, Any] = {"statistic": statistic, "hop": hop, "jobs": jobs, "strict": strict}
-    if output.suffix.lower() == _NPZ:
-        failures = _write_npz(output, sounds, loaded, how)
+    if stored:
+        failures = _write_store(output, sounds, loaded, classifier.as_posix(), how)
     else:
         failures = _write_each(output, sounds, loaded, how, resume=resume)
     used = len(sounds) - len(failures)
@@ -74,19 +82,15 @@ def run(
     report_failures([failure.error for failure in failures], used=used)
 
 
-def _write_npz(output: Path, sounds: Sequence[str], classifier: Answering, how: dict[str, Any]) -> list[Failure]:
-    import numpy as np
-
-    from audiozoo.classifier import Failure
-
-    with keeping("nothing was saved; -o with a .csv or .jsonl file writes each embedding at once"), progress_bar() as show:
-        answers = list(classifier.embed_many(sounds, progress=show, **how))
-    found = [(name, answer) for name, answer in zip(sounds, answers, strict=True) if not isinstance(answer, Failure)]
-    if found:
-        names, vectors = zip(*found, strict=True)
-        with replacing(output) as temporary, temporary.open("wb") as file:
-            np.savez(file, files=np.array(names), embeddings=np.stack(vectors))
-    return [answer for answer in answers if isinstance(answer, Failure)]
+def _write_store(output: Path, sounds: Sequence[str], classifier: Answering, model: str, how: dict[str, Any]) -> list[Failure]:
+    facts = EmbeddingFacts.of(classifier, model, statistic=how["statistic"], hop=how["hop"])
+    failures: list[Failure] = []
+    kept = "nothing was saved; -o with a .csv or .jsonl file writes each embedding at once"
+    with keeping(kept), progress_bar() as show:
+        collected = None if how["strict"] else failures
+        rows = embed_files(classifier, sounds, facts, failures=collected, jobs=how["jobs"], progress=show)
+        write_embeddings(output, rows, facts)
+    return failures
 
 
 def _write_each(

@@ -2,6 +2,7 @@
 
 from audiozoo.report.augmented import augmentation_preview
 from audiozoo.report.bands import BandStatistics, band_picture, band_statistics
+from audiozoo.report.embedded import map_picture
 from audiozoo.report.explained import explanation_picture
 from audiozoo.report.inspected import inspection_picture
 from audiozoo.report.labels import label_picture
@@ -26,6 +27,7 @@ __all__ = [
     "html_report",
     "inspection_picture",
     "label_picture",
+    "map_picture",
     "markdown",
     "markdown_report",
     "measured",
