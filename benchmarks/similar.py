@@ -176,7 +176,7 @@ def main() -> None:
         f"Five nearest of {COUNT:,} random embeddings for one query; shortest of {RUNS} runs. Each ratio is the time beside",
         "that of the same in NumPy or pyarrow alone, without any check: `pyarrow.parquet.read_table`, `numpy.load`, and a",
         f"product with the query. {os.cpu_count()} processor cores; the load of the machine was {load:.1f} at the start.",
-        *(["Other programs kept the machine busy, so an idle one is faster."] if load > (os.cpu_count() or 1) else []),
+        *(["Other programs kept the machine busy."] if load > (os.cpu_count() or 1) else []),
         "",
         "| values | file | read | ratio | search | ratio to NumPy | read and search |",
         "| ---: | --- | ---: | ---: | ---: | ---: | ---: |",
