@@ -4,6 +4,7 @@ import json
 import tracemalloc
 from contextlib import suppress
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pyarrow
@@ -415,8 +416,8 @@ def test_projections_refuse_too_few_sounds():
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(find_spec("umap") is None, reason="umap-learn is not installed")
 def test_umap_is_repeatable_and_keeps_clusters_apart():
-    pytest.importorskip("umap")
     store = two_clusters(60)
     found, again = (project(store, method="umap", seed=3) for _ in range(2))
     assert found.method == "UMAP"

@@ -91,7 +91,7 @@ def _write_parquet(path: Path, rows: Iterator[Row], facts: EmbeddingFacts) -> in
     schema = pyarrow.schema(fields, {_METADATA: facts.to_json().encode()})
     each, count = rows_each(facts.width), 0
     # Float values of embeddings hardly shrink, and reading them uncompressed is several times faster.
-    layout = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    layout = {"compression": "none", "use_dictionary": False, "write_statistics": False, "data_page_size": _BLOCK_BYTES}
     with replacing(path) as temporary, parquet.ParquetWriter(temporary, schema, **layout) as file:
         while block := list(islice(rows, each)):
             store = Embeddings.of(block, facts)

@@ -63,6 +63,9 @@ def project(store: Embeddings, *, method: Method = "auto", seed: int = 0) -> Pro
 
 
 def _umap(store: Embeddings, seed: int) -> Projection:
+    from audiozoo.layers import keras
+
+    keras.ops.zeros(1)  # umap imports Keras, and fails on the lazy module unless it is loaded
     from umap import UMAP
 
     # One thread, because UMAP with several is not repeatable.

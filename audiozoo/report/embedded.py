@@ -69,7 +69,7 @@ def map_picture(
 
 
 def _draw(axes: Axes, points: np.ndarray, names: np.ndarray, shown: Sequence[str]) -> None:
-    size = float(np.clip(12_000 / len(points), 3, 30))
+    size = float(np.clip(30_000 / len(points), 3, 30))
     # Only one of a hundred thousand points is large enough to be seen, and a vector graphic of all would be huge.
     style: dict[str, Any] = {"s": size, "linewidths": 0, "alpha": 0.8, "rasterized": len(points) > 5_000}
     grey = ~np.isin(names, shown)
