@@ -23,7 +23,9 @@ def verbs() -> Iterator[tuple[str, Any]]:
 def page() -> str:
     """Return the page as Markdown."""
     lines = ["# Command line", "", "`audiozoo VERB --help` prints the same. `--traceback`, before or after the verb, shows the"]
-    lines += ["traceback of an error. The status is 0 after success, 1 if some files could not be used, 2 after an error of the"]
+    lines += [
+        "traceback of an error. The status is 0 after success, 1 if some files could not be used, 2 after an error of the"
+    ]
     lines += ["user, 70 after a bug and 130 after Ctrl-C."]
     for name, command in verbs():
         lines += ["", *_section(name, command)]

@@ -20,7 +20,12 @@ def families() -> dict[str, list[ModelSpec]]:
 
 def overview() -> str:
     """Return the page that lists all models by family."""
-    lines = ["# All models", "", "Each family has a page, generated from the registry. `audiozoo list` prints the same list.", ""]
+    lines = [
+        "# All models",
+        "",
+        "Each family has a page, generated from the registry. `audiozoo list` prints the same list.",
+        "",
+    ]
     lines += ["![Multiply-adds and parameters of all models](all.svg)", ""]
     lines += _table(["family", "model", "parameters", "multiply-adds", "tasks", "weights", "description"])
     for family, specs in families().items():
@@ -53,13 +58,19 @@ def page(family: str, specs: Sequence[ModelSpec]) -> str:
 
 def _section(spec: ModelSpec) -> list[str]:
     lines = [f"## {spec.name} {{ #{spec.name} }}", "", spec.description, "", "```python"]
-    lines += [f'model = audiozoo.build("{spec.name}", num_classes={spec.reference.num_classes}{_reference_options(spec)})', "```", ""]
+    lines += [
+        f'model = audiozoo.build("{spec.name}", num_classes={spec.reference.num_classes}{_reference_options(spec)})',
+        "```",
+        "",
+    ]
     facts = {
         "Source": _source(spec),
         "Other names": ", ".join(f"`{name}`" for name in spec.aliases),
         "Tasks": "; ".join(TASKS[task] for task in TASKS if spec.suits(task)),
         "Input": f"{spec.input}, {_shape(spec.frontend.shape)}" + (", any number of frames" if spec.any_length else ""),
-        "Published scores": "; ".join(f"{score.value} {score.metric} on {score.dataset} ({score.source})" for score in spec.scores),
+        "Published scores": "; ".join(
+            f"{score.value} {score.metric} on {score.dataset} ({score.source})" for score in spec.scores
+        ),
         "Trained classifiers in the package": _shipped(spec),
     }
     lines += [f"- **{name}**: {_safe(value)}" for name, value in facts.items() if value]

@@ -14,11 +14,13 @@ import pictures
 
 
 def write(path, content):
+    """Add a file to the site."""
     with mkdocs_gen_files.open(path, "wb") as file:
         file.write(content if isinstance(content, bytes) else content.encode())
 
 
 def write_families():
+    """Add the pages and the pictures of the families."""
     groups = families.families()
     specs = [spec for members in groups.values() for spec in members]
     write(f"{families.FOLDER}/index.md", families.overview())
@@ -29,6 +31,7 @@ def write_families():
 
 
 def write_copies():
+    """Add the files outside docs/ that pages link to."""
     for path in links.copied():
         picture = path.endswith((".png", ".svg"))
         write(links.page_of(path), (links.ROOT / path).read_bytes() if picture else links.copy_of(path))
