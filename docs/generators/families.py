@@ -27,11 +27,11 @@ def overview() -> str:
         "",
     ]
     lines += ["![Multiply-adds and parameters of all models](all.svg)", ""]
-    lines += _table(["family", "model", "parameters", "multiply-adds", "tasks", "weights", "description"])
+    lines += _table(["family", "model", "description", "parameters", "multiply-adds", "tasks", "weights"])
     for family, specs in families().items():
         for spec in specs:
-            cells = [f"[{family}]({family}.md)", f"[`{spec.name}`]({family}.md#{spec.name})", *_counts(spec)]
-            lines.append(_row([*cells, ", ".join(spec.tasks), ", ".join(spec.weights), spec.description]))
+            cells = [f"[{family}]({family}.md)", f"[`{spec.name}`]({family}.md#{spec.name})", spec.description]
+            lines.append(_row([*cells, *_counts(spec), ", ".join(spec.tasks), ", ".join(spec.weights)]))
     return "\n".join(lines) + "\n"
 
 
@@ -75,9 +75,9 @@ def _section(spec: ModelSpec) -> list[str]:
     }
     lines += [f"- **{name}**: {_safe(value)}" for name, value in facts.items() if value]
     lines += _weights(spec)
-    lines += ["", "Frontend:", "", *_settings(spec.frontend.to_config())]
     if spec.options:
         lines += ["", "Options of the network, with their defaults:", "", *_settings(spec.options)]
+    lines += ["", "Frontend:", "", *_settings(spec.frontend.to_config())]
     return lines
 
 
@@ -86,12 +86,10 @@ def _reference_options(spec: ModelSpec) -> str:
 
 
 def _weights(spec: ModelSpec) -> list[str]:
-    if not spec.weights:
-        return []
-    lines = ["", "Published weights:", "", *_table(["name", "classes", "licence", "address"])]
-    for name, weights in spec.weights.items():
-        lines.append(_row([f"`{name}`", str(len(weights.labels)), weights.licence, f"`{weights.url}`"]))
-    return lines
+    return [
+        f"- **Published weights** `{name}`: {len(weights.labels)} classes, licence {weights.licence}, `{weights.url}`"
+        for name, weights in spec.weights.items()
+    ]
 
 
 def _shipped(spec: ModelSpec) -> str:
