@@ -14,7 +14,7 @@ from audiozoo.cli import app
 
 def verbs() -> Iterator[tuple[str, Any]]:
     """Yield each verb and its command; those of a group follow the group, as in "cache clear"."""
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in typer.main.get_command(app).commands.items():
         yield name, command
         for inner, nested in getattr(command, "commands", {}).items():
             yield f"{name} {inner}", nested

@@ -37,7 +37,7 @@ def scatter(specs: Sequence[ModelSpec], family: str | None = None) -> bytes:
     Returns:
         The picture as SVG.
     """
-    with context(_STYLE):  # type: ignore[arg-type]
+    with context(_STYLE):
         figure = Figure(figsize=(7.5, 4.2), layout="constrained")
         axes = figure.subplots()
         known = [spec for spec in specs if spec.reference.multiply_adds]
