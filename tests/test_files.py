@@ -2,6 +2,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -86,3 +87,23 @@ def _fail_half_way(path):
     with replacing(path) as temporary:
         temporary.write_text("sec")
         raise RuntimeError("half way")
+
+
+def test_a_file_is_whole_whoever_writes_it(tmp_path):
+    path, read = tmp_path / "model.onnx", []
+
+    def write(content):
+        for _ in range(50):
+            with replacing(path) as temporary:
+                temporary.write_bytes(content * 10_000)
+            read.append(path.read_bytes())
+
+    threads = [threading.Thread(target=write, args=(content,)) for content in (b"1", b"2", b"3")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(read) == 150
+    assert {len(content) for content in read} == {10_000}
+    assert all(len(set(content)) == 1 for content in read)
+    assert list(tmp_path.iterdir()) == [path]

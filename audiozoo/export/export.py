@@ -12,10 +12,15 @@ from audiozoo.datasets import Clip
 from audiozoo.export.card import ExportCard, card_for
 from audiozoo.export.formats import FORMATS, Format, format_named
 from audiozoo.export.graph import exported_model, is_exact
+from audiozoo.export.header import write_header
 from audiozoo.export.proof import MOST_DIFFERENCE, Proof, prove, synthetic_clips
+from audiozoo.export.quantization import Precision, check_network, check_precision, of_precision
 from audiozoo.export.runtime import scoring
 from audiozoo.files import replacing, replacing_folder
 from audiozoo.progress import Progress
+
+LEAST_AGREEMENT = 0.9
+"""Least share of the clips that get the same class, for models of reduced precision."""
 
 
 class Exported(NamedTuple):
@@ -27,6 +32,7 @@ class Exported(NamedTuple):
         card: Metadata in it.
         proof: Comparison with the classifier.
         exact: Whether the scores of a clip follow from those of its windows; those of a probe do not.
+        beside: Comparison of a float32 file with the classifier, if the file is of another precision.
     """
 
     path: Path
@@ -34,6 +40,7 @@ class Exported(NamedTuple):
     card: ExportCard
     proof: Proof
     exact: bool
+    beside: Proof | None = None
 
 
 def export_classifier(
@@ -42,6 +49,9 @@ def export_classifier(
     *,
     format: str | None = None,
     features: bool = False,
+    precision: Precision = "float32",
+    calibrate: Sequence[Clip] = (),
+    header: str | os.PathLike[str] | None = None,
     clips: Sequence[Clip] = (),
     progress: Progress | None = None,
 ) -> Exported:
@@ -52,7 +62,10 @@ def export_classifier(
         path: Path of the file, or of the folder for "saved_model". An older file is replaced only by a proven one.
         format: "onnx", "litert", "saved_model", "torchscript" or "keras"; `None` takes it from the suffix.
         features: Whether the model takes features instead of a waveform.
-        clips: Clips for the comparison; by default synthetic sounds. Their labels give the accuracy.
+        precision: "float32", or for LiteRT also "float16" (weights) or "int8" (a network that takes features or samples).
+        calibrate: Clips that give the ranges of the values for "int8", at most 200 of them; their labels are not used.
+        header: Path of a C header to write with a LiteRT model of at most 200,000 bytes.
+        clips: Clips for the comparison; by default those of `calibrate`, or synthetic sounds. Their labels give the accuracy.
         progress: Callback, see `audiozoo.progress`; the stage is "compare" and a step is a clip.
 
     Returns:
@@ -62,20 +75,33 @@ def export_classifier(
         ImportError: A package that writes or runs the format is missing; the message has the command that installs it.
         OSError: The file cannot be written, or a clip cannot be opened.
         ValueError: The classifier cannot be exported (see `waveform_model`), the format does not fit the suffix or the backend,
-            a clip cannot be used, or a probability differs by more than 0.001 from that of Keras.
+            the precision does not fit (see `check_precision`), the model is too large for a header, a clip cannot be used, a
+            probability of float32 differs by more than 0.001 from that of Keras, or less than 90 % of the clips get the same
+            class in another precision.
     """
     name = format_named(format, path)
+    check_precision(precision, name, classifier, features=features, calibrate=calibrate)
+    if header is not None and name != "litert":
+        raise ValueError(f"a C header contains a model of the format litert, got {name}: name a .tflite file")
     kind, pools = FORMATS[name], FORMATS[name].members and is_exact(classifier)
     model = exported_model(classifier, features=features, members=kind.members)
-    card = card_for(classifier, model.name, features=features, members=kind.members)
-    writing = replacing(path) if kind.suffix else replacing_folder(path, mark="saved_model.pb")
-    with writing as temporary:
-        kind.write(model, card, temporary)
-        exported = opened(temporary, kind, card)
-        chosen = list(clips) or synthetic_clips(classifier.window_frontend)
-        proof = prove(classifier, exported, chosen, pools=pools, size=_size(temporary), progress=progress)
-        _check(proof, path)
-    return Exported(Path(path), name, card, proof, is_exact(classifier))
+    check_network(model, precision)
+    card = card_for(classifier, model.name, features=features, members=kind.members, precision=precision)
+    chosen = list(clips) or list(calibrate) or synthetic_clips(classifier.window_frontend)
+
+    def written(precision: str, temporary: Path) -> Proof:
+        of = of_precision(kind, precision, card, calibrate)
+        of.write(model, card, temporary)
+        found = opened(temporary, of, card)
+        return prove(classifier, found, chosen, pools=pools, size=_size(temporary), progress=progress)
+
+    with replacing(path) if kind.suffix else replacing_folder(path, mark="saved_model.pb") as temporary:
+        beside = None if precision == "float32" else written("float32", temporary)
+        proof = written(precision, temporary)
+        _check(proof, path, precision)
+        if header is not None:
+            write_header(header, temporary, card)
+    return Exported(Path(path), name, card, proof, is_exact(classifier), beside)
 
 
 def opened(path: Path, kind: Format, card: ExportCard) -> Classifier:
@@ -92,11 +118,16 @@ def opened(path: Path, kind: Format, card: ExportCard) -> Classifier:
     return scoring(path, card.to_json(), lambda: kind.open(path))
 
 
-def _check(proof: Proof, path: str | os.PathLike[str]) -> None:
-    if not proof.difference <= MOST_DIFFERENCE:
+def _check(proof: Proof, path: str | os.PathLike[str], precision: str) -> None:
+    if precision == "float32" and not proof.difference <= MOST_DIFFERENCE:
         raise ValueError(
             f"{path}: not written, because a probability of the exported model differs by {proof.difference:.2g} from that of "
             f"Keras on {proof.clips} clips, and at most {MOST_DIFFERENCE:g} is allowed: try another format, or --features"
+        )
+    if not proof.agreement >= LEAST_AGREEMENT:
+        raise ValueError(
+            f"{path}: not written, because in {precision} only {100 * proof.agreement:.0f} % of {proof.clips} clips get the "
+            f"class that Keras gives, and {100 * LEAST_AGREEMENT:.0f} % must: calibrate on more clips, or choose float16"
         )
 
 

@@ -33,14 +33,14 @@ class Format(NamedTuple):
         suffix: Suffix of the files; "" for a folder.
         backend: Backend of Keras that writes it; `None` for any.
         members: Whether the file has the output "members", which `audiozoo predict` needs for clips of several windows.
-        write: Function that writes a Keras model with its metadata.
+        write: Function of a Keras model, its metadata and the path to write.
         open: Function that opens the written file.
     """
 
     suffix: str
     backend: str | None
     members: bool
-    write: Callable[[keras.Model, ExportCard, Path], None]
+    write: Callable[..., None]
     open: Callable[[Path], Graph]
 
 
@@ -92,11 +92,15 @@ def _write_onnx(model: keras.Model, card: ExportCard, path: Path) -> None:
     onnx.save(found, os.fspath(path))
 
 
-def _write_litert(model: keras.Model, card: ExportCard, path: Path) -> None:
-    path.write_bytes(with_metadata(litert_bytes(model), card, path))
+def _as_it_is(converter: Any) -> None:
+    """Leave the options of TensorFlow's converter, which give float32."""
 
 
-def litert_bytes(model: keras.Model, settle: Callable[[Any], None] = lambda converter: None) -> bytes:
+def _write_litert(model: keras.Model, card: ExportCard, path: Path, settle: Callable[[Any], None] = _as_it_is) -> None:
+    path.write_bytes(with_metadata(litert_bytes(model, settle), card, path))
+
+
+def litert_bytes(model: keras.Model, settle: Callable[[Any], None] = _as_it_is) -> bytes:
     """Convert a Keras model to LiteRT.
 
     Args:
