@@ -87,6 +87,15 @@ def test_the_ranges_come_from_the_clips(classifier, clips, tmp_path, monkeypatch
         export_classifier(classifier, tmp_path / "bad.tflite", calibrate=clips[:2], **how)
 
 
+def test_a_frontend_beyond_the_range_of_float16_is_named(tmp_path):
+    frontend = audiozoo.model_info("feature_mlp").frontend
+    model = keras.Sequential([keras.Input(frontend.shape), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")])
+    plain = Classifier.from_keras(model, frontend, LABELS)
+    with pytest.raises(ValueError, match=r"beyond the range of float16 .*add --features"):
+        export_classifier(plain, tmp_path / "a.tflite", precision="float16")  # the clips include silence
+    assert not list(tmp_path.iterdir())
+
+
 def test_recurrent_layers_are_refused(clips, tmp_path):
     # TensorFlow's converter ends the process.
     inner = keras.Sequential([keras.Input(FRONTEND.shape[:2]), keras.layers.Bidirectional(keras.layers.LSTM(4))])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,11 +98,25 @@ def export_classifier(
 
     with replacing(path) if kind.suffix else replacing_folder(path, mark="saved_model.pb") as temporary:
         beside = None if precision == "float32" else written("float32", temporary)
-        proof = written(precision, temporary)
+        with _blaming(path, precision):
+            proof = written(precision, temporary)
         _check(proof, path, precision)
         if header is not None:
             write_header(header, temporary, card)
     return Exported(Path(path), name, card, proof, is_exact(classifier), beside)
+
+
+@contextmanager
+def _blaming(path: str | os.PathLike[str], precision: str) -> Iterator[None]:
+    """Blame the precision for errors in a comparison that float32 has passed on the same clips."""
+    try:
+        yield
+    except ValueError as error:
+        if precision == "float32":
+            raise
+        raise ValueError(
+            f"{path}: not written, because the frontend has values beyond the range of {precision} ({error}): add --features"
+        ) from error
 
 
 def opened(path: Path, kind: Format, card: ExportCard) -> Classifier:
