@@ -407,7 +407,7 @@ def test_without_umap_the_map_shows_principal_components(monkeypatch):
 def test_projections_refuse_too_few_sounds():
     with pytest.raises(ValueError, match="at least 3 sounds"):
         project(Embeddings.of(some(2)))
-    with pytest.raises(ValueError, match=r"more than 15 sounds, got 10|umap-learn"):
+    with pytest.raises(ValueError, match="more than 15 sounds, got 10"):
         project(two_clusters(10), method="umap")
     with pytest.raises(ValueError, match="method must be one of"):
         project(two_clusters(), method="tsne")

@@ -49,11 +49,11 @@ def project(store: Embeddings, *, method: Method = "auto", seed: int = 0) -> Pro
         ImportError: "umap" is asked for, and umap-learn is not installed.
     """
     require_choice("method", method, ("auto", "umap", "pca"))
+    if method == "umap" and len(store) <= _NEIGHBOURS:
+        raise ValueError(f"UMAP needs more than {_NEIGHBOURS} sounds, got {len(store)}; choose the method pca")
     installed = find_spec("umap") is not None
     if method == "umap" and not installed:
         raise ImportError("UMAP needs umap-learn: pip install 'audiozoo[umap]', or choose the method pca")
-    if method == "umap" and len(store) <= _NEIGHBOURS:
-        raise ValueError(f"UMAP needs more than {_NEIGHBOURS} sounds, got {len(store)}; choose the method pca")
     if len(store) < 3 or store.width < 2:
         raise ValueError(f"a map needs at least 3 sounds with 2 values each, got {len(store)} with {store.width}")
     chosen: Callable[[Embeddings, int], Projection] = _pca
