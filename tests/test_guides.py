@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,16 +82,29 @@ def test_the_code_for_researchers_runs(audiozoo, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_code_for_engineers_runs(audiozoo, tmp_path, monkeypatch):
+def test_the_guide_for_engineers_runs_with_short_trainings(audiozoo, tmp_path, monkeypatch):
     import audiozoo as package
 
     monkeypatch.chdir(tmp_path)
-    clips = synthetic("sounds", clips_per_class=4, folds=2).clips
-    Path(clips[0].path).rename("new.wav")
-    Path(clips[1].path).rename("street.wav")
+    how = {"folds": 2, "duration": 0.5}
+    clips = synthetic("sounds", clips_per_class=12, **how).clips
+    for seed, folder in enumerate(("test-sounds", "more-sounds", "other-sounds"), 1):
+        new = synthetic(folder, clips_per_class=2, seed=seed, **how).clips
+    for name in ("new.wav", "street.wav"):
+        shutil.copy(new[0].path, name)
+    lines = [f"{clip.path},{clip.label}{';far' * (number % 3 == 0)}" for number, clip in enumerate(clips)]
+    Path("labels.csv").write_text("\n".join(["file,label", *lines]) + "\n", encoding="utf-8")
     monkeypatch.setattr(package, "Budget", lambda minutes: package.training.Budget(minutes=minutes / 10))
-    names = run("engineer", audiozoo, left_out="audiozoo")
-    assert names["prediction"].label in {label for clip in clips for label in clip.labels}
+
+    def shortened(*words):
+        if words[0] == "ensemble":
+            for name in ("a", "b"):
+                shutil.copy("my.audiozoo", f"{name}.audiozoo")
+        return audiozoo(*words, *(["--epochs", 1, "--no-refit"] if words[0] == "train" else []))
+
+    names = run("engineer", shortened, left_out="yamnet")
+    assert names["prediction"].label in {clip.label for clip in clips}
+    assert all(Path(name).exists() for name in ("confusion.png", "reliability.png", "tags.audiozoo", "both.audiozoo"))
 
 
 def test_the_models_page_runs():

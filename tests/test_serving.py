@@ -16,7 +16,7 @@ from audiozoo.classifier import KerasScorer
 from audiozoo.features import LogMel
 
 pytest.importorskip("fastapi")
-pytest.importorskip("multipart")
+pytest.importorskip("python_multipart")
 pytest.importorskip("prometheus_client")
 testclient = pytest.importorskip("starlette.testclient")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import multipart  # noqa: F401 Starlette reads forms with it, and would complain only at the first request
+import python_multipart  # noqa: F401 Starlette reads forms with it, and would complain only at the first request
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.concurrency import run_in_threadpool
