@@ -92,7 +92,9 @@ def test_the_guide_for_engineers_runs_with_short_trainings(audiozoo, tmp_path, m
         new = synthetic(folder, clips_per_class=2, seed=seed, **how).clips
     for name in ("new.wav", "street.wav"):
         shutil.copy(new[0].path, name)
-    lines = [f"{clip.path},{clip.label}{';far' * (number % 3 == 0)}" for number, clip in enumerate(clips)]
+    lines = [
+        f"{Path(clip.path).relative_to('sounds')},{clip.label}{';far' * (number % 3 == 0)}" for number, clip in enumerate(clips)
+    ]
     Path("labels.csv").write_text("\n".join(["file,label", *lines]) + "\n", encoding="utf-8")
     monkeypatch.setattr(package, "Budget", lambda minutes: package.training.Budget(minutes=minutes / 10))
 
