@@ -1,13 +1,12 @@
 """Export of classifiers to Keras models, ONNX, LiteRT, SavedModel and TorchScript, and prediction with exported files."""
 
-from audiozoo.export.card import ExportCard
+from audiozoo.export.card import PRECISIONS, ExportCard
 from audiozoo.export.export import LEAST_AGREEMENT, Exported, export_classifier
 from audiozoo.export.formats import FORMATS
 from audiozoo.export.frontend import frontend_model
 from audiozoo.export.graph import features_model, waveform_model
 from audiozoo.export.header import c_header
 from audiozoo.export.proof import MOST_DIFFERENCE, Proof
-from audiozoo.export.quantization import PRECISIONS
 from audiozoo.export.runtime import is_exported, load_exported
 
 __all__ = [

@@ -29,6 +29,11 @@ SCHEMA = 1
 NAME = "audiozoo"
 """Key of the metadata in an ONNX file; with the suffix ``.json``, name of the file in the other formats."""
 
+Precision = Literal["float32", "float16", "int8"]
+
+PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
+"""Precisions of the weights in a LiteRT file; the other formats have float32."""
+
 MOST_BYTES = 4 * MIB
 """Largest metadata (bytes)."""
 
@@ -81,7 +86,7 @@ class ExportCard:
         require_choice("input", self.input, ("waveform", "features"))
         require_choice("pooling", self.pooling, POOLINGS)
         require_choice("activation", self.activation, ("softmax", "sigmoid", None))
-        require_choice("precision", self.precision, ("float32", "float16", "int8"))
+        require_choice("precision", self.precision, PRECISIONS)
         require_number("temperature", self.temperature, *TEMPERATURES)
         _check_members(self.members, self.activation)
         checked_levels(self.thresholds, self.rejection, checked_labels(self.labels))

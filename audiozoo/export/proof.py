@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from audiozoo import audio
-from audiozoo.classifier import Answering, Classifier
+from audiozoo.classifier import Classifier
 from audiozoo.datasets import Clip
 from audiozoo.datasets.synthetic import LABELS, synthesize
 from audiozoo.features import Frontend
@@ -66,8 +67,20 @@ def synthetic_clips(frontend: Frontend) -> list[Clip]:
     return [Clip(audio.encode(wave, rate), (label,)) for label, wave in waves.items()]
 
 
+class Answers(NamedTuple):
+    """Probabilities that Keras gives a clip.
+
+    Args:
+        windows: Those of its windows, ``(windows, classes)``.
+        clip: Those of the clip, ``(classes,)``.
+    """
+
+    windows: np.ndarray
+    clip: np.ndarray
+
+
 def prove(
-    classifier: Answering,
+    answers: Callable[[Clip], Answers],
     exported: Classifier,
     clips: Sequence[Clip],
     *,
@@ -78,7 +91,7 @@ def prove(
     """Compare an exported model with its classifier.
 
     Args:
-        classifier: Classifier, which answers through Keras.
+        answers: Function that returns the answers of the classifier through Keras.
         exported: Exported model.
         clips: Clips to compare on, at least one.
         pools: Whether the exported model also gives the answers for clips of several windows.
@@ -93,16 +106,16 @@ def prove(
         ValueError: A clip cannot be used.
     """
     differences, windows, same, right = [0.0], 0, [], []
-    labelled = all(clip.label in classifier.labels for clip in clips)
+    labelled = all(clip.label in exported.labels for clip in clips)
     for done, clip in enumerate(clips, 1):
-        expected, found = classifier.timeline(clip.path).scores, exported.timeline(clip.path).scores
+        (expected, wanted), found = answers(clip), exported.timeline(clip.path).scores
         windows += len(expected)
         differences.append(_largest(expected, found))
-        wanted, given = classifier.answer(clip.path).scores, exported.answer(clip.path).scores
+        given = exported.answer(clip.path).scores
         if pools:
             differences.append(_largest(wanted, given))
         same.append(wanted.argmax() == given.argmax())
-        right.append(classifier.labels[int(given.argmax())] in clip.labels)
+        right.append(exported.labels[int(given.argmax())] in clip.labels)
         if progress:
             progress("compare", done, len(clips), {})
     return Proof(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,17 +16,12 @@ from audiozoo import audio
 from audiozoo.checks import require_choice
 from audiozoo.classifier import Classifier, Ensemble
 from audiozoo.datasets import Clip
+from audiozoo.export.card import PRECISIONS, ExportCard
 from audiozoo.features import Waveform
 from audiozoo.layers import keras
 
 if TYPE_CHECKING:
-    from audiozoo.export.card import ExportCard
     from audiozoo.export.formats import Format
-
-Precision = Literal["float32", "float16", "int8"]
-
-PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
-"""Precisions of the weights in a LiteRT file."""
 
 MOST_CALIBRATING = 200
 """Largest number of clips that int8 is calibrated on; more are thinned out evenly."""
