@@ -117,6 +117,11 @@ def mixtures(tmp_path, rng):
     return write_mixtures(tmp_path / "mixtures", rng)
 
 
+def python_blocks(page):
+    """Return the blocks of Python in a page of Markdown."""
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
 @pytest.fixture
 def audiozoo(capsys, monkeypatch):
     """Run the command line in this process: (exit status, what it printed, what it said on standard error)."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHARED
+from conftest import SHARED, python_blocks
 
 import audiozoo
 from audiozoo import registry
@@ -96,7 +96,7 @@ def test_every_example_is_run():
 def test_the_model_of_the_contributing_page_works(monkeypatch):
     audiozoo.list_models()
     monkeypatch.setattr(registry.table, "_SPECS", dict(registry.table._SPECS))
-    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL)
+    [code] = python_blocks(ROOT / "CONTRIBUTING.md")
     exec(compile(code, "CONTRIBUTING.md", "exec", dont_inherit=True), {"__name__": "contributed"})
     spec = audiozoo.model_info("mean_model")
     model = audiozoo.build("mean_model", spec.reference.num_classes)

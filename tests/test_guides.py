@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from conftest import python_blocks
 
 from audiozoo import cli
 from audiozoo.datasets.synthetic import synthetic
@@ -110,5 +111,5 @@ def test_the_guide_for_engineers_runs_with_short_trainings(audiozoo, tmp_path, m
 
 
 def test_the_models_page_runs():
-    [block] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "models.md").read_text(encoding="utf-8"), re.DOTALL)
+    [block] = python_blocks(ROOT / "docs" / "models.md")
     exec(compile(block, "models.md", "exec", dont_inherit=True), {})

@@ -1,6 +1,5 @@
 """Windows of long recordings, and of files at the limits: hours, one sample, an end inside a frame."""
 
-import re
 import subprocess
 import sys
 import threading
@@ -12,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-from conftest import tone
+from conftest import python_blocks, tone
 
 import audiozoo
 from audiozoo.classifier import Classifier, Ensemble, Scorer
@@ -232,7 +231,7 @@ def test_events_alone_need_no_keras():
 
 
 def test_the_code_of_the_guide_runs(tmp_path, monkeypatch, write_sound, capsys):
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "recordings.md").read_text(encoding="utf-8"), re.DOTALL)
+    blocks = python_blocks(ROOT / "docs" / "recordings.md")
     assert len(blocks) == 3
     monkeypatch.chdir(tmp_path)
     write_sound(tone(40, 8, RATE), rate=RATE, name="yard.wav")

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-from conftest import tone, write_sound_folder
+from conftest import python_blocks, tone, write_sound_folder
 from test_embeddings import bands, two_clusters
 
 from audiozoo import embeddings, load_classifier
@@ -285,7 +284,7 @@ def test_a_map_needs_a_label_for_each_point(tmp_path):
 
 
 def test_the_code_of_the_guide_runs(tmp_path, monkeypatch):
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "embeddings.md").read_text(encoding="utf-8"), re.DOTALL)
+    blocks = python_blocks(ROOT / "docs" / "embeddings.md")
     assert len(blocks) == 2
     monkeypatch.chdir(tmp_path)
     write_sound_folder(tmp_path / "sounds", np.random.default_rng(7))
