@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import audiozoo
@@ -31,7 +32,7 @@ of 30), megabytes of the file, and largest difference of a probability to Keras 
 marked * take features, whose computation is not timed; the other files take a waveform. The weights are random, so the
 differences are smaller than those of trained networks ([an example](../../docs/export.md)).
 """
-LIMIT = 1_200  # seconds for one model
+LIMIT = 1_200  # seconds for one process
 
 
 def random_classifier(name):
@@ -126,14 +127,15 @@ def main():
 
 
 def run(name, output):
-    """Measure a model in other processes: one that crashes is followed by another one, for what remains."""
+    """Measure a model in other processes: one that crashes or takes too long is followed by another one, for what remains."""
     command = [sys.executable, __file__, name, "--one", "--output", str(output)]
     for _ in KINDS:
         path = output / f"{name}.json"
         if path.exists() and set(KINDS) <= set(json.loads(path.read_text(encoding="utf-8"))):
             return
         print(name, flush=True)
-        subprocess.run(command, timeout=LIMIT, check=False, stderr=subprocess.DEVNULL)
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(command, timeout=LIMIT, check=False, stderr=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":
