@@ -139,6 +139,17 @@ def naming(path: Path, *, instead_of: Path | None = None) -> Iterator[None]:
         raise
 
 
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write text in UTF-8 atomically.
+
+    Raises:
+        OSError: The file cannot be written; the message names it.
+        ValueError: The path is not a regular file.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
     """Write JSON data atomically, indented for people.
 
@@ -146,8 +157,7 @@ def write_json(path: str | os.PathLike[str], content: Any) -> None:
         OSError: The file cannot be written; the message names it.
         ValueError: The path is not a regular file.
     """
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def open_to_all(path: Path) -> None:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from audiozoo.crossval import Failure, FoldJob, LabelLeaderboardEntry, LeaderboardEntry, Row
     from audiozoo.datasets import Dataset
     from audiozoo.features import FeatureCache
+    from audiozoo.report.summary import DatasetSummary
 
 EXAMPLE = "audiozoo benchmark --dataset esc10 --root ESC-50/ --models 'feature_mlp,*cnn*'"
 
@@ -203,14 +204,12 @@ def _note_origins(rows: Sequence[Row]) -> None:
         )
 
 
-def _print_domains(rows: Sequence[Row]) -> None:
+def _print_domains(data: DatasetSummary) -> None:
     from rich.table import Table
 
     from audiozoo.report.domains import domain_table
     from audiozoo.report.results import metric_name
-    from audiozoo.report.summary import summarised
 
-    [data] = summarised(rows, certain=False)
     if found := domain_table(data.models, data.metric):
         table = Table("model", *found.head, title=f"{metric_name(data.metric)} by domain")
         for place, scores in found.lines.items():
@@ -223,8 +222,10 @@ def _finish(rows: Sequence[Row], data: Dataset, output: Path) -> None:
 
     from audiozoo.crossval import leaderboard
     from audiozoo.crossval.identity import file_title
-    from audiozoo.files import replacing
-    from audiozoo.report import cells, columns, html_report, markdown, measured
+    from audiozoo.files import write_text
+    from audiozoo.report import cells, columns, markdown, measured
+    from audiozoo.report.page.document import TITLE, write_page
+    from audiozoo.report.summary import summarised
 
     entries = leaderboard(rows)
     best, seeds = entries[0], len({row.seed for row in rows})
@@ -235,13 +236,13 @@ def _finish(rows: Sequence[Row], data: Dataset, output: Path) -> None:
     for entry in entries:
         table.add_row(*cells(entry))
     out.print(table)
-    _print_domains(rows)
-    with replacing(output / f"{data.name}.md") as temporary:
-        temporary.write_text(markdown(entries), encoding="utf-8")
+    summaries = summarised(rows)
+    _print_domains(summaries[0])
+    write_text(output / f"{data.name}.md", markdown(entries))
     title = f"{best.model} on {data.name}: {measured(best.metric, best.score[0])}"
     path = output / f"{data.name}-{file_title(best.model)}.png"
     what = _draw(best, path, title)
-    page = html_report(rows, output / f"{data.name}.html")
+    page = write_page(summaries, output / f"{data.name}.html", title=TITLE, files=None)
     out.print(f"{what} of {best.model}: {path}\nrows and table: {output}\nreport: {page}", soft_wrap=True)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from audiozoo.download.cached import cache_folder
 from audiozoo.download.transfer import transfer
-from audiozoo.files import checksum, replacing
+from audiozoo.files import checksum, write_text
 
 # A path such as Path("hf://a/b") keeps only one of the slashes.
 _HUB = re.compile(r"hf:/{1,2}(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?(?:/(?P<file>.+))?")
@@ -87,8 +87,7 @@ def _check(path: Path, expected: str | None, address: str) -> None:
 def _check_first(path: Path, note: Path, address: str) -> None:
     found = checksum(path)
     if not note.is_file():
-        with replacing(note) as temporary:
-            temporary.write_text(f"{found}  {path.name}\n", encoding="utf-8")
+        write_text(note, f"{found}  {path.name}\n")
     elif (known := note.read_text(encoding="utf-8").split()[:1]) != [found]:
         raise ValueError(
             f"{address}: the file at {path} has the SHA-256 {found}, and the first download had {' '.join(known) or 'none'}. "

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 from audiozoo.export.card import ExportCard
-from audiozoo.files import replacing
+from audiozoo.files import write_text
 
 MOST_BYTES = 200_000
 """Largest model in a header; microcontrollers have little more memory."""
@@ -29,9 +29,7 @@ def write_header(path: str | os.PathLike[str], model: Path, card: ExportCard) ->
         OSError: The header cannot be written.
         ValueError: The model is too large.
     """
-    text = c_header(model, card, Path(path).stem)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="ascii")
+    write_text(path, c_header(model, card, Path(path).stem))
 
 
 def c_header(path: Path, card: ExportCard, name: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from audiozoo.crossval import LeaderboardEntry, Row
-from audiozoo.files import replacing
+from audiozoo.files import write_text
 from audiozoo.report.columns import columns, interval_text, score_text
 from audiozoo.report.domains import domain_table
 from audiozoo.report.hardest import hardest_clips
@@ -38,8 +38,7 @@ def markdown_report(rows: Iterable[Row], path: str | os.PathLike[str]) -> Path:
 
 def write_tables(datasets: Sequence[DatasetSummary], path: str | os.PathLike[str]) -> Path:
     """Write the tables of datasets whose rows are summarised already, see `markdown_report`."""
-    with replacing(path) as temporary:
-        temporary.write_text("\n".join(map(_section, datasets)), encoding="utf-8")
+    write_text(path, "\n".join(map(_section, datasets)))
     return Path(path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from audiozoo._version import __version__
 from audiozoo.crossval import Row
-from audiozoo.files import replacing
+from audiozoo.files import write_text
 from audiozoo.report.domains import domain_table
 from audiozoo.report.hardest import hardest_clips
 from audiozoo.report.page.classes import MOST_DOTS, class_charts
@@ -25,6 +25,9 @@ from audiozoo.report.page.tables import badge, domain_scores_table, leaderboard_
 from audiozoo.report.results import measured, metric_name
 from audiozoo.report.summary import MOST_LISTED, DatasetSummary, ModelSummary, summarised
 
+TITLE = "Benchmark of audio classifiers"
+"""Title of a report, unless another one is given."""
+
 MOST_DRAWN = 20
 """Number of models in the charts."""
 
@@ -36,7 +39,7 @@ def html_report(
     rows: Iterable[Row],
     path: str | os.PathLike[str],
     *,
-    title: str = "Benchmark of audio classifiers",
+    title: str = TITLE,
     sounds: str | os.PathLike[str] | None = None,
 ) -> Path:
     """Write a report of result rows as one HTML file, which loads nothing from elsewhere.
@@ -72,8 +75,7 @@ def write_page(datasets: Sequence[DatasetSummary], path: str | os.PathLike[str],
     Returns:
         The path of the file.
     """
-    with replacing(path) as temporary:
-        temporary.write_text(_page(datasets, title, files), encoding="utf-8")
+    write_text(path, _page(datasets, title, files))
     return Path(path)
 
 
