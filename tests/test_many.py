@@ -44,14 +44,6 @@ def readers():
     return [thread for thread in threading.enumerate() if thread.name == "audiozoo-reader"]
 
 
-def no_readers():
-    for _ in range(100):
-        if not readers():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 @pytest.mark.parametrize("pooling", ["mean", "max"])
 @pytest.mark.parametrize("hop", [None, 0.1])
 def test_answers_equal_those_of_one_file_at_a_time(classifier, sounds, pooling, hop):
@@ -60,7 +52,7 @@ def test_answers_equal_those_of_one_file_at_a_time(classifier, sounds, pooling, 
     assert [answer.source for answer in answers] == sounds
     for path, answer in zip(sounds, answers, strict=True):
         assert np.allclose(answer.scores, pooled.predict(path, hop=hop).scores, atol=1e-6)
-    assert no_readers()
+    assert not readers()
 
 
 def test_the_first_windows_of_a_long_sound_equal_those_of_its_beginning(classifier, rng):
@@ -133,7 +125,7 @@ def test_a_bug_is_not_a_bad_file(classifier, sounds, monkeypatch):
     monkeypatch.setattr("audiozoo.audio.stream", broken)
     with pytest.raises(KeyError, match="a bug"):
         list(classifier.predict_many(sounds))
-    assert no_readers()
+    assert not readers()
 
 
 def test_wrong_arguments_are_refused(classifier, sounds):
@@ -154,7 +146,7 @@ def test_progress_and_paths_without_end(classifier, sounds):
     endless = (sounds[number % len(sounds)] for number in count())
     assert len(list(islice(classifier.predict_many(endless), 100))) == 100
     gc.collect()
-    assert no_readers()
+    assert not readers()
 
 
 def test_the_first_answers_do_not_wait_for_a_full_batch(classifier, sounds, monkeypatch):
@@ -202,21 +194,27 @@ def test_closing_the_iterator_ends_the_threads(classifier, sounds, monkeypatch):
     next(answers)
     assert len(readers()) == 3
     answers.close()
-    assert no_readers()
+    assert not readers()
 
 
-def test_a_process_with_an_unfinished_iterator_ends():
+def test_a_process_with_an_unfinished_iterator_ends_its_threads_first():
     code = (
+        "import atexit, threading, time\n"
         "import numpy as np\n"
         "import audiozoo.classifier.ahead as ahead\n"
+        "def windows(path):\n"
+        "    for _ in range(9):\n"
+        "        time.sleep(0.2)\n"
+        "        yield np.zeros(9)\n"
         "ahead.MOST_BYTES = 1\n"
-        "windows = ahead.WindowsAhead(map(str, range(9)), lambda path: (np.zeros(9) for _ in range(9)), jobs=2)\n"
-        "windows.__enter__()\n"
-        "print(next(windows.take())[0].path)\n"
+        "atexit.register(lambda: print(threading.active_count()))\n"
+        "reading = ahead.WindowsAhead(map(str, range(9)), windows, jobs=2)\n"
+        "reading.__enter__()\n"
+        "print(next(reading.take())[0].path, threading.active_count())\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, env=environment)
-    assert (done.returncode, done.stdout) == (0, "0\n")
+    assert (done.returncode, done.stdout) == (0, "0 3\n1\n")
 
 
 def test_the_former_function_warns(classifier, sounds):

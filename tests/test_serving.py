@@ -1,5 +1,6 @@
 """The HTTP service: answers, batches over requests, limits, and uploads that are no sounds."""
 
+import asyncio
 import io
 import socket
 import subprocess
@@ -20,7 +21,8 @@ pytest.importorskip("python_multipart")
 pytest.importorskip("prometheus_client")
 testclient = pytest.importorskip("starlette.testclient")
 
-from audiozoo.serving import Batcher, Limits, batched_scorers, create_app  # noqa: E402
+from audiozoo.serving import Batches, Limits, create_app  # noqa: E402
+from audiozoo.serving.batching import Batcher  # noqa: E402
 
 RATE = 8_000
 FRONTEND = LogMel(sample_rate=RATE, duration=0.5, n_fft=256, hop_length=128, n_mels=16)
@@ -143,55 +145,101 @@ def test_facts_health_metrics_and_openapi(classifier, client):
     assert client.get("/docs").status_code == 200
 
 
-def test_threads_share_batches_and_get_their_own_results():
-    sizes, together = [], threading.Barrier(9)
+def batcher_with(function, most, *, expects=lambda: False, sizes=None):
+    executor = ThreadPoolExecutor(1)
+    return Batcher(function, most, expects=expects, executor=executor, watch=[].append if sizes is None else sizes.append)
 
-    def doubled(array):
-        sizes.append(len(array))
-        if len(sizes) == 1:
-            together.wait(20)  # the others arrive while the first batch runs
-            while len(batcher._waiting) < 8:
-                pass
-        return array * 2
 
-    batcher = Batcher(doubled, 5)
+def test_arrays_share_batches_and_get_their_own_results():
+    async def ask():
+        sizes, go = [], threading.Event()
 
-    def ask(value):
-        if value:
-            together.wait(20)
-        return batcher(np.full((2 if value == 3 else 1, 4), value))
+        def doubled(array):
+            assert go.wait(20)  # the others arrive while the first batch runs
+            return array * 2
 
-    with ThreadPoolExecutor(9) as pool:
-        results = list(pool.map(ask, range(9)))
-    assert all((result == 2 * value).all() for value, result in enumerate(results))
+        batcher = batcher_with(doubled, 5, sizes=sizes)
+        arrays = [np.full((2 if value == 3 else 1, 4), value) for value in range(9)]
+        asked = [asyncio.ensure_future(batcher(array)) for array in arrays]
+        await asyncio.sleep(0)
+        go.set()
+        return sizes, arrays, await asyncio.gather(*asked)
+
+    sizes, arrays, results = asyncio.run(ask())
+    assert all((result == 2 * array).all() for result, array in zip(results, arrays, strict=True))
     assert [len(result) for result in results] == [1, 1, 1, 2, 1, 1, 1, 1, 1]
-    assert sum(sizes) == 10
-    assert max(sizes) <= 5
-    assert len(sizes) <= 4
+    assert sizes == [1, 5, 4]
 
 
-def test_an_error_reaches_every_thread_of_the_batch_and_the_next_one_works():
+def test_a_batch_waits_for_expected_arrays_but_not_for_ever(monkeypatch):
+    monkeypatch.setattr("audiozoo.serving.batching.LINGER", 0.3)
+
+    async def ask(expects):
+        sizes = []
+        batcher = batcher_with(lambda array: array, 8, expects=expects, sizes=sizes)
+        asked = [asyncio.ensure_future(batcher(np.ones((1, 1)))) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        asked.append(asyncio.ensure_future(batcher(np.ones((1, 1)))))
+        await asyncio.gather(*asked)
+        return sizes
+
+    assert asyncio.run(ask(lambda: True)) == [4]
+    assert asyncio.run(ask(lambda: False)) == [1, 2, 1]
+
+
+def test_a_full_batch_does_not_wait(monkeypatch):
+    monkeypatch.setattr("audiozoo.serving.batching.LINGER", 1e6)
+
+    async def ask():
+        batcher = batcher_with(lambda array: array + 1, 4, expects=lambda: True)
+        return await asyncio.wait_for(asyncio.gather(*[batcher(np.zeros((2, 1))) for _ in range(2)]), 20)
+
+    assert [result.tolist() for result in asyncio.run(ask())] == [[[1], [1]], [[1], [1]]]
+
+
+def test_an_error_reaches_each_array_of_the_batch_and_the_next_one_works():
     def refuse(array):
         if (array < 0).any():
             raise ValueError("negative")
         return array
 
-    batcher = Batcher(refuse, 8)
-    with pytest.raises(ValueError, match="negative"):
-        batcher(np.full(2, -1.0))
-    assert batcher(np.ones(3)).tolist() == [1, 1, 1]
+    async def ask():
+        batcher = batcher_with(refuse, 8)
+        wrong = await asyncio.gather(*[batcher(np.full(2, -1.0)) for _ in range(3)], return_exceptions=True)
+        return wrong, await batcher(np.ones(3))
+
+    wrong, right = asyncio.run(ask())
+    assert [str(error) for error in wrong] == ["negative"] * 3
+    assert right.tolist() == [1, 1, 1]
 
 
-def test_many_threads_get_the_answers_of_one(classifier):
+def test_a_request_that_is_given_up_does_not_disturb_the_others():
+    async def ask():
+        batcher = batcher_with(lambda array: array * 2, 8, expects=lambda: True)
+        given_up, kept = (asyncio.ensure_future(batcher(np.full((1, 1), value))) for value in (1, 2))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        return await kept
+
+    assert asyncio.run(ask()).tolist() == [[4]]
+
+
+def test_many_requests_get_the_answers_of_one(classifier):
     ensemble = Ensemble((classifier, classifier_with(1)), temperature=1.5)
     sounds = [sound(0.3 + seed / 7, seed=seed) for seed in range(12)]
+
+    async def ask(answering, sizes):
+        batches = Batches(sizes.append)
+        answers = await asyncio.gather(*[batches.answer(answering.answer_steps(one)) for one in sounds])
+        batches.close()
+        return answers
+
     for answering in (classifier, ensemble):
-        served = batched_scorers(answering)
-        with ThreadPoolExecutor(6) as pool:
-            answers = list(pool.map(served.predict, sounds))
-        expected = [answering.predict(one) for one in sounds]
-        assert [one.label for one in answers] == [one.label for one in expected]
+        sizes = []
+        answers = asyncio.run(ask(answering, sizes))
+        expected = [answering.answer(one) for one in sounds]
         assert np.allclose([one.scores for one in answers], [one.scores for one in expected], atol=1e-6)
+        assert max(sizes) > max(len(answering.timeline(one).scores) for one in sounds)
 
 
 @pytest.mark.parametrize("field", ["megabytes", "seconds", "waiting"])

@@ -12,10 +12,12 @@ from audiozoo.classifier.prediction import Failure, Prediction, WindowScore
 from audiozoo.classifier.probe import ProbeHead, ProbeScorer, clip_statistics
 from audiozoo.classifier.saved import load_classifier, pretrained_classifier
 from audiozoo.classifier.scorers import KerasScorer, Scorer
+from audiozoo.classifier.steps import AnswerSteps
 from audiozoo.classifier.streaming import Stream
 
 __all__ = [
     "Answer",
+    "AnswerSteps",
     "Answering",
     "Classifier",
     "ClipScores",

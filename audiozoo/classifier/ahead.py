@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +27,9 @@ MOST_FILES = 128
 PATIENCE = 0.5
 """Time to wait for a full batch (seconds). After it the model computes the windows that are there, so slow frontends do not
 delay the first answers."""
+
+FAREWELL = 2.0
+"""Longest time to wait for the end of the threads (seconds). One that waits for a slow disk or pipe may need longer."""
 
 _Item = TypeVar("_Item")
 
@@ -67,14 +72,24 @@ class WindowsAhead:
         self._threads = [threading.Thread(target=self._work, name="audiozoo-reader", daemon=True) for _ in range(count)]
 
     def __enter__(self) -> Self:
+        # A thread that computes while the interpreter shuts down can abort the process.
+        atexit.register(self._end)
         for thread in self._threads:
             thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
+        atexit.unregister(self._end)
+        self._end()
+
+    def _end(self) -> None:
+        """End the threads after their present window, unless that takes long."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        until = time.monotonic() + FAREWELL
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
 
     def take(self) -> Iterator[tuple[Reading, np.ndarray | None] | None]:
         """Yield each file with its windows one by one, then with `None`; yield only `None` when no window comes for a while."""

@@ -14,6 +14,7 @@ from audiozoo.classifier.clipscores import Answer, ClipScores, Timeline
 from audiozoo.classifier.embedding import Statistic, statistic_named
 from audiozoo.classifier.many import Path, watched
 from audiozoo.classifier.prediction import Failure, Prediction, WindowScore
+from audiozoo.classifier.steps import AnswerSteps, run
 from audiozoo.classifier.streaming import Lane, Stream
 
 if TYPE_CHECKING:
@@ -246,7 +247,6 @@ class Answering(ABC):
     ) -> Iterator[tuple[str, np.ndarray | Failure]]:
         """Yield the path of each file with its vector or its failure, in order."""
 
-    @abstractmethod
     def answer(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
     ) -> Answer:
@@ -255,10 +255,30 @@ class Answering(ABC):
         Args:
             source: Path, bytes, open file or array, as for `predict`.
             sample_rate: Sample rate of an array (Hz), as for `predict`.
-            hop: Time between window starts (seconds), as for `predict`.
+            hop: Time between window starts (seconds), as for `predict`. An ensemble's member uses at most its own duration.
 
         Returns:
-            The scores, pooled over the windows.
+            The scores, pooled over the windows; for an ensemble, the weighted mean of the members' scores, tempered.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file or the array cannot be used; the message says why.
+        """
+        return run(self.answer_steps(source, sample_rate=sample_rate, hop=hop))
+
+    @abstractmethod
+    def answer_steps(
+        self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
+    ) -> AnswerSteps:
+        """Compute the scores of a sound, as `answer`, for a caller that runs the models itself; see `AnswerSteps`.
+
+        Args:
+            source: Path, bytes, open file or array, as for `predict`.
+            sample_rate: Sample rate of an array (Hz), as for `predict`.
+            hop: Time between window starts (seconds), as for `answer`.
+
+        Returns:
+            The steps.
         """
 
     @property

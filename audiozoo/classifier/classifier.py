@@ -26,6 +26,7 @@ from audiozoo.classifier.kerasfile import halved
 from audiozoo.classifier.many import Path, reduced_many
 from audiozoo.classifier.prediction import Failure, checked_levels
 from audiozoo.classifier.scorers import POOLINGS, KerasScorer, Pooling, Scorer, batch_size, batched
+from audiozoo.classifier.steps import AnswerSteps
 from audiozoo.classifier.streaming import Lane
 from audiozoo.datasets import Clip
 from audiozoo.features import FeatureCache, Features, Frontend, Scaler, extract
@@ -107,10 +108,10 @@ class Classifier(Answering):
         """
         return cls(frontend, scaler or Scaler.identity(), KerasScorer(model), tuple(labels), **rest)
 
-    def answer(
+    def answer_steps(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
-    ) -> Answer:
-        """Compute the scores of a sound.
+    ) -> AnswerSteps:
+        """Compute the scores of a sound, as `answer`, for a caller that runs the model itself; see `AnswerSteps`.
 
         Args:
             source: Path, bytes, open file or array, as for `predict`.
@@ -118,14 +119,12 @@ class Classifier(Answering):
             hop: Time between window starts (seconds), as for `predict`.
 
         Returns:
-            The scores, pooled over the windows.
-
-        Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: The file or the array cannot be used; the message says why.
+            The steps.
         """
-        standardised = self._standardised(self._pieces(source, sample_rate), hop)
-        return self.combine(np.concatenate([self.scorer.outputs(windows) for _, windows in standardised]))
+        outputs = []
+        for _, windows in self._standardised(self._pieces(source, sample_rate), hop):
+            outputs.append((yield self.scorer, windows))
+        return self.combine(np.concatenate(outputs))
 
     @property
     def window_frontend(self) -> Frontend:

@@ -24,6 +24,7 @@ from audiozoo.classifier.ensemblecard import MOST_MEMBERS, card_of, member_name
 from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.many import Path
 from audiozoo.classifier.prediction import Failure, checked_levels
+from audiozoo.classifier.steps import AnswerSteps
 from audiozoo.classifier.streaming import Lane
 from audiozoo.datasets import Clip
 from audiozoo.features import FeatureCache, Frontend
@@ -84,28 +85,23 @@ class Ensemble(Answering):
         ordered = [np.asarray(one)[order] for one, order in zip(given, self.orders, strict=True)]
         return tuple(np.average(ordered, axis=0, weights=self.weights).tolist())
 
-    def answer(
+    def answer_steps(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None
-    ) -> Answer:
-        """Compute the scores of a sound.
+    ) -> AnswerSteps:
+        """Compute the scores of a sound, as `answer`, for a caller that runs the models itself; see `AnswerSteps`.
 
         Args:
             source: Path, bytes, open file or array, as for `predict`.
             sample_rate: Sample rate of an array (Hz), as for `predict`.
-            hop: Time between window starts (seconds), at most the duration of the longest window; a member with shorter
-                windows uses at most their duration. `None` uses each frontend's own.
+            hop: Time between window starts (seconds), as for `answer`.
 
         Returns:
-            The weighted mean of the members' scores, after the temperature of the ensemble.
-
-        Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: The file or the array cannot be used; the message says why.
+            The steps.
         """
-        source = _rereadable(source)
-        return self.combine(
-            [member.answer(source, sample_rate=sample_rate, hop=self._hop(member, hop)) for member in self.members]
-        )
+        source, answers = _rereadable(source), []
+        for member in self.members:
+            answers.append((yield from member.answer_steps(source, sample_rate=sample_rate, hop=self._hop(member, hop))))
+        return self.combine(answers)
 
     def combine(self, answers: Sequence[Answer]) -> Answer:
         """Combine the members' answers for a clip, in the order of the members, into the ensemble's."""

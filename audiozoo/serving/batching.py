@@ -1,102 +1,181 @@
-"""Batches over requests: windows that wait in several threads go through the model together."""
+"""Batches over requests: windows of several sounds go through the model together, while threads read further sounds."""
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import replace
-from typing import Any, cast
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-from audiozoo.classifier import Answering, Classifier, Ensemble
+from audiozoo.classifier import Answer, AnswerSteps, Scorer
 from audiozoo.classifier.scorers import batch_size
+from audiozoo.threads import thread_count
+
+LINGER = 0.1
+"""Longest time that windows wait for those of other sounds that are being read (seconds)."""
+
+
+class Waiting(NamedTuple):
+    """Windows that wait for the model, and the future for their outputs."""
+
+    windows: np.ndarray
+    outputs: asyncio.Future[np.ndarray]
+    since: float
 
 
 class Batcher:
-    """Runs a function on the arrays of several threads at once.
+    """Runs a function on the arrays of several coroutines at once.
 
-    There is no waiting time: while the function runs, further arrays arrive, and they form the next batch. So a single request
-    is answered at once, and many requests at once share a batch. The threads take turns to run the function, which is never
-    called by two threads at a time.
+    A batch starts when it is full, when no further array is expected, or when its first array has waited for `LINGER` seconds.
+    So a single request is answered at once, and many requests at once share batches. There is one batch at a time.
 
     Args:
         function: Function from an array ``(items, ...)`` to an array ``(items, ...)``.
         most: Largest number of items in a batch; an array with more is a batch of its own.
+        expects: Function that tells whether further arrays may arrive soon.
+        executor: Executor that runs the function.
         watch: Function that is told the number of items in each batch.
     """
 
     def __init__(
-        self, function: Callable[[np.ndarray], np.ndarray], most: int, watch: Callable[[int], object] = lambda items: None
+        self,
+        function: Callable[[np.ndarray], np.ndarray],
+        most: int,
+        *,
+        expects: Callable[[], bool],
+        executor: Executor,
+        watch: Callable[[int], object],
     ) -> None:
         self._function, self._most, self._watch = function, most, watch
-        self._waiting: deque[tuple[np.ndarray, Future[np.ndarray]]] = deque()
-        self._running = threading.Lock()
+        self._expects, self._executor = expects, executor
+        self._waiting: deque[Waiting] = deque()
+        self._running: asyncio.Task[None] | None = None
 
-    def __call__(self, array: np.ndarray) -> np.ndarray:
-        """Return the function's result for an array, after other arrays that arrived before.
+    async def __call__(self, array: np.ndarray) -> np.ndarray:
+        """Return the function's result for an array.
 
         Raises:
             Exception: The function raised it for the batch with this array.
         """
-        future: Future[np.ndarray] = Future()
-        self._waiting.append((array, future))
-        while not future.done():
-            # The thread that gets the lock may find that another one has computed its array meanwhile.
-            with self._running:
-                if not future.done():
-                    self._run(self._next())
-        return future.result()
+        loop = asyncio.get_running_loop()
+        waiting = Waiting(array, loop.create_future(), loop.time())
+        self._waiting.append(waiting)
+        loop.call_later(LINGER, self.start)
+        self.start()
+        return await waiting.outputs
 
-    def _next(self) -> list[tuple[np.ndarray, Future[np.ndarray]]]:
+    def start(self) -> None:
+        """Start a batch, unless one runs or waiting longer is better."""
+        if self._waiting and not self._running and self._is_due():
+            self._running = asyncio.ensure_future(self._run(self._next()))
+            self._running.add_done_callback(self._go_on)
+
+    def _is_due(self) -> bool:
+        full = self._items() >= self._most
+        return full or not self._expects() or asyncio.get_running_loop().time() >= self._waiting[0].since + LINGER
+
+    def _items(self) -> int:
+        return sum(len(one.windows) for one in self._waiting)
+
+    def _go_on(self, _: asyncio.Task[None]) -> None:
+        self._running = None
+        self.start()
+
+    def _next(self) -> list[Waiting]:
+        # A batch is padded to a power of two. The rest can wait, if more arrives to fill its batch.
+        most = 1 << (min(self._items(), self._most).bit_length() - 1) if self._expects() else self._most
         batch = [self._waiting.popleft()]
-        items = len(batch[0][0])
-        while self._waiting and items + len(self._waiting[0][0]) <= self._most:
+        items = len(batch[0].windows)
+        while self._waiting and items + len(self._waiting[0].windows) <= most:
             batch.append(self._waiting.popleft())
-            items += len(batch[-1][0])
+            items += len(batch[-1].windows)
         return batch
 
-    def _run(self, batch: list[tuple[np.ndarray, Future[np.ndarray]]]) -> None:
-        sizes = [len(array) for array, _ in batch]
+    async def _run(self, batch: list[Waiting]) -> None:
+        sizes = [len(one.windows) for one in batch]
         self._watch(sum(sizes))
+        windows = np.concatenate([one.windows for one in batch])
+        wanted = [one.outputs for one in batch]
         try:
-            results = np.split(self._function(np.concatenate([array for array, _ in batch])), np.cumsum(sizes)[:-1])
+            outputs = await asyncio.get_running_loop().run_in_executor(self._executor, self._function, windows)
         except Exception as error:
-            for _, future in batch:
-                future.set_exception(error)
+            for future in wanted:
+                if not future.done():  # a client that went away has cancelled its request
+                    future.set_exception(error)
         else:
-            for (_, future), result in zip(batch, results, strict=True):
-                future.set_result(result)
+            for future, result in zip(wanted, np.split(outputs, np.cumsum(sizes)[:-1]), strict=True):
+                if not future.done():
+                    future.set_result(result)
 
 
-class _BatchedScorer:
-    """A scorer whose `outputs` are computed in batches over threads; all else is that of the scorer."""
-
-    def __init__(self, scorer: Any, most: int, watch: Callable[[int], object]) -> None:
-        self._scorer = scorer
-        self.outputs = Batcher(scorer.outputs, most, watch)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._scorer, name)
-
-
-def batched_scorers(answering: Answering, watch: Callable[[int], object] = lambda items: None) -> Answering:
-    """Return the same classifier or ensemble with models that compute batches over the threads which call `predict`.
+class Batches:
+    """Answers many requests at a time: one thread per core reads sounds, and one thread runs the models, batch by batch.
 
     Args:
-        answering: Classifier or ensemble. It is not changed; its models are shared.
         watch: Function that is told the number of windows in each batch.
-
-    Returns:
-        The classifier. Its `predict` and `answer` may be called by many threads.
     """
-    if isinstance(answering, Ensemble):
-        return replace(answering, members=tuple(_batched(member, watch) for member in answering.members))
-    return _batched(cast(Classifier, answering), watch)
+
+    def __init__(self, watch: Callable[[int], object] = lambda windows: None) -> None:
+        self._watch = watch
+        self._readers = ThreadPoolExecutor(thread_count(-1), "audiozoo-uploads")
+        self._model = ThreadPoolExecutor(1, "audiozoo-model")
+        self._batchers: dict[int, Batcher] = {}
+        self._reading = 0
+
+    async def answer(self, steps: AnswerSteps) -> Answer:
+        """Return the answer at the end of the steps.
+
+        Args:
+            steps: Steps of a sound. They run in a thread.
+
+        Returns:
+            The scores of the sound.
+
+        Raises:
+            Exception: The steps or the model raised it.
+        """
+        step = await self._read(partial(next, steps))
+        while not isinstance(step, Answer):
+            scorer, windows = step
+            step = await self._read(partial(steps.send, await self._batcher(scorer, windows.shape[1:])(windows)))
+        return step
+
+    async def _read(self, step: Callable[[], tuple[Scorer, np.ndarray]]) -> tuple[Scorer, np.ndarray] | Answer:
+        loop = asyncio.get_running_loop()
+        self._reading += 1
+        try:
+            return await loop.run_in_executor(self._readers, _value, step)
+        finally:
+            self._reading -= 1
+            if not self._reading:
+                # The windows that have just been read are to belong to the batch, so it starts after them.
+                loop.call_soon(self._start)
+
+    def _start(self) -> None:
+        for batcher in self._batchers.values():
+            batcher.start()
+
+    def _batcher(self, scorer: Scorer, shape: tuple[int, ...]) -> Batcher:
+        expects = {"expects": lambda: self._reading > 0}
+        return self._batchers.setdefault(
+            id(scorer),
+            Batcher(scorer.outputs, batch_size(shape), executor=self._model, watch=self._watch, **expects),
+        )
+
+    def close(self) -> None:
+        """End the threads, once they have done what they are doing."""
+        self._readers.shutdown(cancel_futures=True)
+        self._model.shutdown(cancel_futures=True)
 
 
-def _batched(classifier: Classifier, watch: Callable[[int], object]) -> Classifier:
-    scorer: Any = _BatchedScorer(classifier.scorer, batch_size(classifier.frontend.shape), watch)
-    return replace(classifier, scorer=scorer)
+def _value(step: Callable[[], tuple[Scorer, np.ndarray]]) -> tuple[Scorer, np.ndarray] | Answer:
+    """Return what a step yields, or the answer if it was the last. A future cannot hold the end of a generator."""
+    try:
+        return step()
+    except StopIteration as end:
+        answer: Answer = end.value
+        return answer

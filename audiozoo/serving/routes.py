@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import python_multipart  # noqa: F401 Starlette reads forms with it, and would complain only at the first request
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
@@ -40,7 +41,14 @@ _BODY = {
 
 def application(service: Service) -> FastAPI:
     """Return the application with all routes, see `create_app`."""
-    app = FastAPI(title="audiozoo", version=__version__, description="POST a sound, get the classes with their scores.")
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with service.running():
+            yield
+
+    description = "POST a sound, get the classes with their scores."
+    app = FastAPI(title="audiozoo", version=__version__, description=description, lifespan=lifespan)
     app.add_middleware(BodyLimit, most=service.limits.most_bytes)
 
     @app.post("/predict", openapi_extra=_BODY, summary="Classify a sound.")
@@ -103,7 +111,7 @@ async def _predicted(service: Service, request: Request, *, top: int | None, hop
         raise HTTPException(422, f"top must be at least 1, got {top}")
     content, name = await _upload(request)
     try:
-        prediction = await run_in_threadpool(service.predict, content, name, hop)
+        prediction = await service.predict(content, name, hop)
     except ValueError as error:
         raise HTTPException(422, str(error)) from None
     answer = prediction.to_dict()

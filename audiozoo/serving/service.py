@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from audiozoo._version import __version__
-from audiozoo.classifier import Answering, Prediction
-from audiozoo.serving.batching import batched_scorers
+from audiozoo.classifier import Answering, AnswerSteps, Prediction
+from audiozoo.features.reading import warm_up
+from audiozoo.serving.batching import Batches
 from audiozoo.serving.limits import Limits
 from audiozoo.serving.monitoring import Monitor
+from audiozoo.threads import one_blas_thread
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -26,9 +30,11 @@ class Service:
     def __init__(self, classifier: Answering, limits: Limits) -> None:
         self.monitor, self.limits = Monitor(), limits
         self.waiting = 0
-        self._classifier = batched_scorers(classifier, self.monitor.batch)
+        self._classifier, self._batches = classifier, Batches(self.monitor.batch)
+        for lane in classifier.lanes()[0]:
+            warm_up(lane.frontend)
 
-    def predict(self, content: bytes, name: str, hop: float | None) -> Prediction:
+    async def predict(self, content: bytes, name: str, hop: float | None) -> Prediction:
         """Classify the content of a file.
 
         Args:
@@ -42,13 +48,24 @@ class Service:
         Raises:
             ValueError: The content is not a sound, or it is too long.
         """
+        answer = await self._batches.answer(self._steps(content, name, hop))
+        return self._classifier.prediction(answer.scores, name, familiarity=answer.familiarity)
+
+    def _steps(self, content: bytes, name: str, hop: float | None) -> AnswerSteps:
         file = io.BytesIO(content)
         file.name = name
         if not content:
             raise ValueError(f"{name}: the file is empty (0 bytes)")
         self.limits.check_sound(file)
         file.seek(0)
-        return self._classifier.predict(file, hop=hop)
+        return (yield from self._classifier.answer_steps(file, hop=hop))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Context manager for the time in which the service answers requests. At its end the threads stop."""
+        with one_blas_thread():
+            yield
+        self._batches.close()
 
     def facts(self) -> dict[str, Any]:
         """Return what a client should know about the classifier, as JSON data."""
