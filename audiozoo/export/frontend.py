@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import singledispatch
 from typing import Any
 
 import numpy as np
 
 from audiozoo import spectrum
+from audiozoo.export.fourier import linear, spectra
 from audiozoo.features import MFCC, Frontend, LogMel, Scale, Spectrogram, Stack, Statistics, Waveform
 from audiozoo.features.bands import with_deltas
 from audiozoo.layers import keras
@@ -61,7 +61,9 @@ def _(frontend: Waveform, waves: Any) -> Any:
 
 @_features.register
 def _(frontend: Spectrogram, waves: Any) -> Any:
-    parts = _fit_frames(frontend, _transformed(frontend, waves))[..., frontend.first_bin :]
+    # Where the imaginary part is zero for every wave, the phase would otherwise be pi or -pi by chance.
+    transformed = _transformed(frontend, waves, exact=frontend.representation != "magnitude")
+    parts = _fit_frames(frontend, transformed)[..., frontend.first_bin :]
     if frontend.representation != "real_imaginary":
         magnitude = _power(frontend, parts)
         # Silence has phase zero. A sum of zeros can be -0, whose phase would be pi.
@@ -118,84 +120,12 @@ def _(frontend: Scale, waves: Any) -> Any:
 # From here on spectra are (batch, frames, channels, bands), because a dense layer multiplies the last axis.
 
 
-def _transformed(frontend: Any, waves: Any) -> Any:
+def _transformed(frontend: Any, waves: Any, *, exact: bool = False) -> Any:
     """Compute real and imaginary parts ``(batch, frames, channels, 2, bins)`` of the frames that lie in the window."""
-    stft = frontend.stft
     frames = min(frontend.natural_frames, frontend.frame_count)
-    # Keras requires frames at least as long as the hop and at most as long as the FFT.
-    length = max(stft.win_length, stft.hop_length)
-    if frames < 1 or length > stft.n_fft:
-        raise ValueError(
-            "export needs at least one frame in a window and hop_length <= n_fft, got "
-            f"{frames} frames, hop_length={stft.hop_length} and n_fft={stft.n_fft}"
-        )
-    waves = _at_frames(waves, stft, (frames - 1) * stft.hop_length + length)
-    parts = _with_weights(_stft_layer(stft, length), waves, _kernels(stft, length))
-    return keras.ops.reshape(parts, (-1, frames, frontend.channels, 2, 1 + stft.n_fft // 2))
-
-
-def _at_frames(waves: Any, stft: spectrum.Stft, needed: int) -> Any:
-    """Pad and cut waves to the `needed` samples that begin with the first sample under the first frame's window function."""
-    before = stft.n_fft // 2 - stft.margin if stft.framing == "center" else 0
-    if stft.edges == "reflect":
-        half = stft.n_fft // 2
-        waves, before = keras.ops.pad(waves, [[0, 0], [half, half], [0, 0]], mode="reflect")[:, stft.margin :], 0
-    after = needed - before - waves.shape[1]
-    return keras.ops.pad(waves, [[0, 0], [before, max(after, 0)], [0, 0]])[:, :needed]
-
-
-def _stft_layer(stft: spectrum.Stft, length: int) -> Any:
-    with warnings.catch_warnings():
-        # Keras recommends a power of two for speed, but the frontend defines the length of the FFT.
-        warnings.filterwarnings("ignore", message=".*power of two")
-        # Not mode="magnitude", which has a floor of -70 dB. No window, because it is part of the kernels set later.
-        return keras.layers.STFTSpectrogram(
-            mode="stft",
-            frame_length=length,
-            frame_step=stft.hop_length,
-            fft_length=stft.n_fft,
-            window=None,
-            scaling=None,
-            data_format="channels_last",
-            trainable=False,
-            dtype="float32",
-        )
-
-
-def _kernels(stft: spectrum.Stft, length: int) -> list[np.ndarray]:
-    """Return the cosines and sines of an FFT for frames of the wave, each ``(length, 1, 1 + n_fft // 2)``.
-
-    They replace the kernels of the Keras layer, whose single precision is wrong by 3e-4 in the high bins: 0.15 dB at 80 dB
-    below the peak.
-    """
-    turns = np.outer(stft.margin + np.arange(stft.win_length), np.arange(1 + stft.n_fft // 2)) % stft.n_fft
-    waves = np.exp(-2j * np.pi / stft.n_fft * turns)
-    taper = spectrum.window(stft.window, stft.win_length, symmetric=stft.symmetric)[:, None]
-    # Where the FFT is real the sines must be exactly zero, or the phase there would be pi or -pi by chance.
-    sines = np.where(2 * turns % stft.n_fft == 0, 0, waves.imag)
-    parts = [_for_raw_frames(taper * part, stft) for part in (waves.real, sines)]
-    return [np.pad(part, ((0, length - stft.win_length), (0, 0)))[:, None] for part in parts]
-
-
-def _for_raw_frames(kernel: np.ndarray, stft: spectrum.Stft) -> np.ndarray:
-    """Return the kernel whose products with frames are those of `kernel` with frames after pre-emphasis and without mean."""
-    # Both steps are linear, so their transposes, in reverse order, apply to the kernel.
-    following = np.concatenate([kernel[1:], np.zeros_like(kernel[:1])])
-    following[0] += kernel[0]  # the first sample is its own predecessor
-    kernel = kernel - stft.frame_pre_emphasis * following
-    return kernel - kernel.mean(axis=0) if stft.remove_mean else kernel
-
-
-def linear(x: Any, matrix: np.ndarray) -> Any:
-    """Multiply the last axis of a tensor by a constant matrix ``(out, in)``."""
-    layer = keras.layers.Dense(len(matrix), use_bias=False, trainable=False, dtype="float32")
-    return _with_weights(layer, x, [matrix.T])
-
-
-def _with_weights(layer: Any, x: Any, weights: list[np.ndarray]) -> Any:
-    out = layer(x)
-    layer.set_weights(weights)
-    return out
+    if frames < 1:
+        raise ValueError(f"export needs at least one frame in a window, got {frames} frames")
+    return spectra(waves, frontend.stft, frames, exact=exact)
 
 
 def _power(frontend: Any, parts: Any) -> Any:

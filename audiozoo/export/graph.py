@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from audiozoo.classifier import Classifier, Ensemble, KerasScorer, ProbeScorer
-from audiozoo.export.frontend import frontend_model, linear
+from audiozoo.export.fourier import linear
+from audiozoo.export.frontend import frontend_model
 from audiozoo.features import Scaler
 from audiozoo.layers import Activation, keras
 
