@@ -42,7 +42,7 @@ def random_classifier(name):
     frontend = audiozoo.model_info(name).frontend
     model = audiozoo.build(name, CLASSES, input_shape=frontend.shape, seed=0)
     labels = [f"class {number}" for number in range(CLASSES)]
-    return Classifier.from_keras(model, frontend, labels, activation="softmax")
+    return Classifier.from_keras(model, frontend, labels)
 
 
 def measure(name, path):

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 EXAMPLE = "audiozoo report runs/ -o report.html --sounds ESC-50/"
 
+CALIBRATED = "calibrated "
+"""Prefix of the name of a model whose scores are calibrated, see `audiozoo.crossval.calibrated_rows`."""
+
 
 def run(
     folder: Annotated[Path, typer.Argument(help="Folder of `audiozoo benchmark -o`, of several such folders, or of rows.")],
@@ -25,7 +28,8 @@ def run(
         Path | None, typer.Option(help="Folder of the dataset: the hardest clips can then be heard; mind their licence.")
     ] = None,
     average: Annotated[
-        list[str] | None, typer.Option(help="Models whose scores to average, A+B, as one more entry; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Models whose scores to average, A+B, as one more entry; A can be 'calibrated A'. May be repeated."),
     ] = None,
     title: Annotated[str, typer.Option(help="Title of the page.")] = "Benchmark of audio classifiers",
 ) -> None:
@@ -75,7 +79,7 @@ def row_folders(folder: Path) -> list[Path]:
 
 
 def rows_of(name: str, listed: Mapping[str, Sequence[Row]]) -> tuple[str, Sequence[Row]]:
-    """Return the name and the rows of a model, or of an average "A+B".
+    """Return the name and the rows of a model, or of an average "A+B". A model may be "calibrated A".
 
     Args:
         name: Name that the leaderboard gives, or the name of the model if it is unique; several with "+" for an average.
@@ -89,10 +93,18 @@ def rows_of(name: str, listed: Mapping[str, Sequence[Row]]) -> tuple[str, Sequen
     """
     from audiozoo.crossval import average_rows
 
-    members = [_listed(part.strip(), listed) for part in name.split("+")]
+    members = dict(_member(part.strip(), listed) for part in name.split("+"))
     if len(members) == 1:
-        return members[0], listed[members[0]]
-    return "+".join(members), average_rows([listed[member] for member in members])
+        return next(iter(members.items()))
+    return "+".join(members), average_rows(list(members.values()))
+
+
+def _member(name: str, listed: Mapping[str, Sequence[Row]]) -> tuple[str, Sequence[Row]]:
+    from audiozoo.crossval import calibrated_rows
+
+    asked = name.removeprefix(CALIBRATED)
+    known = _listed(asked.strip(), listed)
+    return (known, listed[known]) if asked == name else (CALIBRATED + known, calibrated_rows(listed[known]))
 
 
 def _listed(name: str, listed: Mapping[str, Sequence[Row]]) -> str:

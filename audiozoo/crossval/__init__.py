@@ -3,7 +3,7 @@
 import warnings
 from typing import Any
 
-from audiozoo.crossval.averaging import average_rows
+from audiozoo.crossval.averaging import average_rows, calibrated_rows
 from audiozoo.crossval.benchmarking import benchmark
 from audiozoo.crossval.certainty import RESAMPLED
 from audiozoo.crossval.comparison import Comparison, compare, compare_all
@@ -44,6 +44,7 @@ __all__ = [
     "TestScores",
     "average_rows",
     "benchmark",
+    "calibrated_rows",
     "compare",
     "compare_all",
     "domain_scores",

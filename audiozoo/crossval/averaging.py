@@ -1,4 +1,4 @@
-"""Ensembles of equal weights, computed from the rows of their members without any training."""
+"""Ensembles of equal weights and calibrated scores, computed from the rows of models without any training."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from audiozoo.classifier.calibration import fitted_temperature, tempered
 from audiozoo.crossval.label_measures import LabelMeasures
 from audiozoo.crossval.rows import Measures, Row
 from audiozoo.crossval.testscores import TestScores, pack
@@ -37,6 +38,39 @@ def average_rows(members: Sequence[Iterable[Row]]) -> list[Row]:
     return [_averaged([case[one] for case in cases]) for one in sorted(cases[0])]
 
 
+def calibrated_rows(rows: Iterable[Row]) -> list[Row]:
+    """Divide the logits of a model's scores by a temperature, see `audiozoo.classifier.calibration.fitted_temperature`.
+
+    The temperature of a fold is fitted to the test clips of the other folds with the same seed, so no score of a fold affects
+    its own. A model that is less certain than it is right, such as one trained on mixed clips, then has its due weight in an
+    average.
+
+    Args:
+        rows: Rows of a model, of at least two folds.
+
+    Returns:
+        A row for each. Its model is "calibrated a".
+
+    Raises:
+        ValueError: A row has no other fold of its seed, clips have several labels, or a row lacks the scores of its clips.
+    """
+    rows = list(rows)
+    return [_calibrated(row, [one for one in rows if one.seed == row.seed and one.fold != row.fold]) for row in rows]
+
+
+def _calibrated(row: Row, others: Sequence[Row]) -> Row:
+    if not others:
+        raise ValueError(
+            f"{row.model} cannot be calibrated: the temperature of fold {row.fold} is fitted to other folds of the seed "
+            f"{row.seed}, and there are none; run `audiozoo benchmark` on all folds"
+        )
+    test, *tests = _tests([row, *others], "calibrated")
+    scores, classes = np.concatenate([one.scores for one in tests]), np.concatenate([one.classes for one in tests])
+    temperature = fitted_temperature(scores, classes, "softmax")
+    test = replace(test, packed=pack(tempered(test.scores, temperature, "softmax")))
+    return replace(row, average=(f"calibrated {row.model}",), measures=Measures.of(test.scores, test.classes), test=test)
+
+
 def _averaged(rows: Sequence[Row]) -> Row:
     first = rows[0]
     test = _mean_scores(rows)
@@ -59,18 +93,24 @@ def _averaged(rows: Sequence[Row]) -> Row:
 
 
 def _mean_scores(rows: Sequence[Row]) -> TestScores:
-    names = " and ".join(row.model for row in rows)
-    tests = [row.test for row in rows if row.test]
-    if len(tests) < len(rows) or any(isinstance(row.measures, LabelMeasures) for row in rows):
-        raise ValueError(
-            f"{names} cannot be averaged: each row needs the scores of its clips, with one label a clip; compute rows of "
-            "earlier versions again with `audiozoo benchmark --rerun stale`"
-        )
+    tests = _tests(rows, "averaged")
     first = tests[0]
     if any(row.labels != rows[0].labels for row in rows) or any(set(test.clips) != set(first.clips) for test in tests):
+        names = " and ".join(row.model for row in rows)
         raise ValueError(f"{names} cannot be averaged: their rows for fold {rows[0].fold} differ in the classes or the clips")
     scores = [test.scores[_places(test.clips, first.clips)] for test in tests]
     return replace(first, packed=pack(np.mean(scores, axis=0)))
+
+
+def _tests(rows: Sequence[Row], what: str) -> list[TestScores]:
+    tests = [row.test for row in rows if row.test]
+    if len(tests) < len(rows) or any(isinstance(row.measures, LabelMeasures) for row in rows):
+        names = " and ".join(dict.fromkeys(row.model for row in rows))
+        raise ValueError(
+            f"{names} cannot be {what}: each row needs the scores of its clips, with one label a clip; compute rows of "
+            "earlier versions again with `audiozoo benchmark --rerun stale`"
+        )
+    return tests
 
 
 def _places(clips: Sequence[str], wanted: Sequence[str]) -> list[int]:
