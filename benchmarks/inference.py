@@ -68,7 +68,7 @@ def figures(classifier, kind, suffix, clips):
     try:
         return exported(classifier, kind, suffix, clips)
     except ValueError as error:
-        return {"reason": re.sub(r"\S*/(model\.\w+)", r"\1", str(error))[:300]}
+        return {"reason": re.sub(r"\S*/\.?(model[-.\w]+)", r"\1", str(error))[:300]}
 
 
 def exported(classifier, kind, suffix, clips):

@@ -64,6 +64,17 @@ def sound():
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
+def test_gelu(suffix, tmp_path):
+    pytest.importorskip("tf2onnx")
+    pytest.importorskip("onnxruntime")
+    inputs = keras.Input(FRONTEND.shape)
+    wide = keras.layers.Dense(8, activation="gelu")(keras.layers.Flatten()(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(wide))
+    exported = export_classifier(Classifier.from_keras(model, FRONTEND, LABELS), tmp_path / f"my{suffix}")
+    assert exported.proof.difference < 1e-5
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
 def test_a_file_answers_like_its_classifier(suffix, files, classifier, sound):
     loaded = load_exported(files / f"my{suffix}")
     for wave in (sound, sound[:2_000], np.zeros_like(sound)):

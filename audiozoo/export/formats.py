@@ -87,9 +87,18 @@ def _write_onnx(model: keras.Model, card: ExportCard, path: Path) -> None:
     one = served(model, None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tf2onnx uses names that TensorFlow and NumPy deprecate
-        found, _ = tf2onnx.convert.from_function(one.function, input_signature=[one.signature], opset=OPSET)
+        found, _ = tf2onnx.convert.from_function(
+            one.function, input_signature=[one.signature], opset=OPSET, custom_op_handlers={"Erfc": (_complement_of_erf, [])}
+        )
     found.metadata_props.add(key=NAME, value=card.to_json().decode())
     onnx.save(found, os.fspath(path))
+
+
+def _complement_of_erf(graph: Any, node: Any, name: str, args: Any) -> None:
+    """Replace erfc(x), with which Keras computes GELU and which ONNX does not have, by 1 - erf(x)."""
+    node.type = "Erf"
+    one = graph.make_const(f"{name}_one", np.array(1, np.float32))
+    graph.insert_node_on_output(graph.make_node("Sub", [one.output[0], node.output[0]]), node.output[0])
 
 
 def _as_it_is(converter: Any) -> None:

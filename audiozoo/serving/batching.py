@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,6 +55,7 @@ class Batcher:
         self._expects, self._executor = expects, executor
         self._waiting: deque[Waiting] = deque()
         self._running: asyncio.Task[None] | None = None
+        self._late = -math.inf
 
     async def __call__(self, array: np.ndarray) -> np.ndarray:
         """Return the function's result for an array.
@@ -64,7 +66,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         waiting = Waiting(array, loop.create_future(), loop.time())
         self._waiting.append(waiting)
-        loop.call_later(LINGER, self.start)
+        loop.call_later(LINGER, self._overdue, waiting.since)
         self.start()
         return await waiting.outputs
 
@@ -75,8 +77,12 @@ class Batcher:
             self._running.add_done_callback(self._go_on)
 
     def _is_due(self) -> bool:
-        full = self._items() >= self._most
-        return full or not self._expects() or asyncio.get_running_loop().time() >= self._waiting[0].since + LINGER
+        return self._items() >= self._most or not self._expects() or self._waiting[0].since <= self._late
+
+    def _overdue(self, since: float) -> None:
+        """Let no windows that arrived until then wait longer. Timers can be early, so no clock is compared."""
+        self._late = since
+        self.start()
 
     def _items(self) -> int:
         return sum(len(one.windows) for one in self._waiting)
@@ -98,9 +104,9 @@ class Batcher:
     async def _run(self, batch: list[Waiting]) -> None:
         sizes = [len(one.windows) for one in batch]
         self._watch(sum(sizes))
-        windows = np.concatenate([one.windows for one in batch])
         wanted = [one.outputs for one in batch]
         try:
+            windows = np.concatenate([one.windows for one in batch])
             outputs = await asyncio.get_running_loop().run_in_executor(self._executor, self._function, windows)
         except Exception as error:
             for future in wanted:
@@ -160,11 +166,10 @@ class Batches:
             batcher.start()
 
     def _batcher(self, scorer: Scorer, shape: tuple[int, ...]) -> Batcher:
-        expects = {"expects": lambda: self._reading > 0}
-        return self._batchers.setdefault(
-            id(scorer),
-            Batcher(scorer.outputs, batch_size(shape), executor=self._model, watch=self._watch, **expects),
-        )
+        if id(scorer) not in self._batchers:
+            how: dict[str, Any] = {"executor": self._model, "watch": self._watch, "expects": lambda: self._reading > 0}
+            self._batchers[id(scorer)] = Batcher(scorer.outputs, batch_size(shape), **how)
+        return self._batchers[id(scorer)]
 
     def close(self) -> None:
         """End the threads, once they have done what they are doing."""
