@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from made_rows import made_row, made_rows
 
+from audiozoo.cli.report import rows_of
 from audiozoo.crossval import Measures, average_rows, calibrated_rows, leaderboard, read_rows, write_row
 from audiozoo.crossval.testscores import pack
 
@@ -98,6 +99,7 @@ def test_comparisons_and_reports_average_what_is_joined_by_a_plus(audiozoo, tmp_
         write_row(tmp_path / "rows" / row.request.file_name, row)
     status, told, _ = audiozoo("compare", "mel_cnn+house_cnn", "feature_mlp", "--rows", tmp_path)
     assert (status, "mel_cnn+house_cnn" in told) == (0, True)
+    assert rows_of("mel_cnn+mel_cnn", {"mel_cnn": made_rows(("mel_cnn",))})[0] == "mel_cnn+mel_cnn"
     status, told, _ = audiozoo("compare", "calibrated mel_cnn", "mel_cnn", "--rows", tmp_path)
     assert (status, "calibrated mel_cnn" in told) == (0, True)
     averages = ("--average", "mel_cnn+house_cnn", "--average", "calibrated mel_cnn + house_cnn")

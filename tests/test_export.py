@@ -108,7 +108,8 @@ def test_the_graph_gives_what_the_frontend_gives(frontend, rng, tmp_path):
     for wave, result in zip(waves, got, strict=True):
         expected = frontend(wave)
         # The logarithm of `freesound2018` shows the rounding of float32, at 120 dB below the peak.
-        assert np.abs(result - expected).max() <= 7e-4 * np.abs(expected).max() + 2e-5
+        share = 7e-4 if frontend is FRONTENDS["freesound2018"] else 5e-4
+        assert np.abs(result - expected).max() <= share * np.abs(expected).max() + 2e-5
 
 
 @pytest.mark.parametrize("n_fft", [2, 7, 12, 251, 256, 882, 1_102])
@@ -139,9 +140,8 @@ def test_an_exported_transform_is_small():
 
 
 def test_export_uses_public_attributes_only():
-    accessed = [
-        node.attr for node in ast.walk(ast.parse(inspect.getsource(export.frontend))) if isinstance(node, ast.Attribute)
-    ]
+    trees = [ast.parse(inspect.getsource(module)) for module in (export.frontend, fourier)]
+    accessed = [node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
     assert "stft" in accessed
     assert [name for name in accessed if name.startswith("_") and not name.endswith("__")] == []
 

@@ -178,7 +178,7 @@ def test_a_batch_waits_for_expected_arrays_but_not_for_ever(monkeypatch):
         sizes = []
         batcher = batcher_with(lambda array: array, 8, expects=expects, sizes=sizes)
         asked = [asyncio.ensure_future(batcher(np.ones((1, 1)))) for _ in range(3)]
-        await asyncio.sleep(0.01)
+        await (asyncio.sleep(0.01) if expects() else asyncio.gather(*asked))
         asked.append(asyncio.ensure_future(batcher(np.ones((1, 1)))))
         await asyncio.gather(*asked)
         return sizes
@@ -224,15 +224,21 @@ def test_a_request_that_is_given_up_does_not_disturb_the_others():
     assert asyncio.run(ask()).tolist() == [[4]]
 
 
-def test_many_requests_get_the_answers_of_one(classifier):
+def test_an_application_can_start_again(classifier):
+    app = create_app(classifier)
+    for _ in range(2):
+        with testclient.TestClient(app) as client:
+            assert upload(client, sound()).status_code == 200
+
+
+def test_many_requests_get_the_answers_of_one(classifier, monkeypatch):
+    monkeypatch.setattr("audiozoo.serving.batching.LINGER", 60)
     ensemble = Ensemble((classifier, classifier_with(1)), temperature=1.5)
     sounds = [sound(0.3 + seed / 7, seed=seed) for seed in range(12)]
 
     async def ask(answering, sizes):
         batches = Batches(sizes.append)
-        answers = await asyncio.gather(*[batches.answer(answering.answer_steps(one)) for one in sounds])
-        batches.close()
-        return answers
+        return await asyncio.gather(*[batches.answer(answering.answer_steps(one)) for one in sounds])
 
     for answering in (classifier, ensemble):
         sizes = []

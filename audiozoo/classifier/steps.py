@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -17,12 +17,19 @@ Its caller sends back what the scorer's `outputs` gives for the batch, and can c
 """
 
 
+def advance(steps: AnswerSteps, outputs: Any = None) -> tuple[Scorer, np.ndarray] | Answer:
+    """Go on to the next step, with the outputs for the one before; return the step, or the scores after the last."""
+    try:
+        return steps.send(outputs)
+    except StopIteration as end:
+        answer: Answer = end.value
+        return answer
+
+
 def run(steps: AnswerSteps) -> Answer:
     """Run the models for all steps of a sound, and return its scores."""
-    outputs: Any = None
-    while True:
-        try:
-            scorer, windows = steps.send(outputs)
-        except StopIteration as end:
-            return cast(Answer, end.value)
-        outputs = scorer.outputs(windows)
+    step = advance(steps)
+    while not isinstance(step, Answer):
+        scorer, windows = step
+        step = advance(steps, scorer.outputs(windows))
+    return step

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 EXAMPLE = "audiozoo report runs/ -o report.html --sounds ESC-50/"
 
-CALIBRATED = "calibrated "
-"""Prefix of the name of a model whose scores are calibrated, see `audiozoo.crossval.calibrated_rows`."""
-
 
 def run(
     folder: Annotated[Path, typer.Argument(help="Folder of `audiozoo benchmark -o`, of several such folders, or of rows.")],
@@ -93,14 +90,14 @@ def rows_of(name: str, listed: Mapping[str, Sequence[Row]]) -> tuple[str, Sequen
     """
     from audiozoo.crossval import average_rows
 
-    members = dict(_member(part.strip(), listed) for part in name.split("+"))
+    members = [_member(part.strip(), listed) for part in name.split("+")]
     if len(members) == 1:
-        return next(iter(members.items()))
-    return "+".join(members), average_rows(list(members.values()))
+        return members[0]
+    return "+".join(member for member, _ in members), average_rows([rows for _, rows in members])
 
 
 def _member(name: str, listed: Mapping[str, Sequence[Row]]) -> tuple[str, Sequence[Row]]:
-    from audiozoo.crossval import calibrated_rows
+    from audiozoo.crossval.averaging import CALIBRATED, calibrated_rows
 
     asked = name.removeprefix(CALIBRATED)
     known = _listed(asked.strip(), listed)

@@ -13,6 +13,9 @@ from audiozoo.crossval.label_measures import LabelMeasures
 from audiozoo.crossval.rows import Measures, Row
 from audiozoo.crossval.testscores import TestScores, pack
 
+CALIBRATED = "calibrated "
+"""Prefix of the name of a model whose scores are calibrated, see `calibrated_rows`."""
+
 
 def average_rows(members: Sequence[Iterable[Row]]) -> list[Row]:
     """Average the scores of models on the same test clips, as `Ensemble` does with equal weights.
@@ -68,7 +71,7 @@ def _calibrated(row: Row, others: Sequence[Row]) -> Row:
     scores, classes = np.concatenate([one.scores for one in tests]), np.concatenate([one.classes for one in tests])
     temperature = fitted_temperature(scores, classes, "softmax")
     test = replace(test, packed=pack(tempered(test.scores, temperature, "softmax")))
-    return replace(row, average=(f"calibrated {row.model}",), measures=Measures.of(test.scores, test.classes), test=test)
+    return replace(row, average=(CALIBRATED + row.model,), measures=Measures.of(test.scores, test.classes), test=test)
 
 
 def _averaged(rows: Sequence[Row]) -> Row:

@@ -23,7 +23,7 @@ def frontend_model(frontend: Frontend) -> keras.Model:
 
     Returns:
         A model from whole windows ``(batch, samples)`` or ``(batch, samples, channels)`` to ``(batch, *frontend.shape)``.
-        The output for a window depends on that window alone. Spectra are less exact on GPUs that convolve in TensorFloat-32.
+        The output for a window depends on that window alone. Spectra are less exact on GPUs that multiply in TensorFloat-32.
 
     Raises:
         ValueError: The frontend, or one of its settings, cannot be exported.

@@ -7,13 +7,13 @@ import math
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from audiozoo.classifier import Answer, AnswerSteps, Scorer
 from audiozoo.classifier.scorers import batch_size
+from audiozoo.classifier.steps import advance
 from audiozoo.threads import thread_count
 
 LINGER = 0.1
@@ -144,17 +144,17 @@ class Batches:
         Raises:
             Exception: The steps or the model raised it.
         """
-        step = await self._read(partial(next, steps))
+        step = await self._read(steps, None)
         while not isinstance(step, Answer):
             scorer, windows = step
-            step = await self._read(partial(steps.send, await self._batcher(scorer, windows.shape[1:])(windows)))
+            step = await self._read(steps, await self._batcher(scorer, windows.shape[1:])(windows))
         return step
 
-    async def _read(self, step: Callable[[], tuple[Scorer, np.ndarray]]) -> tuple[Scorer, np.ndarray] | Answer:
+    async def _read(self, steps: AnswerSteps, outputs: np.ndarray | None) -> tuple[Scorer, np.ndarray] | Answer:
         loop = asyncio.get_running_loop()
         self._reading += 1
         try:
-            return await loop.run_in_executor(self._readers, _value, step)
+            return await loop.run_in_executor(self._readers, advance, steps, outputs)
         finally:
             self._reading -= 1
             if not self._reading:
@@ -170,17 +170,3 @@ class Batches:
             how: dict[str, Any] = {"executor": self._model, "watch": self._watch, "expects": lambda: self._reading > 0}
             self._batchers[id(scorer)] = Batcher(scorer.outputs, batch_size(shape), **how)
         return self._batchers[id(scorer)]
-
-    def close(self) -> None:
-        """End the threads, once they have done what they are doing."""
-        self._readers.shutdown(cancel_futures=True)
-        self._model.shutdown(cancel_futures=True)
-
-
-def _value(step: Callable[[], tuple[Scorer, np.ndarray]]) -> tuple[Scorer, np.ndarray] | Answer:
-    """Return what a step yields, or the answer if it was the last. A future cannot hold the end of a generator."""
-    try:
-        return step()
-    except StopIteration as end:
-        answer: Answer = end.value
-        return answer

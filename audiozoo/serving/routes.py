@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from audiozoo._version import __version__
 from audiozoo.serving.limits import BodyLimit
+from audiozoo.threads import one_blas_thread
 
 if TYPE_CHECKING:
     from audiozoo.serving.service import Service
@@ -44,7 +45,7 @@ def application(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with service.running():
+        with one_blas_thread():
             yield
 
     description = "POST a sound, get the classes with their scores."

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from audiozoo._version import __version__
@@ -13,7 +11,6 @@ from audiozoo.features.reading import warm_up
 from audiozoo.serving.batching import Batches
 from audiozoo.serving.limits import Limits
 from audiozoo.serving.monitoring import Monitor
-from audiozoo.threads import one_blas_thread
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -59,13 +56,6 @@ class Service:
         self.limits.check_sound(file)
         file.seek(0)
         return (yield from self._classifier.answer_steps(file, hop=hop))
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Context manager for the time in which the service answers requests. At its end the threads stop."""
-        with one_blas_thread():
-            yield
-        self._batches.close()
 
     def facts(self) -> dict[str, Any]:
         """Return what a client should know about the classifier, as JSON data."""
