@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiozoo import Classifier, Ensemble
+from audiozoo import Classifier, Ensemble, audio
 from audiozoo.classifier import KerasScorer
 from audiozoo.features import LogMel
 
@@ -96,6 +96,16 @@ def test_bad_uploads_are_refused_with_the_last_part_of_their_name(client, conten
     assert "\\u001b" not in answer.text
     assert "0x" not in answer.text
     assert upload(client, sound()).status_code == 200
+
+
+@pytest.mark.parametrize(("seconds", "measured", "batches", "status"), [(1.3, 0, 1, 200), (12, 1, 2, 200), (70, 1, 1, 422)])
+def test_only_the_header_of_a_sound_of_several_batches_is_read(classifier, monkeypatch, seconds, measured, batches, status):
+    calls, measure = [], audio.measure
+    monkeypatch.setattr(audio, "measure", lambda source: calls.append(source) or measure(source))
+    with testclient.TestClient(create_app(classifier, limits=Limits(seconds=60))) as client:
+        assert client.post("/predict", content=sound(seconds, rate=4_000)).status_code == status
+        assert len(calls) == measured
+        assert f"audiozoo_batch_windows_count {batches}.0" in client.get("/metrics").text
 
 
 def test_a_form_without_a_file(client):
