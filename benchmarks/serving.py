@@ -22,7 +22,7 @@ from pathlib import Path
 from long_recordings import clips_of
 
 FILES = 80
-HEAD = b"POST /predict?top=1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n"
+HEAD = b"POST /predict?top=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
 
 
 def free_port():
