@@ -76,6 +76,24 @@ RECIPES = {
                 "pad": "repeat",
             },
         },
+        # From random weights. Its own recipe fine-tunes published ones.
+        "mn04": {
+            "recipe": {
+                "epochs": 80,
+                "min_steps": 0,
+                "batch_size": 16,
+                "optimizer": "adamw",
+                "learning_rate": 2e-3,
+                "schedule": "cosine",
+                "warmup": 3,
+                "weight_decay": 0.02,
+                "validation": 0.0,
+                "augment_wave": None,
+                "augment_features": {"class": "Compose", "transforms": [{"class": "TimeRoll"}, {"class": "SpecAugment"}]},
+                "mix": {"class": "Mixup", "alpha": 0.2},
+            },
+            "options": {"activation": "softmax"},
+        },
         "cp_mobile": {
             "recipe": {
                 "epochs": 100,

@@ -15,7 +15,7 @@ from conftest import tone
 from audiozoo import embeddings
 from audiozoo.classifier import Classifier, Failure, Scorer
 from audiozoo.embeddings import EmbeddingFacts, Embeddings, embed_files, near_copies, nearest, project, read_embeddings
-from audiozoo.embeddings.files import rows_each
+from audiozoo.embeddings.parquet import rows_each
 from audiozoo.features import Scaler, Waveform
 
 RATE = 8_000

@@ -8,6 +8,7 @@ from audiozoo.classifier.ensemble import Ensemble
 from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.files import predict_files
 from audiozoo.classifier.many import failure
+from audiozoo.classifier.manyfiles import FileExecutor
 from audiozoo.classifier.prediction import Failure, Prediction, WindowScore
 from audiozoo.classifier.probe import ProbeHead, ProbeScorer, clip_statistics
 from audiozoo.classifier.saved import load_classifier, pretrained_classifier
@@ -23,6 +24,7 @@ __all__ = [
     "ClipScores",
     "Ensemble",
     "Failure",
+    "FileExecutor",
     "KerasScorer",
     "Prediction",
     "ProbeHead",

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audiozoo import audio
 from audiozoo.classifier.clipscores import Answer, ClipScores, Timeline
-from audiozoo.classifier.embedding import Statistic, statistic_named
-from audiozoo.classifier.many import Path, watched
-from audiozoo.classifier.prediction import Failure, Prediction, WindowScore
+from audiozoo.classifier.embedding import Statistic
+from audiozoo.classifier.manyfiles import ManyFiles
+from audiozoo.classifier.prediction import Prediction, WindowScore
 from audiozoo.classifier.steps import AnswerSteps, run
 from audiozoo.classifier.streaming import Lane, Stream
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from audiozoo.progress import Progress
 
 
-class Answering(ABC):
+class Answering(ManyFiles):
     """Interface of a `Classifier` and an `Ensemble`. Both are predicted with, evaluated, saved and loaded in the same way."""
 
     labels: tuple[str, ...]
@@ -166,86 +166,6 @@ class Answering(ABC):
             ValueError: The file or the array cannot be used; the message says why.
         """
         return Timeline.joined(self.timeline_parts(source, sample_rate=sample_rate, hop=hop))
-
-    def predict_many(
-        self,
-        paths: Iterable[Path],
-        *,
-        jobs: int = -1,
-        strict: bool = False,
-        hop: float | None = None,
-        progress: Progress | None = None,
-    ) -> Iterator[Prediction | Failure]:
-        """Classify many files. Threads read files ahead, and a batch has windows of several files.
-
-        The memory in use depends neither on the number of files nor on their lengths. While the iterator is in use, NumPy's
-        matrix products use one thread.
-
-        Args:
-            paths: Paths of sound files.
-            jobs: Number of threads that read files; -1 uses one per core.
-            strict: Whether to raise an error for the first file that cannot be used, instead of yielding a `Failure`.
-            hop: Time between window starts (seconds); `None` uses the frontend's own.
-            progress: Callback, see `audiozoo.progress`; the stage is "predict" and a step is a file.
-
-        Yields:
-            The prediction or failure of each file, in order. A prediction equals that of `predict` up to rounding.
-
-        Raises:
-            OSError: With `strict`, a file cannot be opened.
-            ValueError: With `strict`, a file cannot be classified; or an argument is out of range.
-        """
-        answers = self._answers(paths, jobs=jobs, strict=strict, hop=hop)
-        for path, answer in watched(answers, paths, "predict", progress):
-            if isinstance(answer, Failure):
-                yield answer
-            else:
-                yield self.prediction(answer.scores, path, familiarity=answer.familiarity)
-
-    def embed_many(
-        self,
-        paths: Iterable[Path],
-        *,
-        statistic: str | Statistic = "mean",
-        jobs: int = -1,
-        strict: bool = False,
-        hop: float | None = None,
-        progress: Progress | None = None,
-    ) -> Iterator[np.ndarray | Failure]:
-        """Embed many files, each as one vector; see `predict_many`.
-
-        Args:
-            paths: Paths of sound files.
-            statistic: Function that turns the embeddings of a clip's windows ``(windows, width)`` into a vector, or its name:
-                "mean", "max", "deviation", or "all" for the three of them joined.
-            jobs: Number of threads that read files; -1 uses one per core.
-            strict: Whether to raise an error for the first file that cannot be used, instead of yielding a `Failure`.
-            hop: Time between window starts (seconds); `None` uses the frontend's own.
-            progress: Callback, see `audiozoo.progress`; the stage is "embed" and a step is a file.
-
-        Yields:
-            The vector or failure of each file, in order.
-
-        Raises:
-            OSError: With `strict`, a file cannot be opened.
-            ValueError: With `strict`, a file cannot be embedded; or the model has no layer named `embedding`, or an argument
-                is unknown or out of range.
-        """
-        vectors = self._vectors(paths, statistic_named(statistic), jobs=jobs, strict=strict, hop=hop)
-        for _, answer in watched(vectors, paths, "embed", progress):
-            yield answer
-
-    @abstractmethod
-    def _answers(
-        self, paths: Iterable[Path], *, jobs: int, strict: bool, hop: float | None
-    ) -> Iterator[tuple[str, Answer | Failure]]:
-        """Yield the path of each file with its scores or its failure, in order."""
-
-    @abstractmethod
-    def _vectors(
-        self, paths: Iterable[Path], statistic: Statistic, *, jobs: int, strict: bool, hop: float | None
-    ) -> Iterator[tuple[str, np.ndarray | Failure]]:
-        """Yield the path of each file with its vector or its failure, in order."""
 
     def answer(
         self, source: audio.Source | np.ndarray, *, sample_rate: float | None = None, hop: float | None = None

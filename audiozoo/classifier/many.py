@@ -17,6 +17,7 @@ from audiozoo.classifier.scorers import batch_size
 from audiozoo.features import Frontend, Scaler
 from audiozoo.features.reading import warm_up
 from audiozoo.progress import Progress
+from audiozoo.sources import opened
 from audiozoo.threads import one_blas_thread
 
 Path = str | os.PathLike[str]
@@ -85,16 +86,33 @@ def reduced_many(
     """
     frontend.hop_samples(hop)  # raise for a wrong hop once, and not for each file
     warm_up(frontend)
-    windows = partial(_windows, frontend, scaler, hop)
+    windows = partial(windows_of, frontend=frontend, scaler=scaler, hop=hop)
     with one_blas_thread(), WindowsAhead((os.fspath(path) for path in paths), windows, jobs=jobs) as ahead:
         for file in _computed(ahead, compute, batch_size(frontend.shape)):
-            yield file.path, _answer(file, reduce, strict=strict)
+            answer = partial(_reduced, file.outputs, reduce)
+            yield file.path, answer_or_failure(file.path, file.error, answer, strict=strict)
 
 
-def _windows(frontend: Frontend, scaler: Scaler, hop: float | None, path: str) -> Iterator[np.ndarray]:
-    pieces = audio.stream(path, sample_rate=frontend.sample_rate, channels=frontend.channels)
-    for _, window in frontend.windows(pieces, hop=hop):
-        yield scaler(window)
+def windows_of(path: str, frontend: Frontend, scaler: Scaler, hop: float | None) -> Iterator[np.ndarray]:
+    """Compute the scaled windows of a file.
+
+    Args:
+        path: Path of the file, or a URL.
+        frontend: Frontend that computes the features of a window.
+        scaler: Scaler of the features.
+        hop: Time between window starts (seconds); `None` uses the frontend's own.
+
+    Yields:
+        The windows, ``(*frontend.shape)``.
+
+    Raises:
+        OSError: The file cannot be opened.
+        ValueError: The file cannot be used.
+    """
+    with opened(path) as source:
+        pieces = audio.stream(source, sample_rate=frontend.sample_rate, channels=frontend.channels)
+        for _, window in frontend.windows(pieces, hop=hop):
+            yield scaler(window)
 
 
 def _computed(ahead: WindowsAhead, compute: Callable[[np.ndarray], np.ndarray], size: int) -> Iterator[Reading]:
@@ -124,14 +142,33 @@ def _compute(batch: _Batch, compute: Callable[[np.ndarray], np.ndarray]) -> None
         batch.clear()
 
 
-def _answer(file: Reading, reduce: Callable[[np.ndarray], _Answer], *, strict: bool) -> _Answer | Failure:
+def _reduced(outputs: list[np.ndarray], reduce: Callable[[np.ndarray], _Answer]) -> _Answer:
+    return reduce(np.stack(outputs))
+
+
+def answer_or_failure(path: str, error: Exception | None, answer: Callable[[], _Answer], *, strict: bool) -> _Answer | Failure:
+    """Return the answer for a file, or its failure.
+
+    Args:
+        path: Path of the file.
+        error: Error that the file caused when it was read; `None` if it caused none.
+        answer: Function that computes the answer.
+        strict: Whether to raise the error of a file that cannot be used.
+
+    Returns:
+        The answer or the failure.
+
+    Raises:
+        OSError: With `strict`, the file cannot be opened.
+        ValueError: With `strict`, the file cannot be used.
+    """
     try:
-        if file.error:
-            raise file.error
-        return reduce(np.stack(file.outputs))
+        if error:
+            raise error
+        return answer()
     # Any other exception is a bug, which must not pass as a bad file.
-    except (OSError, ValueError) as error:
-        return failure(file.path, error, strict=strict)
+    except (OSError, ValueError) as found:
+        return failure(path, found, strict=strict)
 
 
 def failure(path: str, error: Exception, *, strict: bool) -> Failure:

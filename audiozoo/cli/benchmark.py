@@ -24,6 +24,7 @@ from audiozoo.cli.console import (
     quiet_backend,
 )
 from audiozoo.cli.errors import keeping
+from audiozoo.cli.place import LOCAL, On, job_executor
 from audiozoo.cli.planning import (
     DatasetNames,
     DatasetTable,
@@ -77,6 +78,7 @@ def run(
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
     jobs: Jobs = 1,
     executor: ExecutorName = "processes",
+    on: On = LOCAL,
     weights_file: WeightsFile = None,
     energy: Annotated[bool, typer.Option("--energy", help=_ENERGY_HELP)] = False,
 ) -> None:
@@ -105,9 +107,10 @@ def run(
     plan = planned(opened(dataset or ["synthetic"], root, table, options), names, tested, drawn, changed)
     _announce(plan)
     kept = feature_cache(cache)
+    chosen = job_executor(on, executor, jobs)
     with keeping(f"finished folds are kept in {output}, and the same command continues"):
         workers = thread_count(jobs) if jobs else 1
-        how = {"executor": executor if jobs else None, "workers": workers, "rerun": rerun, "energy": energy}
+        how = {"executor": chosen, "workers": workers, "rerun": rerun, "energy": energy}
         rows, failures = _run_all(plan.jobs, output, kept, how)
     for data in plan.datasets.values():
         if found := [row for row in rows if row.request.dataset == data.name]:

@@ -31,7 +31,7 @@ EXAMPLE_STYLE = "bold"
 
 JOBS_HELP = "Number of threads that read files; -1 is one for each core."
 HOP_HELP = "Time between window starts (seconds); by default the frontend's own, or half a window."
-RESUME_HELP = "Continue the file of -o: keep its complete answers, and try files again that could not be used."
+RESUME_HELP = "Continue the file or folder of -o: keep its complete answers, and try files again that could not be used."
 STRICT_HELP = "Stop at the first file that cannot be used."
 
 CACHE_HELP = "Cache computed features for the next run; see `audiozoo cache`."
@@ -308,18 +308,11 @@ def open_dataset(name: str, root: Path | None, table: Path | None, options: Sequ
     return data
 
 
-def sounds_of(paths: Sequence[Path]) -> list[str]:
-    """Return the names of sound files, with those in folders, each once.
+def sounds_of(paths: Sequence[str | Path] | None, lists: Sequence[Path] | None = None) -> list[str]:
+    """Return the names of sound files, see `audiozoo.sources.expanded`."""
+    from audiozoo.sources import expanded
 
-    Raises:
-        ValueError: There are none.
-    """
-    from audiozoo import audio
-
-    found = [file for path in paths for file in (audio.sounds_in(path) if path.is_dir() else [path])]
-    if not found:
-        raise ValueError(f"no sounds in {', '.join(map(str, paths))}")
-    return list(dict.fromkeys(map(str, found)))
+    return expanded([str(path) for path in paths or ()], lists or ())
 
 
 def report_failures(failures: Sequence[str], *, used: int) -> None:

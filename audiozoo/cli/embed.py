@@ -9,10 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from audiozoo.cli.console import (
-    HOP_HELP,
-    JOBS_HELP,
-    RESUME_HELP,
-    STRICT_HELP,
     out,
     progress_bar,
     quiet_backend,
@@ -20,6 +16,9 @@ from audiozoo.cli.console import (
     sounds_of,
 )
 from audiozoo.cli.errors import keeping
+from audiozoo.cli.folders import AnswerFolder, is_folder, model_identity
+from audiozoo.cli.options import PART_SIZE, Files, FilesFrom, Hop, PartSize, ReadingJobs, Resume, Strict
+from audiozoo.cli.place import LOCAL, On, file_executor
 from audiozoo.cli.recorded import AnswerFile, record
 from audiozoo.embeddings import SUFFIXES, EmbeddingFacts, embed_files, suffix_of, write_embeddings
 from audiozoo.files import check_target
@@ -32,27 +31,34 @@ if TYPE_CHECKING:
 EXAMPLE = "audiozoo embed my.audiozoo sounds/ -o embeddings.npz"
 
 
+_Output = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        help="File to write: .parquet or .npz, which appears when it is complete, or .csv or .jsonl with each at once; or a "
+        "folder (a name without suffix) of Parquet files, for millions of sounds.",
+    ),
+]
+
+
 def run(
     classifier: Annotated[
         Path, typer.Argument(help="Classifier saved by `audiozoo train`, or a name from `audiozoo list --pretrained`.")
     ],
-    files: Annotated[list[Path], typer.Argument(help="Sound files or folders of them.")],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            help="File to write: .parquet or .npz, which appears when it is complete, or .csv or .jsonl with each at once.",
-        ),
-    ],
+    output: _Output,
+    files: Files = None,
     statistic: Annotated[
         Literal["mean", "max", "deviation", "all"],
         typer.Option(help="Statistic over the windows of a file; all joins the three."),
     ] = "mean",
-    resume: Annotated[bool, typer.Option("--resume", help=RESUME_HELP)] = False,
-    hop: Annotated[float | None, typer.Option(help=HOP_HELP)] = None,
-    jobs: Annotated[int, typer.Option(help=JOBS_HELP)] = -1,
-    strict: Annotated[bool, typer.Option(help=STRICT_HELP)] = False,
+    files_from: FilesFrom = None,
+    resume: Resume = False,
+    hop: Hop = None,
+    jobs: ReadingJobs = -1,
+    strict: Strict = False,
+    on: On = LOCAL,
+    part_size: PartSize = PART_SIZE,
 ) -> None:
     """Embed sound files: one vector for each.
 
@@ -63,21 +69,24 @@ def run(
     """
     stored = output.suffix.lower() in SUFFIXES
     if stored and resume:
-        raise ValueError("--resume needs a file that grows with each answer: name a .csv or .jsonl file with -o")
+        raise ValueError("--resume needs a file that grows with each answer: name a .csv or .jsonl file with -o, or a folder")
     if stored:
         suffix_of(output)  # before the network is loaded
-    check_target(output)
+    if not is_folder(output):
+        check_target(output)
     quiet_backend()
     from audiozoo.classifier import load_classifier
 
-    sounds, loaded = sounds_of(files), load_classifier(classifier)
-    how: dict[str, Any] = {"statistic": statistic, "hop": hop, "jobs": jobs, "strict": strict}
-    if stored:
+    sounds, loaded = sounds_of(files, files_from), load_classifier(classifier)
+    how: dict[str, Any] = {"statistic": statistic, "hop": hop, "jobs": jobs, "strict": strict, "executor": file_executor(on)}
+    if is_folder(output):
+        failures = _write_parts(loaded, sounds, classifier, AnswerFolder(output, part_size, resume), how)
+    elif stored:
         failures = _write_store(output, sounds, loaded, classifier.as_posix(), how)
     else:
         failures = _write_each(output, sounds, loaded, how, resume=resume)
     used = len(sounds) - len(failures)
-    if used:
+    if used and not is_folder(output):
         out.print(f"saved {output} (embeddings of {used} files)", soft_wrap=True)
     report_failures([failure.error for failure in failures], used=used)
 
@@ -88,9 +97,39 @@ def _write_store(output: Path, sounds: Sequence[str], classifier: Answering, mod
     kept = "nothing was saved; -o with a .csv or .jsonl file writes each embedding at once"
     with keeping(kept), progress_bar() as show:
         collected = None if how["strict"] else failures
-        rows = embed_files(classifier, sounds, facts, failures=collected, jobs=how["jobs"], progress=show)
+        where = {name: how[name] for name in ("jobs", "executor")}
+        rows = embed_files(classifier, sounds, facts, failures=collected, progress=show, **where)
         write_embeddings(output, rows, facts)
     return failures
+
+
+def _write_parts(
+    classifier: Answering, sounds: Sequence[str], path: Path, folder: AnswerFolder, how: dict[str, Any]
+) -> list[Failure]:
+    from audiozoo.shards import EmbeddingTable
+
+    facts = EmbeddingFacts.of(classifier, path.as_posix(), statistic=how["statistic"], hop=how["hop"])
+    if folder.resume:
+        facts = _earlier(folder.path, facts, classifier)
+    request = {"verb": "embed", "model": model_identity(path), "facts": facts.to_json()}
+    with progress_bar() as show:
+        return folder.write(
+            sounds, request, EmbeddingTable(facts), lambda names: classifier.embed_many(names, progress=show, **how)
+        )
+
+
+def _earlier(folder: Path, facts: EmbeddingFacts, classifier: Answering) -> EmbeddingFacts:
+    """Return the facts of a folder that continues, because another machine rounds the signature differently."""
+    from audiozoo.parts import has_manifest, read_manifest
+
+    text = read_manifest(folder).request.get("facts") if has_manifest(folder) else None
+    if not isinstance(text, str):
+        return facts
+    earlier = EmbeddingFacts.parse(text.encode())
+    if (earlier.statistic, earlier.hop, earlier.width) != (facts.statistic, facts.hop, facts.width):
+        return facts
+    earlier.check(classifier, facts.model)
+    return earlier
 
 
 def _write_each(

@@ -11,10 +11,6 @@ import typer
 
 from audiozoo.cli.answers import PREDICTION_COLUMNS, Columns, plain, prediction_rows
 from audiozoo.cli.console import (
-    HOP_HELP,
-    JOBS_HELP,
-    RESUME_HELP,
-    STRICT_HELP,
     open_classifier,
     out,
     print_answer,
@@ -23,6 +19,9 @@ from audiozoo.cli.console import (
     sounds_of,
 )
 from audiozoo.cli.errors import keeping
+from audiozoo.cli.folders import AnswerFolder, is_folder, model_identity
+from audiozoo.cli.options import PART_SIZE, Files, FilesFrom, Hop, PartSize, ReadingJobs, Resume, Strict
+from audiozoo.cli.place import LOCAL, On, file_executor
 from audiozoo.cli.recorded import AnswerFile, csv_text, record
 from audiozoo.cli.windows import Form, answer_windows, check_windows
 
@@ -34,30 +33,44 @@ EXAMPLE = "audiozoo predict my.audiozoo door.wav street.ogg"
 _NONE_PRINTED = "no predictions were printed; --jsonl prints each one at once"
 
 _Answers = Iterator["Prediction | Failure"]
+_Printer = Callable[[_Answers], Iterator["Failure"]]
+
+
+_Model = Annotated[
+    Path,
+    typer.Argument(
+        help="Classifier saved by `audiozoo train`, an exported .onnx or .tflite file, or a name from "
+        "`audiozoo list --pretrained`."
+    ),
+]
+_Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="File to write, .csv or .jsonl, to which each answer is added at once; or a folder (a name without suffix) of "
+        "Parquet files, for millions of sounds.",
+    ),
+]
 
 
 def run(
-    classifier: Annotated[
-        Path,
-        typer.Argument(
-            help="Classifier saved by `audiozoo train`, an exported .onnx or .tflite file, or a name from "
-            "`audiozoo list --pretrained`."
-        ),
-    ],
-    files: Annotated[list[Path], typer.Argument(help="Sound files or folders of them.")],
+    classifier: _Model,
+    files: Files = None,
     top: Annotated[int, typer.Option(min=1, help="Number of classes to show for each file.")] = 3,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write, .csv or .jsonl; each answer is added at once.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help=RESUME_HELP)] = False,
+    output: _Output = None,
+    files_from: FilesFrom = None,
+    resume: Resume = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of predictions with all scores.")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print a JSON object for each file, on a line each.")] = False,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print CSV with the columns file, rank, label and score, file by file.")
     ] = False,
-    hop: Annotated[float | None, typer.Option(help=HOP_HELP)] = None,
-    jobs: Annotated[int, typer.Option(help=JOBS_HELP)] = -1,
-    strict: Annotated[bool, typer.Option(help=STRICT_HELP)] = False,
+    hop: Hop = None,
+    jobs: ReadingJobs = -1,
+    strict: Strict = False,
+    on: On = LOCAL,
+    part_size: PartSize = PART_SIZE,
     windows: Annotated[
         bool, typer.Option("--windows", help="Classify each window instead of the file, for recordings.")
     ] = False,
@@ -76,20 +89,26 @@ def run(
     chosen = {"--json": as_json, "--jsonl": as_jsonl, "--csv": as_csv, "-o": bool(output)}
     _check_choice(chosen, resume=resume)
     if windows or all_scores:
-        check_windows(windows, chosen | {"--resume": resume})
-    sounds, loaded = sounds_of(files), open_classifier(classifier)
-    how: dict[str, Any] = {"hop": hop, "jobs": jobs, "strict": strict}
+        check_windows(windows, chosen | {"--resume": resume, "--on": on != LOCAL})
+    sounds, loaded = sounds_of(files, files_from), open_classifier(classifier)
+    how: dict[str, Any] = {"hop": hop, "jobs": jobs, "strict": strict, "executor": file_executor(on)}
     if windows:
         form: Form = "jsonl" if as_jsonl else "csv" if as_csv else "table"
         failures = answer_windows(loaded, sounds, output or form, hop=hop, all_scores=all_scores, strict=strict)
+    elif output and is_folder(output):
+        failures = _write_parts(loaded, sounds, classifier, AnswerFolder(output, part_size, resume), how)
     elif output:
         failures = _write(loaded, sounds, output, top=min(top, len(loaded.labels)), resume=resume, how=how)
     else:
         printer = _all_json if as_json else _jsonl if as_jsonl else _csv(top) if as_csv else _table(loaded, sounds, top)
-        kept = _NONE_PRINTED if as_json else "the predictions printed so far are complete"
-        with keeping(kept), progress_bar("", among_answers=True) as show:
-            failures = list(printer(loaded.predict_many(sounds, progress=show, **how)))
+        failures = _print(loaded, sounds, printer, how)
     report_failures([failure.error for failure in failures], used=len(sounds) - len(failures))
+
+
+def _print(classifier: Answering, sounds: Sequence[str], printer: _Printer, how: dict[str, Any]) -> list[Failure]:
+    kept = _NONE_PRINTED if printer is _all_json else "the predictions printed so far are complete"
+    with keeping(kept), progress_bar("", among_answers=True) as show:
+        return list(printer(classifier.predict_many(sounds, progress=show, **how)))
 
 
 def _check_choice(chosen: dict[str, bool], *, resume: bool) -> None:
@@ -115,7 +134,19 @@ def _write(
     return failures
 
 
-def _table(classifier: Answering, sounds: Sequence[str], top: int) -> Callable[[_Answers], Iterator[Failure]]:
+def _write_parts(
+    classifier: Answering, sounds: Sequence[str], path: Path, folder: AnswerFolder, how: dict[str, Any]
+) -> list[Failure]:
+    from audiozoo.shards import PredictionTable
+
+    labels = list(classifier.labels)
+    request = {"verb": "predict", "model": model_identity(path), "hop": how["hop"], "labels": labels}
+    table = PredictionTable(labels, several=classifier.thresholds is not None)
+    with progress_bar() as show:
+        return folder.write(sounds, request, table, lambda names: classifier.predict_many(names, progress=show, **how))
+
+
+def _table(classifier: Answering, sounds: Sequence[str], top: int) -> _Printer:
     from audiozoo.classifier.prediction import UNKNOWN
 
     shown = min(top, len(classifier.labels))
@@ -123,11 +154,11 @@ def _table(classifier: Answering, sounds: Sequence[str], top: int) -> Callable[[
     return _below(columns.header() + "\n", lambda answer: columns.line(answer) + "\n")
 
 
-def _csv(top: int) -> Callable[[_Answers], Iterator[Failure]]:
+def _csv(top: int) -> _Printer:
     return _below(csv_text([PREDICTION_COLUMNS]), lambda answer: csv_text(prediction_rows(answer, top)))
 
 
-def _below(header: str, text: Callable[[Any], str]) -> Callable[[_Answers], Iterator[Failure]]:
+def _below(header: str, text: Callable[[Any], str]) -> _Printer:
     """Return a function that prints each prediction at once below a header, and yields the failures."""
 
     def printed(answers: _Answers) -> Iterator[Failure]:

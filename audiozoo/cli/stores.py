@@ -10,6 +10,7 @@ import typer
 
 from audiozoo.cli.console import progress_bar, quiet_backend, report_failures, sounds_of
 from audiozoo.cli.errors import keeping
+from audiozoo.parts import has_manifest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +37,7 @@ class Source:
     """Embeddings and the classifier that computed them, which is loaded when it is needed.
 
     Args:
-        path: Path of the file of embeddings, or folder of sounds.
+        path: Path of the file or folder of embeddings, or folder of sounds.
         model: Name of the classifier, or path of its file; `None` takes the one that the embeddings state.
         jobs: Number of threads that read files; -1 uses one per core.
 
@@ -50,7 +51,7 @@ class Source:
         self._loaded: Answering | None = None
         self._failures: list[Failure] = []
         self._used = 0
-        self.store: Embeddings = self._embedded() if path.is_dir() else self._read()
+        self.store: Embeddings = self._embedded() if path.is_dir() and not has_manifest(path) else self._read()
 
     def _read(self) -> Embeddings:
         from audiozoo.embeddings import read_embeddings

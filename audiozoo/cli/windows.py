@@ -28,13 +28,15 @@ def check_windows(windows: bool, chosen: Mapping[str, bool]) -> None:
     """Raise an error for options that do not go together with --windows, or that need it.
 
     Raises:
-        ValueError: --all-scores is given without --windows, or --json or --resume with it.
+        ValueError: --all-scores is given without --windows, or --json, --resume or --on with it.
     """
     if not windows:
         raise ValueError("--all-scores gives the scores of all classes for each window: add --windows")
     for option in ("--json", "--resume"):
         if chosen[option]:
             raise ValueError(f"--windows cannot be combined with {option}: choose --csv, --jsonl or -o")
+    if chosen["--on"]:
+        raise ValueError("--windows reads one recording after the other, in this process: leave --on out")
 
 
 def answer_windows(

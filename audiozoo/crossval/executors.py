@@ -6,7 +6,7 @@ import os
 import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from audiozoo.checks import require_count, unknown_name
@@ -90,6 +90,11 @@ def attempted(work: Work, job: FoldJob, progress: Progress | None) -> Row | Fail
     except Exception as error:
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return Failure(job, reason, error, "".join(traceback.format_exception(error)))
+
+
+def sendable(outcome: Row | Failure) -> Row | Failure:
+    """Return an outcome for another process: without the exception, because not every exception can be pickled."""
+    return replace(outcome, error=None) if isinstance(outcome, Failure) else outcome
 
 
 class InThisProcess:
@@ -185,7 +190,7 @@ def _settled(work: Work, job: FoldJob, parent: int) -> tuple[str, Row | Failure]
     if os.getppid() == parent and parent not in _followed:  # not in this process, and not on a cluster
         _followed.add(parent)
         end_with(parent)
-    return job.key, attempted(work, job, None)
+    return job.key, sendable(attempted(work, job, None))
 
 
 def chosen_executor(executor: str | Executor | None, workers: int) -> Executor:

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 
-from audiozoo.crossval.executors import Failure, Outcome, ProgressOf, Work, attempted
+from audiozoo.crossval.executors import Failure, Outcome, ProgressOf, Work, attempted, sendable
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.rows import Row
 from audiozoo.threads import thread_count
@@ -86,13 +86,15 @@ class Processes:
 
 def shared_by(workers: int) -> dict[str, str]:
     """Return the environment variables with which a number of processes share the cores and the memory of a GPU."""
-    if workers == 1:
-        return {}
-    threads = str(max(1, thread_count(-1) // workers))
+    return {} if workers == 1 else limited_to(max(1, thread_count(-1) // workers))
+
+
+def limited_to(threads: int) -> dict[str, str]:
+    """Return the environment variables with which a process uses some cores, and shares the memory of a GPU."""
     pools = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMBA", "TF_NUM_INTRAOP", "TF_NUM_INTEROP")
     names = [f"{pool}_THREADS" if pool.startswith(("TF", "VECLIB")) else f"{pool}_NUM_THREADS" for pool in pools]
     # LOKY_MAX_CPU_COUNT limits joblib, which reads the sounds. The backends would otherwise take the whole memory of a GPU.
-    return dict.fromkeys((*names, "LOKY_MAX_CPU_COUNT"), threads) | {
+    return dict.fromkeys((*names, "LOKY_MAX_CPU_COUNT"), str(threads)) | {
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
@@ -187,11 +189,9 @@ def _serve(connection: Connection, parent: int, work: Work) -> None:
         while True:
             job, reports = connection.recv()
             result = attempted(work, job, _Report(connection) if reports else None)
+            connection.send(sendable(result))
             if isinstance(result, Failure):
-                # Not every exception can be pickled.
-                connection.send(Failure(job, result.reason, details=result.details))
                 break
-            connection.send(result)
     os._exit(0)  # Python's shutdown sometimes crashes under the threads of a backend
 
 

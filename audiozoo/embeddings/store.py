@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +15,7 @@ from audiozoo.bounded import MIB, parse_json
 from audiozoo.checks import require_count, require_number, unknown_name
 
 if TYPE_CHECKING:
-    from audiozoo.classifier import Answering, Failure
+    from audiozoo.classifier import Answering, Failure, FileExecutor
     from audiozoo.progress import Progress
 
 SCHEMA = 1
@@ -114,14 +114,26 @@ class EmbeddingFacts:
         Raises:
             ValueError: Its embedding of the fixed sound differs.
         """
-        signature, own = _signature(classifier, self.statistic, self.hop), np.array(self.signature)
-        alike = signature.shape == own.shape and np.abs(signature - own).max() <= _TOLERANCE * max(np.abs(own).max(), 1e-6)
-        if not alike:
+        signature = _signature(classifier, self.statistic, self.hop)
+        if not self._recognises(signature):
             raise ValueError(
                 f"the embeddings are of {self.model or 'another model'} ({self.width} values), and {name} gives others "
                 f"({len(signature)} values), so their distances mean nothing: use the model of the embeddings (--model), or "
                 "embed the sounds again"
             )
+
+    def agrees(self, other: EmbeddingFacts | None) -> bool:
+        """Tell whether other facts are about the same embeddings: of the same model, with the same options.
+
+        The version may differ, and so may the signature by rounding.
+        """
+        if other is None or not self._recognises(np.array(other.signature)):
+            return False
+        return replace(other, signature=self.signature, version=self.version) == self
+
+    def _recognises(self, signature: np.ndarray) -> bool:
+        own = np.array(self.signature)
+        return bool(signature.shape == own.shape and np.abs(signature - own).max() <= _TOLERANCE * max(np.abs(own).max(), 1e-6))
 
     def to_json(self) -> str:
         """Return the facts as JSON text, which `parse` reads."""
@@ -274,6 +286,7 @@ def embed_files(
     failures: list[Failure] | None = None,
     jobs: int = -1,
     progress: Progress | None = None,
+    executor: FileExecutor | None = None,
 ) -> Iterable[Row]:
     """Embed sound files with the statistic and the hop of some facts.
 
@@ -284,6 +297,7 @@ def embed_files(
         failures: List to which the failure of each file that cannot be used is added; `None` raises an error for the first.
         jobs: Number of threads that read files; -1 uses one per core.
         progress: Callback, see `audiozoo.progress`.
+        executor: Executor that embeds the files elsewhere, see `Classifier.embed_many`.
 
     Yields:
         The path and the embedding ``(width,)`` of each file, in order.
@@ -292,7 +306,7 @@ def embed_files(
         OSError: Without `failures`, a file cannot be opened.
         ValueError: Without `failures`, a file cannot be embedded; or an argument is out of range.
     """
-    how: dict[str, Any] = {"jobs": jobs, "strict": failures is None, "progress": progress}
+    how: dict[str, Any] = {"jobs": jobs, "strict": failures is None, "progress": progress, "executor": executor}
     answers = classifier.embed_many(paths, statistic=facts.statistic, hop=facts.hop, **how)
     for path, answer in zip(paths, answers, strict=True):
         if isinstance(answer, np.ndarray):

@@ -60,7 +60,7 @@ class GraphScorer(Scorer):
     files: ClassVar[dict[str, int]] = {}
 
     def __init__(self, graph: Graph, card: ExportCard, path: str = "") -> None:
-        self._graph, self._card, self._path = graph, card, path
+        self._graph, self._card, self.path = graph, card, path
         _check_shape("input", graph.input, card.input_shape)
         for name, shape in card.output_shapes.items():
             if name not in graph.outputs:
@@ -132,11 +132,11 @@ class GraphScorer(Scorer):
 
     def _computed(self, windows: np.ndarray, name: str) -> np.ndarray:
         shape = self._card.input_shape
-        with refusing(self._path, "the exported model failed on a window"):
+        with refusing(self.path, "the exported model failed on a window"):
             outputs = self._graph.run(windows.reshape(len(windows), *shape))
         expected, found = (len(windows), *self._card.output_shapes[name]), outputs[name].shape
         if found != expected:
-            raise ValueError(f"{self._path}: the metadata promises the output {name!r} of {expected}, the model gives {found}")
+            raise ValueError(f"{self.path}: the metadata promises the output {name!r} of {expected}, the model gives {found}")
         return outputs[name]
 
 

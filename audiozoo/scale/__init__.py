@@ -1,0 +1,7 @@
+"""Many files and many trainings on a Ray cluster. Ray comes with the extra ``scale``."""
+
+from audiozoo.scale.cluster import connect
+from audiozoo.scale.files import RayFiles
+from audiozoo.scale.jobs import RayJobs
+
+__all__ = ["RayFiles", "RayJobs", "connect"]

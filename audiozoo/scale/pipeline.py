@@ -1,0 +1,114 @@
+"""The pipeline of Ray Data over many files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from audiozoo.scale.stages import Member, Reader, Scoring, What
+
+_LEAST, _MOST = 16, 256  # files in a task
+_ROWS = 32  # rows of the reader in a batch of the model
+
+
+def rows(names: Sequence[bytes], members: Sequence[Member], parcel: list[Any], what: What) -> Iterator[dict[str, Any]]:
+    """Read files and run models on the cluster that this process has joined.
+
+    Args:
+        names: Paths or URLs of the files.
+        members: Parts of each member of the classifier.
+        parcel: Reference to the classifier in the object store, in a list.
+        what: Method of the scorers to call.
+
+    Yields:
+        The rows of `Scoring`, those of a file together and in the order of the files.
+    """
+    for table in _tables(names, members, parcel, what):
+        yield from table.to_pylist()
+
+
+def distant_rows(names: Sequence[bytes], members: Sequence[Member], parcel: list[Any], what: What) -> Iterator[dict[str, Any]]:
+    """Do the work of `rows` in an actor, for a client of a cluster, which cannot run Ray Data itself.
+
+    Args:
+        names: Paths or URLs of the files.
+        members: Parts of each member of the classifier.
+        parcel: Reference to the classifier in the object store, in a list.
+        what: Method of the scorers to call.
+
+    Yields:
+        The rows of `Scoring`, as `rows` does.
+    """
+    import ray
+
+    actor = ray.remote(num_cpus=0)(_Pipeline).remote(names, members, parcel, what)
+    following = actor.take.remote()
+    while (taken := ray.get(following)) is not None:
+        following = actor.take.remote()
+        yield from taken
+
+
+class _Pipeline:
+    """Actor that runs the pipeline and hands out its rows, a table at a time."""
+
+    def __init__(self, names: Sequence[bytes], members: Sequence[Member], parcel: list[Any], what: What) -> None:
+        self._tables = _tables(names, members, parcel, what)
+
+    def take(self) -> list[dict[str, Any]] | None:
+        """Return the next rows, `None` after the last."""
+        table = next(self._tables, None)
+        return None if table is None else table.to_pylist()
+
+
+def _tables(names: Sequence[bytes], members: Sequence[Member], parcel: list[Any], what: What) -> Iterator[Any]:
+    import ray
+
+    cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    tasks = _tasks(names, cores)
+    with _options(ray):
+        read = ray.data.from_arrow(tasks).map_batches(
+            Reader, fn_constructor_args=(members,), batch_size=None, concurrency=min(cores, len(tasks)), num_cpus=1
+        )
+        scored = read.map_batches(
+            Scoring,
+            fn_constructor_args=(parcel, what),
+            batch_size=_ROWS,
+            batch_format="pyarrow",
+            **_placing(ray, len(tasks)),
+        )
+        yield from scored.iter_batches(batch_size=None, batch_format="pyarrow")
+
+
+def _tasks(names: Sequence[bytes], cores: int) -> list[Any]:
+    """Return the tables of files that actors read one after the other."""
+    import pyarrow
+
+    each = min(max(len(names) // (8 * cores), _LEAST), _MOST)
+    return [
+        pyarrow.table({"number": range(start, min(start + each, len(names))), "file": names[start : start + each]})
+        for start in range(0, len(names), each)
+    ]
+
+
+def _placing(ray: Any, most: int) -> dict[str, Any]:
+    """Return how many actors run the models, at most a given number, and what they get."""
+    variables = {name: os.environ[name] for name in ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL") if name in os.environ}
+    how: dict[str, Any] = {"runtime_env": {"env_vars": variables}}
+    if gpus := int(ray.cluster_resources().get("GPU", 0)):
+        return how | {"concurrency": min(gpus, most), "num_gpus": 1}
+    # A model uses what the readers leave of the cores of its node.
+    return how | {"concurrency": min(sum(node["Alive"] for node in ray.nodes()), most), "num_cpus": 0}
+
+
+@contextmanager
+def _options(ray: Any) -> Iterator[None]:
+    """Context manager that sets the options of the datasets that the block makes."""
+    context = ray.data.DataContext.get_current()
+    before = context.enable_progress_bars, context.execution_options.preserve_order
+    context.enable_progress_bars, context.execution_options.preserve_order = False, True
+    try:
+        yield
+    finally:
+        context.enable_progress_bars, context.execution_options.preserve_order = before

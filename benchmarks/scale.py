@@ -1,0 +1,115 @@
+"""Compare `predict_many` on Ray clusters of one and two nodes on this machine with `predict_many` in one process.
+
+    python benchmarks/scale.py ESC-50/ [CLASSIFIER] [--repeat 10] [--nodes 1,2] [--kill]
+
+The sounds are the clips of ESC-50, several times over under names of their own. The nodes share the cores. Each time contains
+the start of the actors but not that of the cluster, which a user starts once. With --kill, the last node ends in the middle.
+"""
+
+import argparse
+import hashlib
+import itertools
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+
+def files(root, repeat, folder):
+    """Return links to the clips, so that each file has a name of its own."""
+    paths = []
+    for number in range(repeat):
+        for clip in sorted((root / "audio").iterdir()):
+            link = folder / f"{number:03}-{clip.name}"
+            link.symlink_to(clip.resolve())
+            paths.append(str(link))
+    return paths
+
+
+def cores():
+    return len(os.sched_getaffinity(0))
+
+
+def timed(answers, count):
+    """Run an iterator to its end; return the seconds, the labels by file, and the speeds of the tenths (files/s)."""
+    begin, labels, marks = time.perf_counter(), {}, []
+    for done, answer in enumerate(answers, 1):
+        assert Path(answer.source).name not in labels, f"{answer.source} has two answers"
+        labels[Path(answer.source).name] = answer.label
+        if done % max(1, count // 10) == 0:
+            marks.append(time.perf_counter())
+    speeds = [count // 10 / (later - earlier) for earlier, later in itertools.pairwise(marks)]
+    return time.perf_counter() - begin, labels, speeds
+
+
+def one(given):
+    """Measure one setting in this process, and print its line."""
+    import audiozoo
+
+    classifier = audiozoo.load_classifier(given.classifier)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = files(given.root, given.repeat, Path(folder))
+        executor = None
+        if given.one:
+            from ray.cluster_utils import Cluster
+
+            share = max(1, cores() // given.one)
+            cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": share, "include_dashboard": False})
+            others = [cluster.add_node(num_cpus=share) for _ in range(given.one - 1)]
+            os.environ["RAY_ADDRESS"] = cluster.address
+            from audiozoo.scale import RayFiles
+
+            executor = RayFiles()
+            if given.kill and others:
+                threading.Timer(given.kill, cluster.remove_node, [others[-1]], {"allow_graceful": False}).start()
+        else:
+            list(classifier.predict_many(paths[:64]))  # the first batches compile
+        seconds, labels, speeds = timed(classifier.predict_many(paths, executor=executor), len(paths))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    name = (
+        f"{given.one} node(s)" + (f", one killed after {given.kill:g} s" if given.kill else "") if given.one else "one process"
+    )
+    first, last = (f"{speeds[0]:.0f}", f"{speeds[-1]:.0f}") if speeds else ("", "")
+    if given.one:
+        import ray
+
+        ray.shutdown()
+        cluster.shutdown()
+    checked = hashlib.sha256(repr(sorted(labels.items())).encode()).hexdigest()[:8]
+    figures = [f"{len(labels):,}", f"{seconds:.0f}", f"{len(labels) / seconds:.0f}", first, last, f"{memory:.0f}", checked]
+    print(f"| {name} | {' | '.join(figures)} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path)
+    parser.add_argument("classifier", nargs="?", default="house_cnn/esc10")
+    parser.add_argument("--repeat", type=int, default=10)
+    parser.add_argument("--nodes", default="1,2")
+    parser.add_argument("--kill", type=float, default=0, help="seconds after which the last node ends, in one more run")
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one is not None:
+        one(given)
+        return
+    print("| where | files | s | files/s | second tenth | last tenth | driver, MB | answers |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
+    plans = [(0, 0.0), *((int(nodes), 0.0) for nodes in given.nodes.split(","))]
+    if given.kill:
+        plans.append((2, given.kill))
+    for nodes, kill in plans:
+        command = [sys.executable, __file__, str(given.root), given.classifier, "--repeat", str(given.repeat)]
+        subprocess.run(
+            [*command, "--one", str(nodes), "--kill", str(kill)],
+            check=True,
+            stderr=subprocess.DEVNULL,
+            env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""Work on a Ray cluster of two nodes on this machine: the same answers and rows as here, also when a node is lost."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import tone
+
+import audiozoo
+from audiozoo import load_dataset
+from audiozoo.classifier import Classifier, Failure
+from audiozoo.cli.planning import Settings, planned
+from audiozoo.crossval import benchmark
+from audiozoo.features import LogMel, Scaler
+from audiozoo.shards import read_predictions
+
+ray = pytest.importorskip("ray")
+pytest.importorskip("ray.data")
+
+from ray.cluster_utils import Cluster  # noqa: E402
+
+from audiozoo.scale import RayFiles, RayJobs, cluster, connect  # noqa: E402
+
+# Ray leaves sockets and processes open, and changes its own interfaces.
+pytestmark = [
+    pytest.mark.scale,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::ray.util.annotations.RayDeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:ray.*"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+FRONTEND = LogMel(sample_rate=8_000, duration=0.5, n_fft=256, hop_length=128, n_mels=16)
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """Start a cluster of two nodes with a core each, and let `connect` find it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+        head = {"num_cpus": 1, "include_dashboard": False, "ray_client_server_port": port}
+        started = Cluster(initialize_head=True, head_node_args=head)
+        started.client_address = f"ray://127.0.0.1:{port}"
+        started.add_node(num_cpus=1)
+        patch.setenv("RAY_ADDRESS", started.address)
+        yield started
+        ray.shutdown()
+        started.shutdown()
+
+
+@pytest.fixture
+def passing(nodes):
+    """Add a node that a test may kill."""
+    return nodes.add_node(num_cpus=1)
+
+
+def made_classifier(seed=0):
+    model = audiozoo.build("house_cnn", 3, input_shape=FRONTEND.shape, seed=seed, filters=(4, 8))
+    scaler = Scaler(np.full((16, 1, 1), -40, np.float32), np.full((16, 1, 1), 9, np.float32))
+    return Classifier.from_keras(model, FRONTEND, ["a", "b", "c"], scaler=scaler, temperature=1.5)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return made_classifier()
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    """Write files of 1 to 60 windows, one that is no sound, and the name of one that is not there."""
+    folder, rng = tmp_path_factory.mktemp("sounds"), np.random.default_rng(3)
+    paths = []
+    for number, seconds in enumerate((0.2, 0.5, 15.3, 0.7, 2.0, 0.4, 1.1, 9.0, *[0.5] * 40)):
+        paths.append(str(folder / f"{number:02}.wav"))
+        wave = tone(rng.uniform(200, 3_000), seconds, 8_000) + rng.normal(0, 0.05, round(seconds * 8_000))
+        soundfile.write(paths[-1], wave, 8_000)
+    (folder / "text.wav").write_text("no sound")
+    return [*paths[:5], str(folder / "text.wav"), *paths[5:], str(folder / "gone.wav")]
+
+
+def same(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        if isinstance(other, Failure):
+            assert one == other
+        else:
+            assert one.source == other.source
+            assert np.allclose(one.scores, other.scores, atol=1e-5)
+    return True
+
+
+@pytest.mark.parametrize("hop", [None, 0.1])
+def test_predictions_equal_the_local_ones_in_order(nodes, classifier, sounds, hop):
+    found = list(classifier.predict_many(sounds, hop=hop, executor=RayFiles()))
+    assert same(found, list(classifier.predict_many(sounds, hop=hop)))
+    assert sum(isinstance(one, Failure) for one in found) == 2
+
+
+def test_an_ensemble_and_embeddings(nodes, classifier, sounds):
+    short = replace(made_classifier(1), frontend=replace(FRONTEND, duration=0.25).adapt(duration=0.5))
+    both = audiozoo.Ensemble((classifier, short))
+    assert same(list(both.predict_many(sounds, executor=RayFiles())), list(both.predict_many(sounds)))
+    usable = [sound for sound in sounds if "text" not in sound and "gone" not in sound]
+    found = list(both.embed_many(usable, statistic="all", executor=RayFiles()))
+    assert np.allclose(found, list(both.embed_many(usable, statistic="all")), atol=1e-4)
+
+
+def test_strict_and_wrong_arguments(nodes, classifier, sounds):
+    executor = RayFiles()
+    with pytest.raises(ValueError, match=r"text\.wav: not a sound file"):
+        list(classifier.predict_many(sounds, strict=True, executor=executor))
+    with pytest.raises(OSError, match=r"gone\.wav: no such file"):
+        list(classifier.predict_many(sounds[-1:], strict=True, executor=executor))
+    with pytest.raises(ValueError, match="hop must be positive"):
+        list(classifier.predict_many(sounds, hop=9, executor=executor))
+    assert list(classifier.predict_many([], executor=executor)) == []
+
+
+def test_a_lost_node_changes_no_answer(nodes, passing, classifier, sounds):
+    many = sounds[6:] * 40
+    answers = classifier.predict_many(many, executor=RayFiles())
+    found = [next(answers)]
+    nodes.remove_node(passing, allow_graceful=False)
+    found += answers
+    expected = list(classifier.predict_many(sounds[6:])) * 40
+    assert same(found, expected)
+
+
+@pytest.fixture
+def jobs():
+    data = load_dataset("synthetic", clips_per_class=5)
+    return planned([data], ["feature_mlp"], [1, 2, 3], [0], Settings(epochs=3)).jobs
+
+
+def scores(rows):
+    return {row.key: (row.score, np.asarray(row.measures.confusion).tolist()) for row in rows}
+
+
+def test_rows_equal_the_local_ones(nodes, jobs, tmp_path, monkeypatch):
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        monkeypatch.setenv(name, "1")
+    local = list(benchmark(jobs, tmp_path / "local", executor="processes"))
+    monkeypatch.chdir(tmp_path)
+    found = list(benchmark(jobs, "elsewhere", executor=RayJobs(workers=2)))
+    assert scores(found) == scores(local)
+    assert len(list((tmp_path / "elsewhere").glob("*.json"))) == 3
+
+
+def test_the_job_of_a_lost_node_runs_again(nodes, passing, jobs, tmp_path):
+    begun, failures = [], []
+
+    def started(job):
+        begun.append(job)
+        if len(begun) == 3:  # all nodes have a job
+            threading.Timer(1.0, nodes.remove_node, [passing], {"allow_graceful": False}).start()
+
+    rows = list(benchmark(jobs, tmp_path, executor=RayJobs(workers=3), retries=1, failed=failures.append, started=started))
+    assert {row.fold for row in rows} == {1, 2, 3}
+    assert [failure.final for failure in failures] == [False]
+    assert "the cluster lost it" in str(failures[0])
+
+
+def test_a_job_that_raises_is_a_failure_with_its_reason(nodes, jobs, tmp_path):
+    broken = [replace(jobs[0], test=tuple(replace(clip, path="nowhere.wav") for clip in jobs[0].test))]
+    failures = []
+    assert list(benchmark(broken, tmp_path, executor=RayJobs(), failed=failures.append)) == []
+    assert "nowhere.wav" in str(failures[0])
+
+
+@pytest.mark.parametrize("address", ["rays", "ray://", "ray://host", "ray://host:x", "http://host:1", "10.0.0.1:6379"])
+def test_a_wrong_address(address):
+    with pytest.raises(ValueError, match="address is 'ray' or 'ray://HOST:PORT'"):
+        connect(address)
+
+
+def test_no_cluster_at_the_address():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    code = f"from audiozoo.scale import connect; connect('ray://127.0.0.1:{port}')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert f"ConnectionError: ray://127.0.0.1:{port}: no cluster that this process can use" in done.stderr
+
+
+def test_a_node_with_another_version_or_without_the_package(nodes, monkeypatch):
+    monkeypatch.setattr(cluster, "__version__", "0.0.1")
+    with pytest.raises(ConnectionError, match=r"has .*, and here is audiozoo 0\.0\.1: install this version there"):
+        connect()
+    monkeypatch.setattr(cluster, "NAME", "no_such_package:__version__")
+    with pytest.raises(ConnectionError, match="has no audiozoo, and here"):
+        connect()
+
+
+def test_a_client_of_a_cluster(nodes, classifier, sounds, tmp_path):
+    classifier.save(tmp_path / "model.audiozoo")
+    command = [sys.executable, "-m", "audiozoo", "predict", str(tmp_path / "model.audiozoo"), *sounds[:5], "--jsonl"]
+    variables = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    outputs = [
+        subprocess.run([*command, "--on", on], capture_output=True, text=True, check=True, env=variables).stdout
+        for on in ("local", nodes.client_address)
+    ]
+    here, there = ([json.loads(line) for line in text.splitlines()] for text in outputs)
+    assert [one["file"] for one in there] == sounds[:5]
+    for one, other in zip(here, there, strict=True):
+        assert one["scores"] == pytest.approx(other["scores"], abs=1e-5)
+
+
+def test_a_killed_run_continues_on_the_command_line(nodes, classifier, sounds, tmp_path):
+    model, output = tmp_path / "model.audiozoo", tmp_path / "answers"
+    classifier.save(model)
+    links = [tmp_path / f"{number:04}.wav" for number in range(1_500)]
+    for number, link in enumerate(links):
+        link.symlink_to(sounds[6 + number % 40])
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(map(str, [*links, sounds[5]])))
+    command = [sys.executable, "-m", "audiozoo", "predict", str(model), "--files-from", str(names), "-o", f"{output}/"]
+    with subprocess.Popen([*command, "--on", "ray", "--part-size", "100"], env=dict(os.environ)) as process:
+        deadline = time.monotonic() + 120
+        while len(list(output.glob("part-*.parquet"))) < 2 and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    done = subprocess.run([*command, "--on", "ray", "--resume"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "text.wav: not a sound file" in done.stderr
+    found = read_predictions(output)
+    assert sorted(found.files) == sorted(map(str, links))
+    expected = {one.source: one.label for one in classifier.predict_many(list(map(str, links)))}
+    assert dict(zip(found.files, found.answers, strict=True)) == expected
