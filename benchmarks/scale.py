@@ -58,8 +58,10 @@ def one(given):
             from ray.cluster_utils import Cluster
 
             share = max(1, cores() // given.one)
-            cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": share, "include_dashboard": False})
-            others = [cluster.add_node(num_cpus=share) for _ in range(given.one - 1)]
+            # A node of `ray start` gets 30 % of the memory for objects, one of this class 150 MB.
+            node = {"num_cpus": share, "object_store_memory": 2 * 10**9}
+            cluster = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
+            others = [cluster.add_node(**node) for _ in range(given.one - 1)]
             os.environ["RAY_ADDRESS"] = cluster.address
             from audiozoo.scale import RayFiles
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from audiozoo.scale.stages import Member, Reader, Scoring, What
 
-_LEAST, _MOST = 16, 256  # files in a task
+_LEAST, _MOST = 16, 128  # files in a task
 _ROWS = 32  # rows of the reader in a batch of the model
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from audiozoo.bounded import MIB
 from audiozoo.classifier import Classifier, Ensemble, load_classifier
 from audiozoo.classifier.many import windows_of
 from audiozoo.classifier.scorers import batch_size
@@ -20,6 +21,8 @@ from audiozoo.export.runtime import GraphScorer
 from audiozoo.features import Frontend, Scaler
 from audiozoo.features.reading import warm_up
 from audiozoo.threads import one_blas_thread
+
+_TABLE_BYTES = 8 * MIB  # windows in a table of the reader
 
 What = Literal["outputs", "embed"]
 """Method of a scorer that gives what is wanted of each window."""
@@ -95,11 +98,24 @@ class Reader:
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[Any]:
         """Read the files of a batch."""
+        rows: list[dict[str, Any]] = []
+        size = 0
         with one_blas_thread():
-            for number, name in zip(batch["number"], batch["file"], strict=True):
-                for place, member in enumerate(self._members):
-                    for row in _parts(os.fsdecode(name), member):
-                        yield _table([{"number": int(number), "member": place, **row}])
+            for row in self._rows(batch):
+                rows.append(row)
+                size += len(row["windows"])
+                # Each table costs Ray about a millisecond, and all tables of long sounds would not fit the memory.
+                if size >= _TABLE_BYTES:
+                    yield _table(rows)
+                    rows, size = [], 0
+        if rows:
+            yield _table(rows)
+
+    def _rows(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        for number, name in zip(batch["number"], batch["file"], strict=True):
+            for place, member in enumerate(self._members):
+                for part in _parts(os.fsdecode(name), member):
+                    yield {"number": int(number), "member": place, **part}
 
 
 def _parts(path: str, member: Member) -> Iterator[dict[str, Any]]:
