@@ -76,6 +76,12 @@ def test_the_guide_for_students_runs(audiozoo, tmp_path, monkeypatch):
     assert len(list(Path("changed").rglob("*.wav"))) == 4
 
 
+def test_the_code_for_millions_of_files_runs(audiozoo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("scale", audiozoo, left_out="audiozoo")
+    assert Path("answers/manifest.json").exists()
+
+
 def test_the_code_for_researchers_runs(audiozoo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run("researcher", audiozoo, left_out="audiozoo")
