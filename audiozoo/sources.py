@@ -35,7 +35,7 @@ def is_url(name: str) -> bool:
     return bool(_URL.match(name))
 
 
-def has_glob(name: str) -> bool:
+def _has_glob(name: str) -> bool:
     """Return whether a name has a wildcard."""
     return bool(_GLOB.search(name))
 
@@ -87,23 +87,14 @@ def opened(path: str) -> Iterator[audio.Source]:
         yield path
         return
     with _Copy(path) as copy:
-        with naming(path), _file_system(path)[0].open(path, "rb") as file:
+        with _naming(path), _file_system(path)[0].open(path, "rb") as file:
             copy.fill(file)
         yield copy
 
 
 @contextmanager
-def naming(url: str) -> Iterator[None]:
-    """Context manager that turns what a file system raises for a URL into an OSError with its name.
-
-    Args:
-        url: URL that the block reads.
-
-    Raises:
-        OSError: The file system raised an error of any kind.
-        ValueError: The file is too large.
-        ImportError: A package is not installed.
-    """
+def _naming(url: str) -> Iterator[None]:
+    """Context manager that turns what a file system raises for a URL into an OSError with its name."""
     try:
         yield
     except FileNotFoundError as error:
@@ -134,7 +125,8 @@ def expanded(names: Sequence[str], lists: Sequence[Path] = ()) -> list[str]:
 
     Args:
         names: Paths and URLs of files, of folders, or with wildcards; ``**`` stands for any folders. A folder gives the sound
-            files in it, and so does a pattern that ends in ``*``. Names of existing files are not taken as patterns.
+            files in it, and so does a pattern that ends in ``*``. Names of existing files are not taken as patterns. A name
+            with brackets alone that matches nothing is kept: it is the name of a missing file.
         lists: Text files with the name of a sound file in each line, in UTF-8; "-" is standard input. These names are taken
             as they are.
 
@@ -147,7 +139,7 @@ def expanded(names: Sequence[str], lists: Sequence[Path] = ()) -> list[str]:
         ImportError: A URL needs a package that is not installed.
     """
     found = [file for name in names for file in _found(name)]
-    found += [name for file in lists for name in listed(file)]
+    found += [name for file in lists for name in _listed(file)]
     if not found:
         given = ", ".join([*names, *map(str, lists)])
         raise ValueError(f"no sounds in {given}" if given else "no sounds were named: name files, folders, patterns or a list")
@@ -157,8 +149,10 @@ def expanded(names: Sequence[str], lists: Sequence[Path] = ()) -> list[str]:
 def _found(name: str) -> Iterator[str]:
     if is_url(name):
         yield from _remote(name)
-    elif has_glob(name) and not os.path.exists(name):
-        yield from _required(name, sorted(map(str, filter(Path.is_file, _globbed(name)))))
+    elif _has_glob(name) and not os.path.exists(name):
+        files = sorted(map(str, filter(Path.is_file, _globbed(name))))
+        # Brackets are common in names, so without "*" and "?" this is the name of a missing file.
+        yield from _required(name, files) if files or re.search(r"[*?]", name) else [name]
     elif os.path.isdir(name):
         yield from map(str, audio.sounds_in(name))
     else:
@@ -172,37 +166,28 @@ def _globbed(pattern: str) -> Iterator[Path]:
 
 
 def _remote(url: str) -> Iterator[str]:
-    if not has_glob(url) and audio.is_sound_file(Path(url)):
+    if not _has_glob(url) and audio.is_sound_file(Path(url)):
         yield url
         return
-    with naming(url):
+    with _naming(url):
         system, path = _file_system(url)
-        if not has_glob(url) and system.isfile(path):
+        if not _has_glob(url) and system.isfile(path):
             yield url
             return
-        files = [system.unstrip_protocol(file) for file in (system.glob(path) if has_glob(url) else system.find(path))]
+        files = [system.unstrip_protocol(file) for file in (system.glob(path) if _has_glob(url) else system.find(path))]
     yield from _required(url, sorted(files))
 
 
 def _required(pattern: str, files: list[str]) -> list[str]:
     """Return the sounds among the files of a folder or pattern; a pattern with a suffix of its own decides itself."""
-    own = has_glob(pattern) and not pattern.endswith("*")
+    own = _has_glob(pattern) and not pattern.endswith("*")
     chosen = files if own else [file for file in files if audio.is_sound_file(Path(file))]
     if not chosen:
         raise ValueError(f"no sounds in {pattern}")
     return chosen
 
 
-def listed(path: Path) -> Iterator[str]:
-    """Read a list of names, a line each.
-
-    Yields:
-        The names; blank lines are skipped.
-
-    Raises:
-        ValueError: The list is too large, or a line is too long or no text.
-        OSError: The file cannot be read.
-    """
+def _listed(path: Path) -> Iterator[str]:
     source: Any = nullcontext(sys.stdin.buffer) if str(path) == "-" else open(path, "rb")  # noqa: SIM115 closed below
     with source as file:
         yield from _lines(file, path)

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 
@@ -46,41 +47,43 @@ def timed(answers, count):
     return time.perf_counter() - begin, labels, speeds
 
 
+@contextmanager
+def cluster(nodes, kill):
+    """Start a cluster on this machine, whose last node ends after some seconds if they are given; yield its executor."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    share = max(1, cores() // nodes)
+    # A node of `ray start` gets 30 % of the memory for objects, one of this class 150 MB.
+    node = {"num_cpus": share, "object_store_memory": 2 * 10**9}
+    started = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
+    others = [started.add_node(**node) for _ in range(nodes - 1)]
+    os.environ["RAY_ADDRESS"] = started.address
+    from audiozoo.scale import RayFiles
+
+    executor = RayFiles()
+    if kill and others:
+        threading.Timer(kill, started.remove_node, [others[-1]], {"allow_graceful": False}).start()
+    yield executor
+    ray.shutdown()
+    started.shutdown()
+
+
 def one(given):
     """Measure one setting in this process, and print its line."""
     import audiozoo
 
     classifier = audiozoo.load_classifier(given.classifier)
-    with tempfile.TemporaryDirectory() as folder:
+    place = cluster(given.one, given.kill) if given.one else nullcontext()
+    with tempfile.TemporaryDirectory() as folder, place as executor:
         paths = files(given.root, given.repeat, Path(folder))
-        executor = None
-        if given.one:
-            from ray.cluster_utils import Cluster
-
-            share = max(1, cores() // given.one)
-            # A node of `ray start` gets 30 % of the memory for objects, one of this class 150 MB.
-            node = {"num_cpus": share, "object_store_memory": 2 * 10**9}
-            cluster = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
-            others = [cluster.add_node(**node) for _ in range(given.one - 1)]
-            os.environ["RAY_ADDRESS"] = cluster.address
-            from audiozoo.scale import RayFiles
-
-            executor = RayFiles()
-            if given.kill and others:
-                threading.Timer(given.kill, cluster.remove_node, [others[-1]], {"allow_graceful": False}).start()
-        else:
+        if not executor:
             list(classifier.predict_many(paths[:64]))  # the first batches compile
         seconds, labels, speeds = timed(classifier.predict_many(paths, executor=executor), len(paths))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    name = (
-        f"{given.one} node(s)" + (f", one killed after {given.kill:g} s" if given.kill else "") if given.one else "one process"
-    )
+    name = f"{given.one} node(s)" if given.one else "one process"
+    name += f", one killed after {given.kill:g} s" if given.kill else ""
     first, last = (f"{speeds[0]:.0f}", f"{speeds[-1]:.0f}") if speeds else ("", "")
-    if given.one:
-        import ray
-
-        ray.shutdown()
-        cluster.shutdown()
     checked = hashlib.sha256(repr(sorted(labels.items())).encode()).hexdigest()[:8]
     figures = [f"{len(labels):,}", f"{seconds:.0f}", f"{len(labels) / seconds:.0f}", first, last, f"{memory:.0f}", checked]
     print(f"| {name} | {' | '.join(figures)} |")

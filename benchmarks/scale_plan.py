@@ -53,7 +53,7 @@ def collecting(classifier, outputs):
     from audiozoo.scale.stages import _table
     from audiozoo.shards import PredictionTable, Shards
 
-    parts = [{"number": number, "member": 0, "windows": b"", "last": True, "kind": "", "error": ""} for number in range(20_000)]
+    parts = [{"number": number, "member": 0, "windows": b"", "kind": "", "error": ""} for number in range(20_000)]
     shape = [1, len(classifier.labels)]
     table = _table(
         [{"outputs": outputs[number % len(outputs)].tobytes(), "shape": shape, **row} for number, row in enumerate(parts)]

@@ -50,6 +50,7 @@ def folder(tmp_path, monkeypatch):
         (["**"], ["[e].wav", "a.wav", "b.flac", "deep/c.wav", "deep/er/d.wav"]),
         (["[ab].*"], ["a.wav", "b.flac"]),
         (["[e].wav"], ["[e].wav"]),
+        (["[gone].wav"], ["[gone].wav"]),
         (["*.txt"], ["notes.txt"]),
         (["s3://bucket/door.wav"], ["s3://bucket/door.wav"]),
     ],

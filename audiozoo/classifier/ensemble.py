@@ -23,6 +23,7 @@ from audiozoo.classifier.embedding import Statistic, statistic_named
 from audiozoo.classifier.ensemblecard import MOST_MEMBERS, card_of, member_name
 from audiozoo.classifier.facts import TrainingFacts
 from audiozoo.classifier.many import Path
+from audiozoo.classifier.manyfiles import Outputs
 from audiozoo.classifier.prediction import Failure, checked_levels
 from audiozoo.classifier.steps import AnswerSteps
 from audiozoo.classifier.streaming import Lane
@@ -100,7 +101,7 @@ class Ensemble(Answering):
         """
         source, answers = _rereadable(source), []
         for member in self.members:
-            answers.append((yield from member.answer_steps(source, sample_rate=sample_rate, hop=self.hop_of(member, hop))))
+            answers.append((yield from member.answer_steps(source, sample_rate=sample_rate, hop=self._hop(member, hop))))
         return self.combine(answers)
 
     def combine(self, answers: Sequence[Answer]) -> Answer:
@@ -134,7 +135,7 @@ class Ensemble(Answering):
         source, longest = _rereadable(source), self._longest
 
         def parts(member: Classifier) -> Iterator[Timeline]:
-            return member.timeline_parts(source, sample_rate=sample_rate, hop=self.hop_of(member, hop))
+            return member.timeline_parts(source, sample_rate=sample_rate, hop=self._hop(member, hop))
 
         for member in self.members:
             warm_up(member.frontend)  # before the thread of the first one starts
@@ -157,8 +158,7 @@ class Ensemble(Answering):
     def _longest(self) -> Classifier:
         return max(self.members, key=lambda member: member.frontend.duration)
 
-    def hop_of(self, member: Classifier, hop: float | None) -> float | None:
-        """Return the time between the window starts of a member, for that of the ensemble (both in seconds)."""
+    def _hop(self, member: Classifier, hop: float | None) -> float | None:
         # A hop longer than the longest window is an error, which that member raises.
         return hop if hop is None or member is self._longest else min(hop, member.frontend.duration)
 
@@ -187,10 +187,16 @@ class Ensemble(Answering):
         """
         source, reduce = _rereadable(source), statistic_named(statistic)
         vectors = [
-            member.embed(source, sample_rate=sample_rate, hop=self.hop_of(member, hop), statistic=reduce)
+            member.embed(source, sample_rate=sample_rate, hop=self._hop(member, hop), statistic=reduce)
             for member in self.members
         ]
         return np.concatenate(vectors)
+
+    def _members(self, hop: float | None) -> list[tuple[Classifier, float | None]]:
+        return [(member, self._hop(member, hop)) for member in self.members]
+
+    def _combined(self, outputs: Outputs) -> Answer:
+        return self.combine([member.combine(part) for member, part in zip(self.members, outputs, strict=True)])
 
     def _answers(self, paths: Iterable[Path], *, hop: float | None, **how: Any) -> Iterator[tuple[str, Answer | Failure]]:
         # Each member reads the files itself, because frontends differ in rates and channels.
@@ -210,7 +216,7 @@ class Ensemble(Answering):
     ) -> Iterator[tuple[str, Any]]:
         """Yield the path of each file with the members' results, or with the first failure."""
         shared = itertools.tee(paths, len(self.members))
-        running = [run(member, some, self.hop_of(member, hop)) for member, some in zip(self.members, shared, strict=True)]
+        running = [run(member, some, own) for (member, own), some in zip(self._members(hop), shared, strict=True)]
         for found in zip(*running, strict=True):
             results = [result for _, result in found]
             failed = [result for result in results if isinstance(result, Failure)]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -14,39 +15,39 @@ from audiozoo.classifier.many import Path, watched
 from audiozoo.classifier.prediction import Failure, Prediction
 from audiozoo.progress import Progress
 
+What = Literal["outputs", "embed"]
+"""Method of a scorer that gives what is wanted of each window."""
+
+Outputs = list[np.ndarray]
+"""Arrays ``(windows, ...)`` that the members of a classifier give for the windows of a file."""
+
+_Result = TypeVar("_Result")
+
 
 class FileExecutor(Protocol):
     """Reads and classifies many files elsewhere than in this process, for example on a cluster."""
 
-    def answers(
-        self, classifier: Any, paths: Iterable[Path], *, strict: bool, hop: float | None
-    ) -> Iterator[tuple[str, Answer | Failure]]:
-        """Compute the scores of files.
+    def reduced(
+        self,
+        paths: Iterable[Path],
+        members: Sequence[tuple[Any, float | None]],
+        what: What,
+        reduce: Callable[[Outputs], _Result],
+        *,
+        strict: bool,
+    ) -> Iterator[tuple[str, _Result | Failure]]:
+        """Run models on the windows of files, and reduce what they give to one result for each file.
 
         Args:
-            classifier: Classifier or ensemble.
             paths: Paths of sound files.
+            members: Classifiers that see each file, each with its time between window starts (seconds); `None` uses the
+                frontend's own.
+            what: Method of their scorers to call.
+            reduce: Function from what the members give for a file to the result. It runs in this process.
             strict: Whether to raise an error for the first file that cannot be used.
-            hop: Time between window starts (seconds); `None` uses the frontend's own.
 
         Yields:
-            The path of each file with its scores or its failure, in order.
-        """
-
-    def vectors(
-        self, classifier: Any, paths: Iterable[Path], statistic: Statistic, *, strict: bool, hop: float | None
-    ) -> Iterator[tuple[str, np.ndarray | Failure]]:
-        """Embed files.
-
-        Args:
-            classifier: Classifier or ensemble.
-            paths: Paths of sound files.
-            statistic: Function from the embeddings of a file's windows ``(windows, width)`` to its vector.
-            strict: Whether to raise an error for the first file that cannot be used.
-            hop: Time between window starts (seconds); `None` uses the frontend's own.
-
-        Yields:
-            The path of each file with its vector or its failure, in order.
+            The path of each file with its result or its failure, in order.
         """
 
 
@@ -85,7 +86,7 @@ class ManyFiles(ABC):
             ValueError: With `strict`, a file cannot be classified; or an argument is out of range.
         """
         if executor:
-            answers = executor.answers(self, paths, strict=strict, hop=hop)
+            answers = executor.reduced(paths, self._members(hop), "outputs", self._combined, strict=strict)
         else:
             answers = self._answers(paths, jobs=jobs, strict=strict, hop=hop)
         for path, answer in watched(answers, paths, "predict", progress):
@@ -127,11 +128,23 @@ class ManyFiles(ABC):
         """
         reduce = statistic_named(statistic)
         if executor:
-            vectors = executor.vectors(self, paths, reduce, strict=strict, hop=hop)
+            vectors = executor.reduced(paths, self._members(hop), "embed", partial(_joined, reduce), strict=strict)
         else:
             vectors = self._vectors(paths, reduce, jobs=jobs, strict=strict, hop=hop)
         for _, answer in watched(vectors, paths, "embed", progress):
             yield answer
+
+    def _members(self, hop: float | None) -> list[tuple[Any, float | None]]:
+        """Return the classifiers that see each file, each with its time between window starts (seconds)."""
+        return [(self, hop)]
+
+    def _combined(self, outputs: Outputs) -> Answer:
+        """Return the scores of a file from the outputs of its windows, for each of `_members`."""
+        return self.combine(*outputs)
+
+    @abstractmethod
+    def combine(self, parts: Any) -> Answer:
+        """Return the scores of a file from the outputs of its windows or, for an ensemble, from the answers of its members."""
 
     @abstractmethod
     def _answers(
@@ -157,3 +170,7 @@ class ManyFiles(ABC):
         Returns:
             The prediction.
         """
+
+
+def _joined(statistic: Statistic, outputs: Outputs) -> np.ndarray:
+    return np.concatenate([statistic(part) for part in outputs])

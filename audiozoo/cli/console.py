@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 
 EXAMPLE_STYLE = "bold"
 
-JOBS_HELP = "Number of threads that read files; -1 is one for each core."
-HOP_HELP = "Time between window starts (seconds); by default the frontend's own, or half a window."
-RESUME_HELP = "Continue the file or folder of -o: keep its complete answers, and try files again that could not be used."
-STRICT_HELP = "Stop at the first file that cannot be used."
 
 CACHE_HELP = "Cache computed features for the next run; see `audiozoo cache`."
 

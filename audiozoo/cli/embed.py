@@ -110,7 +110,7 @@ def _write_parts(
 
     facts = EmbeddingFacts.of(classifier, path.as_posix(), statistic=how["statistic"], hop=how["hop"])
     if folder.resume:
-        facts = _earlier(folder.path, facts, classifier)
+        facts = _earlier(folder.path, facts)
     request = {"verb": "embed", "model": model_identity(path), "facts": facts.to_json()}
     with progress_bar() as show:
         return folder.write(
@@ -118,18 +118,13 @@ def _write_parts(
         )
 
 
-def _earlier(folder: Path, facts: EmbeddingFacts, classifier: Answering) -> EmbeddingFacts:
+def _earlier(folder: Path, facts: EmbeddingFacts) -> EmbeddingFacts:
     """Return the facts of a folder that continues, because another machine rounds the signature differently."""
     from audiozoo.parts import has_manifest, read_manifest
 
     text = read_manifest(folder).request.get("facts") if has_manifest(folder) else None
-    if not isinstance(text, str):
-        return facts
-    earlier = EmbeddingFacts.parse(text.encode())
-    if (earlier.statistic, earlier.hop, earlier.width) != (facts.statistic, facts.hop, facts.width):
-        return facts
-    earlier.check(classifier, facts.model)
-    return earlier
+    earlier = EmbeddingFacts.parse(text.encode()) if isinstance(text, str) else None
+    return earlier if earlier and earlier.agrees(facts) else facts
 
 
 def _write_each(

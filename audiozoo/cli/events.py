@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audiozoo.checks import refuse_unknown
-from audiozoo.cli.console import HOP_HELP, STRICT_HELP, progress_bar, quiet_backend, read_object, report_failures, sounds_of
+from audiozoo.cli.console import progress_bar, quiet_backend, read_object, report_failures, sounds_of
 from audiozoo.cli.detection import check_reference, print_detection
 from audiozoo.cli.errors import keeping
 from audiozoo.cli.eventfiles import EventFiles, check_targets
+from audiozoo.cli.options import Hop, Strict
 from audiozoo.cli.windows import usable_parts
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def run(
     files: Annotated[list[Path], typer.Argument(help="Recordings or folders of them.")],
     output: Output = None,
     form: Form = None,
-    hop: Annotated[float | None, typer.Option(help=HOP_HELP)] = None,
+    hop: Hop = None,
     high: High = None,
     low: Low = None,
     least_duration: Duration = 0.0,
@@ -76,7 +77,7 @@ def run(
     reference: Reference = None,
     segment: Segment = 1.0,
     collar: Collar = 0.2,
-    strict: Annotated[bool, typer.Option(help=STRICT_HELP)] = False,
+    strict: Strict = False,
 ) -> None:
     """Find sound events in recordings, with their start and end in seconds.
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from audiozoo.cli.console import HOP_HELP, out, quiet_backend
+from audiozoo.cli.console import out, quiet_backend
+from audiozoo.cli.options import Hop
 from audiozoo.files import check_target, replacing
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def run(
     check: Annotated[
         bool, typer.Option("--check", help="Delete the marked fifth of the window, and print how far the score falls.")
     ] = False,
-    hop: Annotated[float | None, typer.Option(help=HOP_HELP)] = None,
+    hop: Hop = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Explain an answer: the parts of the spectrogram that speak for a class and against it, and the time that decided.

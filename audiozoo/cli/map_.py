@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from audiozoo.cli.console import JOBS_HELP, out, quiet_backend
+from audiozoo.cli.console import out, quiet_backend
+from audiozoo.cli.options import ReadingJobs
 from audiozoo.cli.stores import ModelName, Source, StorePath
 from audiozoo.files import check_target
 
@@ -27,7 +28,7 @@ def run(
     ] = "auto",
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     title: Annotated[str | None, typer.Option(help="Title above the picture.")] = None,
-    jobs: Annotated[int, typer.Option(help=JOBS_HELP)] = -1,
+    jobs: ReadingJobs = -1,
 ) -> None:
     """Draw a map of sounds: a point for each, similar sounds close together, coloured by class.
 

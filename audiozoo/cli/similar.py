@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiozoo.cli.console import JOBS_HELP, out, sounds_of
+from audiozoo.cli.console import out, sounds_of
+from audiozoo.cli.options import ReadingJobs
 from audiozoo.cli.recorded import csv_text
 from audiozoo.cli.stores import ModelName, Source, StorePath
 from audiozoo.embeddings.neighbours import THRESHOLD
@@ -35,7 +36,7 @@ def run(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
-    jobs: Annotated[int, typer.Option(help=JOBS_HELP)] = -1,
+    jobs: ReadingJobs = -1,
 ) -> None:
     """Find the sounds that are most similar to others, by the cosine of their embeddings.
 

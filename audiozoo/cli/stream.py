@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audiozoo.checks import require_choice
-from audiozoo.cli.console import HOP_HELP, err, print_answer, quiet_backend
+from audiozoo.cli.console import err, print_answer, quiet_backend
+from audiozoo.cli.options import Hop
 from audiozoo.cli.windows import Form, WindowText
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def run(
         bool, typer.Option("--microphone", help="Listen to the microphone instead of standard input; needs sounddevice.")
     ] = False,
     device: Annotated[str | None, typer.Option(help="With --microphone, name or number of the device.")] = None,
-    hop: Annotated[float | None, typer.Option(help=HOP_HELP)] = None,
+    hop: Hop = None,
     all_scores: Annotated[bool, typer.Option("--all-scores", help="Give the scores of all classes.")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print a JSON object for each window, on a line each.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,

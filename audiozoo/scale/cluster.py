@@ -48,6 +48,11 @@ def connect(address: str = HERE) -> Any:
     return ray
 
 
+def passed_on() -> dict[str, str]:
+    """Return the environment variables that the processes of the cluster get from this one."""
+    return {name: os.environ[name] for name in ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL") if name in os.environ}
+
+
 def is_client(ray: Any) -> bool:
     """Return whether this process is a client of a cluster (``ray://``), and no part of it."""
     return bool(ray.util.client.ray.is_connected())

@@ -12,7 +12,7 @@ from audiozoo.crossval.executors import Failure, Outcome, ProgressOf, Work, atte
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.processes import limited_to
 from audiozoo.crossval.rows import Row
-from audiozoo.scale.cluster import HERE, connect
+from audiozoo.scale.cluster import HERE, connect, passed_on
 
 
 class RayJobs:
@@ -62,9 +62,8 @@ class RayJobs:
         # A node may have gone since the last job, or a new one may have come.
         sizes = [int(node["Resources"].get("CPU", 0)) for node in self._ray.nodes() if node["Alive"]]
         cores = max(1, min(sum(sizes) // self._workers, max(sizes, default=1)))
-        variables = limited_to(cores) | {name: os.environ[name] for name in ("KERAS_BACKEND",) if name in os.environ}
         # The benchmark itself counts the attempts of a job.
-        how = {"num_cpus": cores, "max_retries": 0, "runtime_env": {"env_vars": variables}}
+        how = {"num_cpus": cores, "max_retries": 0, "runtime_env": {"env_vars": limited_to(cores) | passed_on()}}
         return self._ray.remote(**how)(_settled)
 
     def _outcome(self, ended: Any, job: FoldJob) -> Row | Failure:

@@ -2,48 +2,45 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
-from audiozoo.scale.stages import Member, Reader, Scoring, What
+from audiozoo.classifier.manyfiles import What
+from audiozoo.scale.cluster import passed_on
+from audiozoo.scale.stages import Member, Reader, Scoring
 
 _LEAST, _MOST = 16, 128  # files in a task
 _ROWS = 32  # rows of the reader in a batch of the model
 
 
-def rows(names: Sequence[bytes], members: Sequence[Member], parcel: list[Any], what: What) -> Iterator[dict[str, Any]]:
-    """Read files and run models on the cluster that this process has joined.
+class Work(NamedTuple):
+    """Files to read, and models to run on them.
 
     Args:
         names: Paths or URLs of the files.
-        members: Parts of each member of the classifier.
-        parcel: Reference to the classifier in the object store, in a list.
+        members: Parts of each member of the classifier with which its files are read.
+        parcels: Reference to the list of the packed members in the object store. It is in a list, so that Ray hands it on.
         what: Method of the scorers to call.
-
-    Yields:
-        The rows of `Scoring`, those of a file together and in the order of the files.
     """
-    for table in _tables(names, members, parcel, what):
+
+    names: list[bytes]
+    members: list[Member]
+    parcels: list[Any]
+    what: What
+
+
+def near_rows(work: Work) -> Iterator[dict[str, Any]]:
+    """Do some work on the cluster that this process has joined; yield the rows of `Scoring` in the order of the files."""
+    for table in _tables(work):
         yield from table.to_pylist()
 
 
-def distant_rows(names: Sequence[bytes], members: Sequence[Member], parcel: list[Any], what: What) -> Iterator[dict[str, Any]]:
-    """Do the work of `rows` in an actor, for a client of a cluster, which cannot run Ray Data itself.
-
-    Args:
-        names: Paths or URLs of the files.
-        members: Parts of each member of the classifier.
-        parcel: Reference to the classifier in the object store, in a list.
-        what: Method of the scorers to call.
-
-    Yields:
-        The rows of `Scoring`, as `rows` does.
-    """
+def distant_rows(work: Work) -> Iterator[dict[str, Any]]:
+    """Do the same as `near_rows` in an actor, for a client of a cluster, which cannot run Ray Data itself."""
     import ray
 
-    actor = ray.remote(num_cpus=0)(_Pipeline).remote(names, members, parcel, what)
+    actor = ray.remote(num_cpus=0)(_Pipeline).remote(work)
     following = actor.take.remote()
     while (taken := ray.get(following)) is not None:
         following = actor.take.remote()
@@ -53,8 +50,8 @@ def distant_rows(names: Sequence[bytes], members: Sequence[Member], parcel: list
 class _Pipeline:
     """Actor that runs the pipeline and hands out its rows, a table at a time."""
 
-    def __init__(self, names: Sequence[bytes], members: Sequence[Member], parcel: list[Any], what: What) -> None:
-        self._tables = _tables(names, members, parcel, what)
+    def __init__(self, work: Work) -> None:
+        self._tables = _tables(work)
 
     def take(self) -> list[dict[str, Any]] | None:
         """Return the next rows, `None` after the last."""
@@ -62,18 +59,18 @@ class _Pipeline:
         return None if table is None else table.to_pylist()
 
 
-def _tables(names: Sequence[bytes], members: Sequence[Member], parcel: list[Any], what: What) -> Iterator[Any]:
+def _tables(work: Work) -> Iterator[Any]:
     import ray
 
     cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
-    tasks = _tasks(names, cores)
+    tasks = _tasks(work.names, cores)
     with _options(ray):
         read = ray.data.from_arrow(tasks).map_batches(
-            Reader, fn_constructor_args=(members,), batch_size=None, concurrency=min(cores, len(tasks)), num_cpus=1
+            Reader, fn_constructor_args=(work.members,), batch_size=None, concurrency=min(cores, len(tasks)), num_cpus=1
         )
         scored = read.map_batches(
             Scoring,
-            fn_constructor_args=(parcel, what),
+            fn_constructor_args=(work.parcels, work.what),
             batch_size=_ROWS,
             batch_format="pyarrow",
             **_placing(ray, len(tasks)),
@@ -94,8 +91,7 @@ def _tasks(names: Sequence[bytes], cores: int) -> list[Any]:
 
 def _placing(ray: Any, most: int) -> dict[str, Any]:
     """Return how many actors run the models, at most a given number, and what they get."""
-    variables = {name: os.environ[name] for name in ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL") if name in os.environ}
-    how: dict[str, Any] = {"runtime_env": {"env_vars": variables}}
+    how: dict[str, Any] = {"runtime_env": {"env_vars": passed_on()}}
     if gpus := int(ray.cluster_resources().get("GPU", 0)):
         return how | {"concurrency": min(gpus, most), "num_gpus": 1}
     # A model uses what the readers leave of the cores of its node.

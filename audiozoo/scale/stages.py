@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from audiozoo.bounded import MIB
-from audiozoo.classifier import Classifier, Ensemble, load_classifier
+from audiozoo.classifier import Classifier, load_classifier
 from audiozoo.classifier.many import windows_of
+from audiozoo.classifier.manyfiles import What
 from audiozoo.classifier.scorers import batch_size
 from audiozoo.export import is_exported, load_exported
 from audiozoo.export.runtime import GraphScorer
@@ -23,9 +24,6 @@ from audiozoo.features.reading import warm_up
 from audiozoo.threads import one_blas_thread
 
 _TABLE_BYTES = 8 * MIB  # windows in a table of the reader
-
-What = Literal["outputs", "embed"]
-"""Method of a scorer that gives what is wanted of each window."""
 
 ERRORS: dict[str, type[Exception]] = {kind.__name__: kind for kind in (FileNotFoundError, PermissionError, OSError, ValueError)}
 """Errors of files that cannot be used, the special ones first."""
@@ -53,13 +51,13 @@ class Parcel(NamedTuple):
     content: bytes
 
     @classmethod
-    def of(cls, classifier: Classifier | Ensemble) -> Parcel:
+    def of(cls, classifier: Classifier) -> Parcel:
         """Pack a classifier.
 
         Raises:
             OSError: The file of an exported model is gone, or there is no space for a temporary file.
         """
-        if isinstance(classifier, Classifier) and isinstance(classifier.scorer, GraphScorer):
+        if isinstance(classifier.scorer, GraphScorer):
             path = Path(classifier.scorer.path)
             return cls(path.suffix, path.read_bytes())
         with tempfile.TemporaryDirectory() as folder:
@@ -67,7 +65,7 @@ class Parcel(NamedTuple):
             classifier.save(path)
             return cls(path.suffix, path.read_bytes())
 
-    def opened(self) -> Classifier | Ensemble:
+    def opened(self) -> Any:
         """Unpack the classifier."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"model{self.suffix}"
@@ -75,17 +73,12 @@ class Parcel(NamedTuple):
             return load_exported(path) if is_exported(path) else load_classifier(path)
 
 
-def members_of(classifier: Classifier | Ensemble) -> tuple[Classifier, ...]:
-    """Return the classifiers in an ensemble, or the classifier itself."""
-    return classifier.members if isinstance(classifier, Ensemble) else (classifier,)
-
-
 class Reader:
     """Actor that reads sounds and computes their features.
 
-    Its batches have the columns `number` and `file`. It yields a table with a row for each batch of windows of a file and
-    member: the `number`, the `member`, the `windows` as bytes of float32, whether they are the `last`, and the `kind` and text
-    of an `error` that ended them.
+    Its batches have the columns `number` and `file`. It yields tables with a row for each batch of windows of a file and
+    member: the `number`, the `member`, the `windows` as bytes of float32, and the `kind` and text of an `error` that ended
+    them.
 
     Args:
         members: Parts of each member of the classifier.
@@ -124,26 +117,25 @@ def _parts(path: str, member: Member) -> Iterator[dict[str, Any]]:
     try:
         while batch := list(islice(windows, batch_size(member.frontend.shape))):
             if held:
-                yield {"windows": held, "last": False, **end}
+                yield {"windows": held, **end}
             held = np.stack(batch).astype(np.float32, copy=False).tobytes()
     except (OSError, ValueError) as error:
         end = {"kind": next(name for name, kind in ERRORS.items() if isinstance(error, kind)), "error": str(error)}
-    yield {"windows": held, "last": True, **end}
+    yield {"windows": held, **end}
 
 
 class Scoring:
     """Actor that runs the models of a classifier on the tables of `Reader`. It puts `outputs` in the place of the windows.
 
     Args:
-        parcel: Reference to the classifier in the object store, in a list, so that Ray hands on the reference.
+        parcels: Reference to the list of the packed classifiers, see `audiozoo.scale.pipeline.Work`.
         what: Method of the scorers to call.
     """
 
-    def __init__(self, parcel: list[Any], what: What) -> None:
+    def __init__(self, parcels: list[Any], what: What) -> None:
         import ray
 
-        packed: Parcel = ray.get(parcel[0])
-        members = members_of(packed.opened())
+        members = [parcel.opened() for parcel in ray.get(parcels[0])]
         self._compute = [getattr(member.scorer, what) for member in members]
         self._shapes = [member.frontend.shape for member in members]
 
@@ -172,7 +164,6 @@ def _table(rows: list[dict[str, Any]]) -> Any:
         "number": pyarrow.int64(),
         "member": pyarrow.int32(),
         "windows": pyarrow.large_binary(),
-        "last": pyarrow.bool_(),
         "kind": pyarrow.string(),
         "error": pyarrow.string(),
         "outputs": pyarrow.large_binary(),
