@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from audiozoo.classifier import TrainingFacts
     from audiozoo.progress import Progress
     from audiozoo.recipe import Recipe
-    from audiozoo.training import Budget
+    from audiozoo.training import Budget, Checkpoints
 
 DEFAULT_MINUTES = 5.0
 
@@ -36,6 +37,37 @@ Refit = Annotated[
     bool | None,
     typer.Option("--refit/--no-refit", help="Whether to train again on all clips at the end; by default the model's own."),
 ]
+CheckpointMinutes = Annotated[
+    float | None,
+    typer.Option(
+        "--checkpoints",
+        help="Save the state of the training after this time at the earliest (minutes). After any interruption, the same "
+        "command continues. Such a training has no limit of time.",
+    ),
+]
+
+
+def chosen_checkpoints(every: float | None, minutes: float | None, output: Path) -> Checkpoints | None:
+    """Return the checkpoints that the user chose.
+
+    Args:
+        every: Least time between two checkpoints (minutes); `None` for none.
+        minutes: Limit of the training's time that the user gave.
+        output: File of the classifier. The folder of the checkpoints lies beside it.
+
+    Returns:
+        The checkpoints, or `None`.
+
+    Raises:
+        ValueError: There is a limit of time, or the time between checkpoints is negative.
+    """
+    from audiozoo.training import Checkpoints
+
+    if every is None:
+        return None
+    if minutes:
+        raise ValueError(f"--checkpoints is for a training without a limit of time: leave out --minutes {minutes:g}")
+    return Checkpoints(output.with_name(f"{output.name}.checkpoints"), minutes=every)
 
 
 def chosen_budget(minutes: float | None, epochs: int | None) -> Callable[[], Budget | None]:

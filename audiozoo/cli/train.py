@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiozoo.cli.budget import Minutes, Refit, chosen_budget, early_end, first_interrupt_ends, training_bar
+from audiozoo.cli.budget import (
+    CheckpointMinutes,
+    Minutes,
+    Refit,
+    chosen_budget,
+    chosen_checkpoints,
+    early_end,
+    first_interrupt_ends,
+    training_bar,
+)
 from audiozoo.cli.console import (
     CACHE_HELP,
     DatasetOptions,
@@ -34,7 +43,7 @@ if TYPE_CHECKING:
     from audiozoo.datasets import Clip, Dataset
     from audiozoo.features import FeatureCache, Frontend
     from audiozoo.recipe import Recipe
-    from audiozoo.training import Budget
+    from audiozoo.training import Checkpoints
 
 Table = Annotated[
     Path | None,
@@ -66,6 +75,7 @@ def run(
     minutes: Minutes = None,
     epochs: Annotated[int | None, typer.Option(help="Exact number of epochs, without a limit of time.")] = None,
     refit: Refit = None,
+    checkpoints: CheckpointMinutes = None,
     weights: WeightsName = None,
     weights_file: WeightsFile = None,
     backbone_weights: BackboneWeights = None,
@@ -90,14 +100,17 @@ def run(
     way = Transfer(model, probe, finetune, extend, origin, unfreeze, weights, weights_file)
     other = chosen_frontend(frontend, settings or ()) if frontend else None
     check_target(output)
-    budget = chosen_budget(minutes, epochs)
+    kept = chosen_checkpoints(checkpoints, minutes, output)
+    limits = {"budget": chosen_budget(minutes if kept is None else 0.0, epochs), "checkpoints": kept}
     chosen = changed_recipe(way.recipe, recipe, epochs=epochs, seed=seed, refit=refit)
     data = open_dataset(dataset, folder, table, options)
     clips, chosen = _described(data, chosen, recipe)
     how: dict[str, Any] = {"labels": data.labels, "strict": strict, "unknown": unknown, "cache": feature_cache(cache)}
     how |= {"backbone_weights": backbone_weights} if backbone_weights else {}
-    classifier = _trained(way, clips, chosen, output, frontend=other, budget=budget, **how)
+    classifier = _trained(way, clips, chosen, output, frontend=other, limits=limits, **how)
     _finish(classifier, output)
+    if kept:
+        kept.remove()
 
 
 def _trained(
@@ -107,17 +120,17 @@ def _trained(
     output: Path,
     *,
     frontend: Frontend | None,
-    budget: Callable[[], Budget | None],
+    limits: Mapping[str, Any],
     **how: Any,
 ) -> Classifier:
     """Train on clips with a recipe, with a bar, so that Ctrl-C keeps what was learnt."""
     from audiozoo.training import adapted
 
-    kept = keeping(_kept(how["cache"], output))
+    kept = keeping(_kept(how["cache"], limits["checkpoints"], output))
     with kept, training_bar(way.title, recipe) as (show, stages), first_interrupt_ends(stages) as stop:
         quiet_backend()
         how |= {"frontend": adapted(frontend, clips) if frontend else None, "progress": show}
-        return way.run(clips, recipe, limits={"budget": budget(), "stop": stop}, **how)
+        return way.run(clips, recipe, limits={**limits, "budget": limits["budget"](), "stop": stop}, **how)
 
 
 def _finish(classifier: Classifier, output: Path) -> None:
@@ -139,9 +152,10 @@ def _described(data: Dataset, recipe: Recipe, file: Path | None) -> tuple[Sequen
     return clips, checked_recipe(clips, recipe, file)
 
 
-def _kept(cache: FeatureCache | None, output: Path) -> str:
+def _kept(cache: FeatureCache | None, checkpoints: Checkpoints | None, output: Path) -> str:
     features = "; the features computed so far are kept for the next run" if cache else ""
-    return f"{output} was not written{features}"
+    state = "; the same command continues from the last checkpoint" if checkpoints else ""
+    return f"{output} was not written{features}{state}"
 
 
 def _summary(classifier: Classifier, output: Path) -> str:

@@ -11,11 +11,13 @@ from audiozoo.training.finetuning import FINETUNING, finetune
 from audiozoo.training.fit import train, train_examples, trained_options
 from audiozoo.training.held_out import pooled_scores
 from audiozoo.training.probes import probe
+from audiozoo.training.resuming import Checkpoints
 from audiozoo.training.ways import Finetune, Probe, Transfer, split_way, titled
 
 __all__ = [
     "FINETUNING",
     "Budget",
+    "Checkpoints",
     "Clock",
     "Examples",
     "Finetune",

@@ -187,7 +187,7 @@ class Batches:
         self._room = _WAVES_KEPT
 
     @contextmanager
-    def stream(self, workers: int = 0) -> Iterator[Iterator[tuple[Any, ...]]]:
+    def stream(self, workers: int = 0, *, first: int = 0) -> Iterator[Iterator[tuple[Any, ...]]]:
         """Context manager that gives an endless iterator of ``(x, y, weights)``; `y` is repeated for each output of the model.
 
         If a batch raises an error, the ``with`` block raises that error and not the backend's replacement for it.
@@ -195,14 +195,15 @@ class Batches:
         Args:
             workers: Number of threads that prepare batches in advance; 0 prepares each batch on request. The number does not
                 change the batches.
+            first: Epoch of the first batch, from 0.
         """
         if workers and self.recipe.augments:
             warm_up(self.frontend)
             pool = ThreadPoolExecutor(workers)
-            batches = self._ahead(pool, 2 * workers)
+            batches = self._ahead(pool, 2 * workers, first)
         else:
             pool = None
-            batches = (self._batch(*plan) for plan in self._plans())
+            batches = (self._batch(*plan) for plan in self._plans(first))
         errors: list[Exception] = []
         ended = Event()
         try:
@@ -216,16 +217,16 @@ class Batches:
             if pool:
                 pool.shutdown(cancel_futures=True)
 
-    def _ahead(self, pool: ThreadPoolExecutor, count: int) -> Iterator[tuple[Any, ...]]:
-        plans = self._plans()
+    def _ahead(self, pool: ThreadPoolExecutor, count: int, first: int) -> Iterator[tuple[Any, ...]]:
+        plans = self._plans(first)
         coming = deque(pool.submit(self._batch, *plan) for plan in itertools.islice(plans, count))
         for plan in plans:
             yield coming.popleft().result()
             coming.append(pool.submit(self._batch, *plan))
 
-    def _plans(self) -> Iterator[tuple[int, np.ndarray]]:
+    def _plans(self, first: int) -> Iterator[tuple[int, np.ndarray]]:
         """Yield the epoch and the positions in `Examples.index` of each batch."""
-        for epoch in itertools.count():
+        for epoch in itertools.count(first):
             order = np.random.default_rng([_ORDER, self.recipe.seed, epoch]).permutation(len(self.examples.index))
             for start in range(0, len(order), self.recipe.batch_size):
                 yield epoch, order[start : start + self.recipe.batch_size]

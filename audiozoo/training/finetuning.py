@@ -23,6 +23,7 @@ from audiozoo.training.embeddings import embeddings, network_of
 from audiozoo.training.examples import Examples, check_present, targets_of
 from audiozoo.training.logistic import fitted_heads
 from audiozoo.training.probes import starting_point
+from audiozoo.training.resuming import Checkpoints
 from audiozoo.training.run import Run
 
 FINETUNING = Recipe(epochs=15, batch_size=32, learning_rate=1e-4, schedule="cosine", label_smoothing=0.1, standardize=None)
@@ -48,6 +49,7 @@ def finetune(
     strict: bool = True,
     workers: int = 2,
     stop: Callable[[], bool] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Classifier:
     """Train a network for other classes, starting from its weights.
 
@@ -73,6 +75,7 @@ def finetune(
         unknown: Share of the known clips to keep when the classifier answers "unknown", as for `train`.
         workers: Number of threads that prepare augmented batches ahead, as for `train`.
         stop: Function that ends the training when it returns true, as for `train`.
+        checkpoints: Folder from which an interrupted training continues, as for `train`.
 
     Returns:
         The classifier, with a single network (`KerasScorer`). As for `train`, the weights are those of the best epoch.
@@ -94,7 +97,7 @@ def finetune(
     check_present(classes, targets[features.readable], features)
     activation = "softmax" if targets.ndim == 1 else "sigmoid"
     begin = Continued(origin, embedded, activation, len(classes), frozenset(chosen))
-    run = Run(begin, recipe, origin.frontend, classes, workers=workers, unknown=unknown, progress=progress, clock=clock)
+    run = Run(begin, recipe, origin.frontend, classes, workers, unknown, progress, clock, checkpoints)
     trained = run.fit(Examples(clips, features, targets, features.readable))
     notes = {**origin.about.notes, "finetune": {"unfreeze": unfreeze, "layers": chosen}}
     learnt = fingerprints_of(clip.path for clip in clips)

@@ -19,6 +19,7 @@ from audiozoo.registry import ModelSpec, checked_options, model_info, recipe_for
 from audiozoo.training.budget import Budget, Clock
 from audiozoo.training.examples import Examples, check_classes, check_present, frontend_for, targets_of
 from audiozoo.training.optimization import LOSSES
+from audiozoo.training.resuming import Checkpoints
 from audiozoo.training.run import Registered, Run
 
 
@@ -38,6 +39,7 @@ def train(
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
+    checkpoints: Checkpoints | None = None,
     **options: Any,
 ) -> Classifier:
     """Train a model of the zoo on clips.
@@ -64,6 +66,8 @@ def train(
         progress: Callback, see `audiozoo.progress`.
         stop: Function that training calls after each step; when it returns true, training ends and keeps the best epoch so
             far, or the weights of that step in the first epoch. `None` never ends training.
+        checkpoints: Folder from which an interrupted training continues, ``Checkpoints("my.checkpoints")``: the same call gives
+            the same classifier as one without interruption. Call its `remove` when the classifier is saved. `None` keeps none.
         **options: Options of the builder. Models with auxiliary outputs train with them.
 
     Returns:
@@ -73,7 +77,8 @@ def train(
 
     Raises:
         ValueError: There are fewer than two classes, a class has no clips, a clip cannot be read, or the name or an option is
-            unknown. With `unknown`, there are too few held-out clips, or a class has this name.
+            unknown. With `unknown`, there are too few held-out clips, or a class has this name. With `checkpoints`, there is a
+            budget of time, or the folder has those of another training.
     """
     clock = Clock(budget, stop)
     options = checked_options(model_info(name), options)
@@ -85,22 +90,21 @@ def train(
     features = extract(clips, frontend, cache=cache, progress=progress)
     if strict:
         features.raise_failures()
+    how: dict[str, Any] = {"weights": weights, "weights_file": weights_file, "unknown": unknown, "workers": workers}
     classifier = train_examples(
         name,
         Examples(clips, features, targets, features.readable),
         classes,
         recipe or recipe_for(name),
         frontend,
-        weights=weights,
-        weights_file=weights_file,
-        unknown=unknown,
-        workers=workers,
         options=options,
         progress=progress,
         clock=clock,
+        checkpoints=checkpoints,
+        **how,
     )
-    learnt = fingerprints_of(clip.path for clip in clips)
-    classifier.about = replace(classifier.about, failures=tuple(features.failures.values()), fingerprints=learnt)
+    failures, learnt = tuple(features.failures.values()), fingerprints_of(clip.path for clip in clips)
+    classifier.about = replace(classifier.about, failures=failures, fingerprints=learnt)
     return classifier
 
 
@@ -118,6 +122,7 @@ def train_examples(
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     clock: Clock | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Classifier:
     """Train on examples with features; `train` computes these first.
 
@@ -133,6 +138,7 @@ def train_examples(
         options: Options of the builder.
         progress: Callback, see `audiozoo.progress`.
         clock: Clock that may end the training, see `train`; `None` never ends it.
+        checkpoints: Folder from which an interrupted training continues, as for `train`.
 
     Returns:
         The trained classifier.
@@ -155,9 +161,8 @@ def train_examples(
     # The options of the caller come last, so they can switch the auxiliary outputs off.
     used = {**_auxiliary(spec), **checked_options(spec, options)}
     start = Registered(spec, used, len(classes), frontend.shape, recipe.seed, weights, weights_file)
-    run = Run(
-        start, recipe, frontend, tuple(classes), workers=workers, unknown=unknown, progress=progress, clock=clock or Clock()
-    )
+    clock = clock or Clock()
+    run = Run(start, recipe, frontend, tuple(classes), workers, unknown, progress, clock, checkpoints)
     return run.fit(examples)
 
 

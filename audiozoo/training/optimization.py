@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from audiozoo.layers import keras
 from audiozoo.recipe import Recipe
 
@@ -17,8 +19,13 @@ LOSSES: dict[str, Callable[[float], Any]] = {
 
 
 @contextmanager
-def seeded_dropout(seed: int) -> Iterator[None]:
-    """Context manager that makes dropout repeatable and restores the global random state afterwards."""
+def seeded_dropout(seed: int, state: np.ndarray | None = None) -> Iterator[None]:
+    """Context manager that makes dropout repeatable and restores the global random state afterwards.
+
+    Args:
+        seed: Random seed.
+        state: State from `dropout_state` to continue from, instead of the seed.
+    """
     # On TensorFlow and JAX, each dropout layer has a seed of its own. On PyTorch, Keras draws from the global generator.
     if keras.backend.backend() != "torch":
         yield
@@ -27,7 +34,22 @@ def seeded_dropout(seed: int) -> Iterator[None]:
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
+        if state is not None:
+            _torch_generator().set_rng_state(torch.from_numpy(state))
         yield
+
+
+def dropout_state() -> np.ndarray | None:
+    """Return the state of PyTorch's generator, from which dropout draws; `None` on the other backends."""
+    if keras.backend.backend() != "torch":
+        return None
+    return np.asarray(_torch_generator().get_rng_state().numpy())
+
+
+def _torch_generator() -> Any:
+    import torch
+
+    return torch.cuda if torch.cuda.is_available() else torch
 
 
 @contextmanager

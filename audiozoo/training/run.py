@@ -27,6 +27,7 @@ from audiozoo.training.budget import Clock, Meter
 from audiozoo.training.examples import Batches, Examples
 from audiozoo.training.held_out import calibrate, validation_figures, validation_seconds
 from audiozoo.training.optimization import LOSSES, optimizer, precision, seeded_dropout
+from audiozoo.training.resuming import Checkpoint, Checkpoints, facts_of
 from audiozoo.training.watch import Watch
 
 
@@ -119,6 +120,7 @@ class Run:
         unknown: Share of the held-out clips that the rejection level keeps; `None` sets no level.
         progress: Callback, see `audiozoo.progress`.
         clock: Clock that may end the training.
+        checkpoints: Folder to continue from; `None` for none.
     """
 
     start: Start
@@ -129,6 +131,14 @@ class Run:
     unknown: float | None = None
     progress: Progress | None = None
     clock: Clock = field(default_factory=Clock)
+    checkpoints: Checkpoints | None = None
+
+    def __post_init__(self) -> None:
+        if self.checkpoints and self.clock.limited:
+            raise ValueError(
+                "a training with a budget of time has no checkpoints, because it cannot have the same epochs a second time: "
+                "leave the budget or the checkpoints out"
+            )
 
     def fit(self, examples: Examples) -> Classifier:
         """Train, and choose the best epoch on held-out recordings if the recipe asks for validation."""
@@ -221,14 +231,28 @@ class Run:
             progress=self.progress,
             clock=self.clock,
             meter=meter,
+            checkpoint=self._checkpoint(examples, epochs, stage),
         )
         batches = Batches(examples, self.recipe, scaler, self.frontend, len(self.classes), len(model.outputs))
+        if not watch.reached.finished:
+            self._epochs(model, batches, watch)
+        watch.restore_best()
+        if self.recipe.mixed_precision:
+            classifier.scorer = KerasScorer(self._in_full_precision(model, examples))
+        classifier.history = watch.history
+        classifier.about = self._about(len(examples.index), watch)
+        return classifier
+
+    def _epochs(self, model: Any, batches: Batches, watch: Watch) -> None:
+        """Train the epochs that a watch has left."""
+        done, dropout = watch.reached.epochs, seeded_dropout(self.recipe.seed, watch.reached.dropout)
         # Batches have a weight for each example and an order of their own, so Keras must not shuffle them again.
-        with seeded_dropout(self.recipe.seed), batches.stream(self.workers) as stream:
+        with dropout, batches.stream(self.workers, first=done) as stream:
             model.fit(
                 stream,
-                steps_per_epoch=steps,
-                epochs=epochs,
+                steps_per_epoch=watch.steps,
+                initial_epoch=done,
+                epochs=watch.epochs,
                 callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=watch.batch_end, on_epoch_end=watch.epoch_end)],
                 shuffle=False,
                 verbose=0,
@@ -236,12 +260,19 @@ class Run:
         if model.stop_training:
             # Otherwise TensorFlow keeps the iterator of an unfinished epoch until Python exits, and then prints a warning.
             gc.collect()
-        watch.restore_best()
-        if self.recipe.mixed_precision:
-            classifier.scorer = KerasScorer(self._in_full_precision(model, examples))
-        classifier.history = watch.history
-        classifier.about = self._about(len(examples.index), watch)
-        return classifier
+
+    def _checkpoint(self, examples: Examples, epochs: int, stage: str) -> Checkpoint | None:
+        if not self.checkpoints:
+            return None
+        model = self.start.facts
+        facts = {
+            "model": [model.model, model.weights, model.options, self.start.activation],
+            "recipe": self.recipe.to_config(),
+            "frontend": self.frontend.to_config(),
+            "list of classes": self.classes,
+            "number of epochs": epochs,
+        }
+        return self.checkpoints.stage(stage, facts_of(examples, **facts))
 
     def _in_full_precision(self, model: Any, examples: Examples) -> Any:
         full = self.start.model(examples)

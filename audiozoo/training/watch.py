@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from audiozoo.progress import Progress
 from audiozoo.training.budget import Clock, Meter
+from audiozoo.training.resuming import Checkpoint, Progressed
 
 
 class Watch:
@@ -25,6 +24,7 @@ class Watch:
         progress: Callback, see `audiozoo.progress`.
         clock: Clock that may end the training after any step.
         meter: Meter of the first steps; `None` measures nothing.
+        checkpoint: File to continue from and to keep the state in; `None` for none.
     """
 
     def __init__(
@@ -39,25 +39,31 @@ class Watch:
         progress: Progress | None,
         clock: Clock,
         meter: Meter | None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.model, self.judge, self.patience = model, judge, patience
         self.epochs, self.steps, self.stage = epochs, steps, stage
-        self.progress, self.clock, self.meter = progress, clock, meter
-        self.history: dict[str, list[float]] = {}
-        self.best: dict[str, float] | None = None
+        self.progress, self.clock, self.meter, self.checkpoint = progress, clock, meter, checkpoint
+        self.reached = (checkpoint.restore(model) if checkpoint else None) or Progressed()
+        if self.reached.epochs:
+            self._tell(stage, self.reached.epochs, epochs, {key: values[-1] for key, values in self.history.items()})
         self.stopped: str | None = None
-        self._best_epoch: int | None = None
-        self._best_weights: list[np.ndarray] | None = None
         self._partial = self._abandoned = False
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """Metrics of the epochs."""
+        return self.reached.history
+
+    @property
+    def best(self) -> dict[str, float] | None:
+        """Validation metrics of the best epoch; `None` without validation."""
+        return self.reached.best
 
     @property
     def best_epoch(self) -> int:
         """Epoch whose weights are kept, counted from 1: the last one without validation."""
-        return self._best_epoch or self._ended
-
-    @property
-    def _ended(self) -> int:
-        return len(self.history.get("loss", ()))
+        return self.reached.best_epoch or self.reached.epochs
 
     def _tell(self, stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
         if self.progress:
@@ -69,7 +75,7 @@ class Watch:
         if self.meter and not self.meter.measured:
             self._measure(self.meter, step, logs or {})
         # Nothing is left to stop after the last step.
-        last = not self._partial and self._ended + 1 == self.epochs
+        last = not self._partial and self.reached.epochs + 1 == self.epochs
         if not (last or self._abandoned) and (reason := self.clock.ended):
             self.stopped = reason
             self.model.stop_training = True
@@ -106,17 +112,20 @@ class Watch:
         self._tell(self.stage, epoch + 1, self.epochs, figures)
         if self.meter:
             self.meter.pause()
+        if self.checkpoint and not self.stopped:
+            self.reached.finished = self.model.stop_training or epoch + 1 == self.epochs
+            self.checkpoint.keep(self.model, self.reached)
 
     def _compare(self, epoch: int, figures: dict[str, float]) -> None:
         # The epoch is chosen by loss and not by accuracy, because many epochs have the same accuracy on a few clips.
         if self.best is None or figures["val_loss"] < self.best["val_loss"]:
-            self.best, self._best_epoch = {key: value for key, value in figures.items() if key.startswith("val_")}, epoch
+            self.reached.best = {key: value for key, value in figures.items() if key.startswith("val_")}
             # In memory (at most 140 MB) and not in a file, so that no temporary file can be left behind.
-            self._best_weights = self.model.get_weights()
+            self.reached.best_epoch, self.reached.best_weights = epoch, self.model.get_weights()
         elif self.patience is not None and epoch - self.best_epoch >= self.patience:
             self.model.stop_training = True
 
     def restore_best(self) -> None:
         """Load the weights of the best epoch into the model."""
-        if self._best_weights is not None:
-            self.model.set_weights(self._best_weights)
+        if self.reached.best_weights is not None:
+            self.model.set_weights(self.reached.best_weights)
