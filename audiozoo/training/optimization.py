@@ -19,37 +19,30 @@ LOSSES: dict[str, Callable[[float], Any]] = {
 
 
 @contextmanager
-def seeded_dropout(seed: int, state: np.ndarray | None = None) -> Iterator[None]:
-    """Context manager that makes dropout repeatable and restores the global random state afterwards.
-
-    Args:
-        seed: Random seed.
-        state: State from `dropout_state` to continue from, instead of the seed.
-    """
-    # On TensorFlow and JAX, each dropout layer has a seed of its own. On PyTorch, Keras draws from the global generator.
+def own_dropout() -> Iterator[None]:
+    """Context manager in which `seed_dropout` can be called; it restores the global random state afterwards."""
     if keras.backend.backend() != "torch":
         yield
         return
     import torch
 
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        if state is not None:
-            _torch_generator().set_rng_state(torch.from_numpy(state))
         yield
 
 
-def dropout_state() -> np.ndarray | None:
-    """Return the state of PyTorch's generator, from which dropout draws; `None` on the other backends."""
+def seed_dropout(seed: int, epoch: int) -> None:
+    """Make the dropout of an epoch repeatable, also in a training that starts with this epoch.
+
+    Args:
+        seed: Random seed of the training.
+        epoch: Number of the epoch, from 0.
+    """
+    # On TensorFlow and JAX, each dropout layer has a seed of its own. On PyTorch, Keras draws from the global generator.
     if keras.backend.backend() != "torch":
-        return None
-    return np.asarray(_torch_generator().get_rng_state().numpy())
-
-
-def _torch_generator() -> Any:
+        return
     import torch
 
-    return torch.cuda if torch.cuda.is_available() else torch
+    torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
 
 
 @contextmanager

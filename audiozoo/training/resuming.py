@@ -20,7 +20,6 @@ from audiozoo.files import replacing
 from audiozoo.layers import keras
 from audiozoo.training.budget import MOST_MINUTES
 from audiozoo.training.examples import Examples
-from audiozoo.training.optimization import dropout_state
 
 _MOST_JSON = 2**24  # bytes; the metrics of an epoch take about 100
 _WINDOWS = 64  # windows of the examples that the fingerprint covers
@@ -38,7 +37,6 @@ class Progressed:
         best_epoch: Number of the best epoch, from 1.
         finished: Whether no epoch is left.
         best_weights: Weights of the best epoch.
-        dropout: State of the random generator, see `dropout_state`.
     """
 
     history: dict[str, list[float]] = field(default_factory=dict)
@@ -46,7 +44,6 @@ class Progressed:
     best_epoch: int | None = None
     finished: bool = False
     best_weights: list[np.ndarray] | None = None
-    dropout: np.ndarray | None = None
 
     @property
     def epochs(self) -> int:
@@ -59,7 +56,7 @@ class Checkpoints:
 
     A checkpoint is written at the end of an epoch if the time since the last one has passed, and at the end of a stage of the
     training. It replaces the one before it in one step, so that the folder always has a whole one. It has the weights, the
-    state of the optimiser and of the random generators, the metrics so far, and the weights of the best epoch.
+    state of the optimiser and of the layers, the metrics so far, and the weights of the best epoch.
 
     Args:
         folder: Folder, which is created when needed.
@@ -113,8 +110,6 @@ class Checkpoint:
             return
         arrays: dict[str, Any] = {f"best{number}": array for number, array in enumerate(reached.best_weights or ())}
         arrays |= {f"state{number}": keras.ops.convert_to_numpy(one) for number, one in enumerate(_variables(model))}
-        if (dropout := dropout_state()) is not None:
-            arrays["dropout"] = dropout
         text = json.dumps({"facts": self.facts, "reached": {name: getattr(reached, name) for name in _PLAIN}})
         arrays["about"] = np.frombuffer(text.encode(), np.uint8)
         with replacing(self.path) as path, open(path, "wb") as file:
@@ -142,7 +137,7 @@ class Checkpoint:
             self._check(about["facts"])
             variables = _variables(model)
             state = _numbered(arrays, "state", [tuple(one.shape) for one in variables])
-            reached = Progressed(**{name: about["reached"][name] for name in _PLAIN}, dropout=arrays.get("dropout"))
+            reached = Progressed(**{name: about["reached"][name] for name in _PLAIN})
             if reached.best is not None:
                 reached.best_weights = _numbered(arrays, "best", [tuple(one.shape) for one in model.weights])
         for variable, value in zip(variables, state, strict=True):

@@ -26,7 +26,7 @@ from audiozoo.registry import ModelSpec, build
 from audiozoo.training.budget import Clock, Meter
 from audiozoo.training.examples import Batches, Examples
 from audiozoo.training.held_out import calibrate, validation_figures, validation_seconds
-from audiozoo.training.optimization import LOSSES, optimizer, precision, seeded_dropout
+from audiozoo.training.optimization import LOSSES, optimizer, own_dropout, precision, seed_dropout
 from audiozoo.training.resuming import Checkpoint, Checkpoints, facts_of
 from audiozoo.training.watch import Watch
 
@@ -245,15 +245,22 @@ class Run:
 
     def _epochs(self, model: Any, batches: Batches, watch: Watch) -> None:
         """Train the epochs that a watch has left."""
-        done, dropout = watch.reached.epochs, seeded_dropout(self.recipe.seed, watch.reached.dropout)
+        done = watch.reached.epochs
+
+        def batch_begin(step: int, logs: Any = None) -> None:
+            # Not at the beginning of an epoch: for its first one, PyTorch's loader then still draws a number.
+            if step == 0:
+                seed_dropout(self.recipe.seed, watch.reached.epochs)
+
+        calls = {"on_train_batch_begin": batch_begin, "on_train_batch_end": watch.batch_end, "on_epoch_end": watch.epoch_end}
         # Batches have a weight for each example and an order of their own, so Keras must not shuffle them again.
-        with dropout, batches.stream(self.workers, first=done) as stream:
+        with own_dropout(), batches.stream(self.workers, first=done) as stream:
             model.fit(
                 stream,
                 steps_per_epoch=watch.steps,
                 initial_epoch=done,
                 epochs=watch.epochs,
-                callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=watch.batch_end, on_epoch_end=watch.epoch_end)],
+                callbacks=[keras.callbacks.LambdaCallback(**calls)],
                 shuffle=False,
                 verbose=0,
             )
