@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -80,11 +80,13 @@ class Checkpoints:
         return Checkpoint(self.folder / f"{name}.npz", json.loads(json.dumps(facts)), 60 * self.minutes)
 
     def remove(self) -> None:
-        """Remove the folder, if it is there."""
+        """Remove the checkpoints, and the folder if nothing else is in it."""
         for name in ("training", "refitting"):
-            (self.folder / f"{name}.npz").unlink(missing_ok=True)
-        if self.folder.is_dir() and not any(self.folder.iterdir()):
-            shutil.rmtree(self.folder)
+            # A process that is killed while it writes leaves a temporary file.
+            for path in (self.folder / f"{name}.npz", *self.folder.glob(f".{name}-*.npz")):
+                path.unlink(missing_ok=True)
+        with suppress(OSError):  # it is not there, or has other files
+            self.folder.rmdir()
 
 
 class Checkpoint:

@@ -231,7 +231,7 @@ class Run:
             progress=self.progress,
             clock=self.clock,
             meter=meter,
-            checkpoint=self._checkpoint(examples, epochs, stage),
+            checkpoint=self._checkpoint(model, examples, epochs, stage),
         )
         batches = Batches(examples, self.recipe, scaler, self.frontend, len(self.classes), len(model.outputs))
         if not watch.reached.finished:
@@ -268,12 +268,13 @@ class Run:
             # Otherwise TensorFlow keeps the iterator of an unfinished epoch until Python exits, and then prints a warning.
             gc.collect()
 
-    def _checkpoint(self, examples: Examples, epochs: int, stage: str) -> Checkpoint | None:
+    def _checkpoint(self, model: Any, examples: Examples, epochs: int, stage: str) -> Checkpoint | None:
         if not self.checkpoints:
             return None
-        model = self.start.facts
+        start = self.start.facts
         facts = {
-            "model": [model.model, model.weights, model.options, self.start.activation],
+            "model": [start.model, start.weights, start.options, self.start.activation],
+            "list of trained weights": [variable.shape for variable in model.trainable_variables],
             "recipe": self.recipe.to_config(),
             "frontend": self.frontend.to_config(),
             "list of classes": self.classes,
