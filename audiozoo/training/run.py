@@ -274,7 +274,7 @@ class Run:
         start = self.start.facts
         facts = {
             "model": [start.model, start.weights, start.options, self.start.activation],
-            "list of trained weights": [variable.shape for variable in model.trainable_variables],
+            "list of trained weights": [list(variable.shape) for variable in model.trainable_variables],
             "recipe": self.recipe.to_config(),
             "frontend": self.frontend.to_config(),
             "list of classes": self.classes,
