@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -100,7 +101,7 @@ def replacing_folder(path: str | os.PathLike[str], *, mark: str) -> Iterator[Pat
         ValueError: The path is a file, or a folder that has other content.
     """
     path = Path(path)
-    if path.exists() and not (path.is_dir() and ((path / mark).is_file() or not any(path.iterdir()))):
+    if _is_foreign(path, mark):
         raise ValueError(f"{path}: is not a folder with {mark}, so it is not replaced; name another folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
@@ -115,6 +116,22 @@ def replacing_folder(path: str | os.PathLike[str], *, mark: str) -> Iterator[Pat
                 with suppress(FileNotFoundError):
                     path.rename(Path(folder) / f"old-{attempt}")
         raise OSError(f"{path}: other processes keep writing this folder")
+
+
+def _is_foreign(path: Path, mark: str) -> bool:
+    """Return whether a path is a file, or a folder with other content than that of `replacing_folder`."""
+    with suppress(FileNotFoundError):  # nothing is there, or another process has just moved it away
+        while True:
+            before = path.stat()
+            if not stat.S_ISDIR(before.st_mode):
+                return True
+            content = os.listdir(path)
+            # While the content was read, the folder may have been moved away and partly removed.
+            if not content or mark in content:
+                return False
+            if os.path.samestat(before, path.stat()):
+                return True
+    return False
 
 
 @contextmanager
