@@ -45,8 +45,8 @@ RECIPES = {
         "piczak_cnn": {"recipe": {"epochs": 60, "min_steps": 0, "batch_size": 32, "patience": 20, "mixed_precision": True}},
         "sb_cnn": {"recipe": {"epochs": 100, "min_steps": 0, "batch_size": 32, "mixed_precision": True}},
         "wave_cnn": {"recipe": {"min_steps": 3_000, "patience": 40}},
-        # Their own frontends see one second. With five seconds, 30 epochs take about 12 and 6 minutes on one core. The last epoch
-        # counts, as no clips are held out to choose one. Half precision does not make these two faster.
+        # Their own frontends see one second. With five seconds, 30 epochs take about 12 and 6 minutes on one core. The last
+        # epoch counts, as no clips are held out to choose one. Half precision does not make these two faster.
         "bcresnet_3": {
             "recipe": {
                 "epochs": 30,
