@@ -10,13 +10,13 @@ other speakers, not how accurate they are on speech. Options of `audiozoo benchm
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-HERE = Path(__file__).parent
 MODELS = ("bcresnet_1", "matchboxnet_3x1x64", "matchboxnet_3x2x64", "feature_mlp")
 RATE = 16_000
 PARTS = {"training": 24, "validation": 8, "testing": 8}  # speakers
@@ -94,17 +94,7 @@ def harmonics(rng, letters, speaker, seconds):
 
 def runs(word):
     """Split a word into runs of voiced sounds and single noisy ones."""
-    voiced = ""
-    for letter in WORDS[word]:
-        if letter in VOICED:
-            voiced += letter
-            continue
-        if voiced:
-            yield voiced
-        voiced = ""
-        yield letter
-    if voiced:
-        yield voiced
+    return re.findall(f"[{''.join(VOICED)}]+|.", WORDS[word])
 
 
 def spoken(rng, word, speaker):
@@ -149,18 +139,12 @@ def write(folder, seed=0):
 
 
 def main():
-    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
-        sys.exit(f"usage: python {sys.argv[0]} FOLDER [OPTION ...], a folder for the miniature")
-    from audiozoo import cli
+    from compare import compare
 
-    root, *given = sys.argv[1:]
-    if not Path(root).exists():
-        write(Path(root))
-    # Each row records the command, so the paths are relative.
-    output = os.path.relpath(HERE / "results" / "speech-commands-miniature")
-    words = ["--dataset", "speech_commands_12", "--root", root, "--models", ",".join(MODELS)]
-    sys.argv = ["audiozoo", "benchmark", *words, "--recipes", os.path.relpath(__file__), "--output", output, *given]
-    cli.main()
+    if len(sys.argv) > 1 and not sys.argv[1].startswith("-") and not Path(sys.argv[1]).exists():
+        write(Path(sys.argv[1]))
+    options = ["--recipes", os.path.relpath(__file__)]
+    compare("speech_commands_12", MODELS, name="speech-commands-miniature", options=options)
 
 
 if __name__ == "__main__":

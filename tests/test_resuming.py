@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-import audiozoo
 from audiozoo.augment import Gain
+from audiozoo.classifier import load_classifier
 from audiozoo.datasets import load_dataset
 from audiozoo.features import LogMel
 from audiozoo.recipe import Recipe
@@ -146,25 +147,18 @@ def test_killed_and_started_again_a_training_ends_as_if_never_killed(tmp_path):
     done = subprocess.run(again, check=True, capture_output=True, text=True)
     assert "saved" in done.stdout
     assert not kept.exists()
-    ends = [audiozoo.load_classifier(path).history for path in (whole, killed)]
+    ends = [load_classifier(path).history for path in (whole, killed)]
     assert list(ends[0]) == list(ends[1])
     for key, values in ends[0].items():
         np.testing.assert_allclose(ends[1][key], values, rtol=1e-3, err_msg=key)
 
 
-@pytest.mark.slow
-def test_checkpoints_and_a_limit_of_time_exclude_each_other(tmp_path):
-    load_dataset("synthetic", root=tmp_path / "sounds", clips_per_class=5, duration=1.0)
-    command = [
-        sys.executable,
-        "-c",
-        "from audiozoo.cli import main; main()",
-        "train",
-        tmp_path / "sounds",
-        "-o",
-        tmp_path / "a",
-    ]
-    for words, reason in ((["--minutes", "3"], "leave out --minutes 3"), (["--probe", "--model", "yamnet"], "leave it out")):
-        done = subprocess.run([*command, "--checkpoints", "5", *words], capture_output=True, text=True)
-        assert done.returncode == 2
-        assert reason in done.stderr.replace("\n", " ")
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [(["--minutes", "3"], "leave out --minutes 3"), (["--probe", "--model", "yamnet"], "leave it out")],
+)
+def test_checkpoints_that_the_way_of_training_does_not_have(audiozoo, clips, tmp_path, words, reason):
+    sounds = Path(clips[0].path).parents[1]
+    status, _, err = audiozoo("train", sounds, "-o", tmp_path / "a", "--checkpoints", "5", *words)
+    assert status == 2
+    assert reason in err.replace("\n", " ")
