@@ -14,12 +14,16 @@ values have not been tuned, and none was chosen by its score on a test fold.
 
 RECIPES = {
     "esc10": {
-        # These keep their own settings: feature_mlp, dcase2018_baseline, subspectralnet, lstm, soundnet_cnn, soundnet_lstm.
+        # These keep their own settings: feature_mlp, dcase2018_baseline, lstm, soundnet_cnn, soundnet_lstm.
         "house_cnn": {"recipe": {"mixed_precision": True}},
         "mel_cnn": {"recipe": {"mixed_precision": True}},
-        "freesound2018_baseline": {"recipe": {"mixed_precision": True}},
+        # A clip has many windows of a quarter of a second: one epoch takes 20 s on one core.
+        "freesound2018_baseline": {
+            "recipe": {"epochs": 15, "learning_rate": 1e-3, "patience": 6, "refit": False, "mixed_precision": True}
+        },
+        "subspectralnet": {"recipe": {"epochs": 100, "patience": 40, "refit": False, "mixed_precision": True}},
         "cldnn": {"recipe": {"epochs": 80, "patience": 25, "mixed_precision": True}},
-        "joint_autoencoder": {"recipe": {"epochs": 80, "patience": 25}},
+        "joint_autoencoder": {"recipe": {"epochs": 60, "patience": 20, "refit": False}},
         "dcase_tutorial_cnn": {"recipe": {"epochs": 80, "patience": 25}},
         # Linear power is hard to learn from, so the networks of Audio-Classification-Models get decibels.
         "cldnn_attention": {
@@ -28,11 +32,11 @@ RECIPES = {
         },
         # ResNet50 takes 40 s an epoch. MobileNetV2 has a tenth of its weights.
         "resnet_lstm": {
-            "recipe": {"epochs": 40, "learning_rate": 5e-4, "patience": 15},
+            "recipe": {"epochs": 40, "learning_rate": 5e-4, "patience": 15, "refit": False, "mixed_precision": True},
             "options": {"backbone": "MobileNetV2"},
             "frontend": {"compression": "db"},
         },
-        # An epoch takes 25 s: without a refit, twice as many fit the time.
+        # Without a refit, twice as many epochs fit the time.
         "cnn_multichannel": {
             "recipe": {"epochs": 45, "learning_rate": 5e-4, "batch_size": 16, "refit": False, "mixed_precision": True}
         },
@@ -40,11 +44,12 @@ RECIPES = {
             "recipe": {"epochs": 40, "learning_rate": 5e-4, "batch_size": 16, "refit": False, "mixed_precision": True}
         },
         # Published with 2,000 epochs. Smaller batches give as many steps in fewer epochs, with a learning rate in proportion.
-        "acdnet": {"recipe": {"epochs": 40, "batch_size": 16, "learning_rate": 0.025, "warmup": 3}},
+        "acdnet": {"recipe": {"epochs": 60, "batch_size": 16, "learning_rate": 0.025, "warmup": 3, "mixed_precision": True}},
         # Published with batches of 1,000 segments, which is more than the clips of ESC-10.
         "piczak_cnn": {"recipe": {"epochs": 60, "min_steps": 0, "batch_size": 32, "patience": 20, "mixed_precision": True}},
         "sb_cnn": {"recipe": {"epochs": 100, "min_steps": 0, "batch_size": 32, "mixed_precision": True}},
-        "wave_cnn": {"recipe": {"min_steps": 3_000, "patience": 40}},
+        # About 100 epochs of one random window of each clip. The published learning rate needs several times as many steps.
+        "wave_cnn": {"recipe": {"min_steps": 1_000, "learning_rate": 5e-4, "patience": 40, "refit": False}},
         # Their own frontends see one second. With five seconds, 30 epochs take about 12 and 6 minutes on one core. The last
         # epoch counts, as no clips are held out to choose one. Half precision does not make these two faster.
         "bcresnet_3": {
@@ -133,6 +138,7 @@ RECIPES = {
             "recipe": {"epochs": 15, "validation": 0.0, "mix": {"class": "Mixup"}},
             "transfer": {"unfreeze": "layer1[0-4].*"},
         },
-        "dcase2018_baseline": {"recipe": {"epochs": 60, "patience": 20}},
+        "dcase2018_baseline": {"recipe": {"epochs": 40, "patience": 15, "refit": False}},
+        "wave_cnn": {"recipe": {"min_steps": 2_000, "learning_rate": 5e-4, "patience": 10, "refit": False}},
     },
 }
