@@ -16,7 +16,7 @@ from conftest import tone
 
 import audiozoo
 from audiozoo import crossval, registry
-from audiozoo.classifier import Classifier, Failure, KerasScorer, Prediction, Scorer, TrainingFacts
+from audiozoo.classifier import Classifier, Failure, KerasScorer, Prediction, Scorer, TrainingFacts, saved_card
 from audiozoo.classifier.scorers import batch_size
 from audiozoo.features import CleaningStep, LogMel, Scaler, Waveform
 
@@ -772,7 +772,7 @@ SHIPPED = registry.shipped_classifiers()
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_classifier_of_the_package_is_small_and_has_a_card(name):
-    card = registry.shipped_card(name)
+    card = saved_card(name)
     assert SHIPPED[name].stat().st_size < 1_500_000
     assert {"data", "test", "intended use"} <= set(card["about"]["notes"])
     assert card["about"]["licence"]
@@ -783,5 +783,5 @@ def test_a_classifier_of_the_package_is_small_and_has_a_card(name):
 def test_a_classifier_of_the_package_reaches_the_accuracy_on_its_card(name, esc50_root):
     clips = [clip for clip in audiozoo.load_dataset("esc10", root=esc50_root).clips if clip.fold == 5]
     measured = crossval.evaluate(audiozoo.load_classifier(name), clips).measures.accuracy
-    stated = float(re.search(r"accuracy ([\d.]+) %", registry.shipped_card(name)["about"]["notes"]["test"])[1])
+    stated = float(re.search(r"accuracy ([\d.]+) %", saved_card(name)["about"]["notes"]["test"])[1])
     assert 100 * measured == pytest.approx(stated, abs=1.3)  # a clip more or less

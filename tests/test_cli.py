@@ -128,6 +128,19 @@ def test_info(audiozoo):
     assert (status, "did you mean 'house_cnn'" in err) == (2, True)
 
 
+def test_info_of_a_saved_classifier(audiozoo, classifier, tmp_path):
+    card = json.loads(audiozoo("info", classifier, "--json")[1])
+    assert (card["name"], card["labels"]) == (str(classifier), ["high", "low", "noise"])
+    assert card["frontend"]["class"] == "Statistics"
+    assert "licence" in audiozoo("info", "house_cnn/esc10")[1]
+    together = tmp_path / "both.audiozoo"
+    audiozoo("ensemble", classifier, classifier, "-o", together)
+    assert json.loads(audiozoo("info", together, "--json")[1])["members"] == 2
+    (tmp_path / "no.audiozoo").write_bytes(b"no classifier")
+    status, _, err = audiozoo("info", tmp_path / "no.audiozoo")
+    assert (status, "not a classifier that this version reads" in err) == (2, True)
+
+
 def test_predict_as_table_json_and_csv(audiozoo, classifier, sound_folder):
     low, noise = sound_folder / "low" / "0.wav", sound_folder / "noise" / "0.wav"
     expected = [load_classifier(classifier).predict(path).label for path in (low, noise)]

@@ -11,7 +11,7 @@ from audiozoo.classifier.many import failure
 from audiozoo.classifier.manyfiles import FileExecutor
 from audiozoo.classifier.prediction import Failure, Prediction, WindowScore
 from audiozoo.classifier.probe import ProbeHead, ProbeScorer, clip_statistics
-from audiozoo.classifier.saved import load_classifier, pretrained_classifier
+from audiozoo.classifier.saved import load_classifier, pretrained_classifier, saved_card
 from audiozoo.classifier.scorers import KerasScorer, Scorer
 from audiozoo.classifier.steps import AnswerSteps
 from audiozoo.classifier.streaming import Stream
@@ -39,5 +39,6 @@ __all__ = [
     "load_classifier",
     "predict_files",
     "pretrained_classifier",
+    "saved_card",
     "versions",
 ]

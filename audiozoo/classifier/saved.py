@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from audiozoo.bounded import MIB, BoundedZip, read_npz, refusing
+from audiozoo.bounded import MIB, BoundedZip, parse_json, read_npz, refusing
 from audiozoo.checks import unknown_name
-from audiozoo.classifier.card import MOST_CARD_BYTES, Card
+from audiozoo.classifier.card import LARGEST_DEPTH, MOST_CARD_BYTES, Card
 from audiozoo.classifier.classifier import Classifier
 from audiozoo.classifier.ensemble import Ensemble
 from audiozoo.classifier.ensemblecard import MEMBER_NAMES, EnsembleCard, is_ensemble
@@ -57,9 +57,33 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier | Ensemble:
             return load_classifier(shipped[name])
         raise FileNotFoundError(f"{path}: no such file; a classifier is saved by `audiozoo train DIR -o FILE`")
     with open(path, "rb") as file, refusing(path, "not a classifier that this version reads"):
-        with BoundedZip(file, _limits() | _member_limits(MEMBER_NAMES)) as archive:
-            card = archive.read("card.json")
+        card = _card_in(file)
         return _read_ensemble(file, card) if is_ensemble(card) else _read(file)
+
+
+def saved_card(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the card of a saved classifier or ensemble as JSON data, without its weights.
+
+    Args:
+        path: Path of the file, or the name of a classifier that comes with the package, such as "house_cnn/esc10".
+
+    Returns:
+        The card: among others its labels, its origin ("about", see `TrainingFacts.to_dict`) and the versions that wrote it.
+
+    Raises:
+        OSError: The file cannot be opened.
+        ValueError: The file is not a classifier that this version reads.
+    """
+    path = shipped_classifiers().get(os.fspath(path), Path(path))
+    with open(path, "rb") as file, refusing(path, "not a classifier that this version reads"):
+        content = _card_in(file)
+        (EnsembleCard if is_ensemble(content) else Card).parse(content)
+        return dict(parse_json(content, most=MOST_CARD_BYTES, depth=LARGEST_DEPTH))
+
+
+def _card_in(file: BinaryIO) -> bytes:
+    with BoundedZip(file, _limits() | _member_limits(MEMBER_NAMES)) as archive:
+        return archive.read("card.json")
 
 
 def _limits() -> dict[str, int]:

@@ -1,33 +1,35 @@
-"""``audiozoo info``: show one model."""
+"""``audiozoo info``: show a model or a classifier."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from audiozoo.cli.console import out, quiet_backend
-from audiozoo.registry import TASKS, ModelSpec, PretrainedWeights, build, model_info, shipped_card, shipped_classifiers
+from audiozoo.registry import TASKS, ModelSpec, PretrainedWeights, build, model_info, shipped_classifiers
 
 EXAMPLE = "audiozoo info subspectralnet"
 
 
 def run(
-    name: Annotated[str, typer.Argument(help="Name of a model, or of a classifier of this package, see `audiozoo list`.")],
+    name: Annotated[str, typer.Argument(help="Name of a model or classifier, see `audiozoo list`, or a saved classifier.")],
     layers: Annotated[
         bool, typer.Option("--layers", help="Build the model at its published size and show its layers.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show a model: paper, frontend, options, recipe, published weights and scores."""
-    shipped = name in shipped_classifiers()
+    """Show a model: paper, frontend, options, recipe, published weights and scores; or the card of a saved classifier."""
+    trained = name in shipped_classifiers() or Path(name).is_file()
+    saved = _saved(name) if trained else {}
     if layers:
-        _print_layers(model_info(name.split("/")[0] if shipped else name))
+        _print_layers(model_info(saved.get("model") or name))
         return
-    card = _shipped(name) if shipped else _card(model_info(name))
+    card = saved or _card(model_info(name))
     if as_json:
         print(json.dumps(card, indent=1))
         return
@@ -41,20 +43,22 @@ def run(
     out.print(table)
 
 
-def _shipped(name: str) -> dict[str, Any]:
-    card = shipped_card(name)
-    about = card["about"]
-    return {
+def _saved(name: str) -> dict[str, Any]:
+    from audiozoo.classifier import saved_card
+
+    card = saved_card(name)
+    about = card.get("about", {})
+    facts = ("weights", "licence", "training_clips", "best_epoch", "validation")
+    known = {
         "name": name,
-        "model": about["model"],
+        "model": about.get("model"),
         **about.get("notes", {}),
-        "licence": about.get("licence", ""),
-        "labels": card["labels"],
-        "parameters": card["parameters"],
-        "frontend": card["frontend"],
+        **{fact: about.get(fact) for fact in facts},
+        **{part: card.get(part) for part in ("members", "labels", "parameters", "frontend")},
         "recipe": about.get("recipe"),
-        "versions": card["versions"],
+        "versions": card.get("versions"),
     }
+    return {title: value for title, value in known.items() if value is not None}
 
 
 def _card(spec: ModelSpec) -> dict[str, Any]:

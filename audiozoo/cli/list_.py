@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from audiozoo.cli.console import err, out
-from audiozoo.registry import ModelSpec, list_models, model_info, shipped_card, shipped_classifiers
+from audiozoo.registry import ModelSpec, list_models, model_info, shipped_classifiers
 
 EXAMPLE = "audiozoo list --task keywords --max-parameters 100k"
 
@@ -137,7 +137,9 @@ def _shipped(patterns: Sequence[str], licences: Sequence[str], least: float, mos
     """Return the names of the classifiers in the package that match a glob, as a whole or in their model, and the limits."""
     names = shipped_classifiers()
     found = [name for name in names if any(fnmatchcase(part, glob) for glob in patterns for part in (name, name.split("/")[0]))]
-    cards = {name: shipped_card(name) for name in found}
+    from audiozoo.classifier import saved_card
+
+    cards = {name: saved_card(name) for name in found}
     return [
         name
         for name, card in cards.items()
@@ -149,9 +151,11 @@ def _shipped(patterns: Sequence[str], licences: Sequence[str], least: float, mos
 def _print_shipped(names: Sequence[str]) -> None:
     from rich.table import Table
 
+    from audiozoo.classifier import saved_card
+
     table = Table("classifier", "classes", "parameters", "licence", "trained on", box=None, header_style="bold", pad_edge=False)
     for name in names:
-        card = shipped_card(name)
+        card = saved_card(name)
         about = card["about"]
         counts = str(len(card["labels"])), f"{card['parameters']:,}"
         table.add_row(name, *counts, about.get("licence", ""), about.get("notes", {}).get("data", ""))

@@ -2,7 +2,7 @@
 
 from audiozoo.registry.building import build, split_weights
 from audiozoo.registry.listing import list_models
-from audiozoo.registry.shipped import shipped_card, shipped_classifiers
+from audiozoo.registry.shipped import shipped_classifiers
 from audiozoo.registry.spec import (
     TASKS,
     Builder,
@@ -43,7 +43,6 @@ __all__ = [
     "recipe_for",
     "register",
     "register_variant",
-    "shipped_card",
     "shipped_classifiers",
     "split_weights",
 ]

@@ -7,7 +7,8 @@ from itertools import groupby
 from typing import Any
 
 import audiozoo
-from audiozoo.registry import TASKS, ModelSpec, shipped_card, shipped_classifiers
+from audiozoo.classifier import saved_card
+from audiozoo.registry import TASKS, ModelSpec, shipped_classifiers
 
 FOLDER = "families"
 
@@ -93,7 +94,7 @@ def _weights(spec: ModelSpec) -> list[str]:
 
 
 def _shipped(spec: ModelSpec) -> str:
-    cards = {name: shipped_card(name)["about"] for name in shipped_classifiers()}
+    cards = {name: saved_card(name)["about"] for name in shipped_classifiers()}
     return "; ".join(
         f"`{name}`, licence {about.get('licence', '')}" for name, about in cards.items() if about["model"] == spec.name
     )
