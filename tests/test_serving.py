@@ -6,7 +6,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ testclient = pytest.importorskip("starlette.testclient")
 
 from audiozoo.serving import Batches, Limits, create_app  # noqa: E402
 from audiozoo.serving.batching import Batcher  # noqa: E402
+from audiozoo.serving.workers import keep_to_share, reserved_port  # noqa: E402
 
 RATE = 8_000
 FRONTEND = LogMel(sample_rate=RATE, duration=0.5, n_fft=256, hop_length=128, n_mels=16)
@@ -270,20 +273,102 @@ def test_a_missing_extra_names_the_command(classifier, monkeypatch):
         create_app(classifier)
 
 
+def test_a_worker_keeps_to_its_share_of_the_cores(monkeypatch):
+    shares = []
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {7, 2, 4, 5}, raising=False)
+    monkeypatch.setattr("os.sched_setaffinity", lambda pid, cores: shares.append(cores), raising=False)
+    for place in range(3):
+        keep_to_share(place, 3)
+    assert shares == [[2, 7], [4], [5]]
+    keep_to_share(0, 5)  # fewer cores than workers
+    assert len(shares) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux divides connections between processes")
+def test_a_port_is_held_for_workers_alone():
+    with reserved_port("127.0.0.1", 0) as port, socket.socket() as other:
+        with pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", port))
+        with socket.socket() as listening:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listening.bind(("127.0.0.1", port))
+            listening.listen()
+            with (
+                pytest.raises(OSError, match=f"port {port} of 127.0.0.1 .*choose another --port"),
+                reserved_port("127.0.0.1", port),
+            ):
+                pass
+
+
+def test_several_workers_need_linux(monkeypatch):
+    monkeypatch.setattr("sys.platform", "darwin")
+    with pytest.raises(OSError, match="this is darwin: use --workers 1"), reserved_port("127.0.0.1", 0):
+        pass
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@contextmanager
+def served(path, *options):
+    """Run the command; give the process and a client that waits for it."""
+    httpx = pytest.importorskip("httpx")
+    port = free_port()
+    command = [sys.executable, "-m", "audiozoo", "serve", str(path), "--port", str(port), *options]
+    transport = httpx.HTTPTransport(retries=60)  # waits longer after each refused connection
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            with httpx.Client(transport=transport, timeout=60, base_url=f"http://127.0.0.1:{port}") as client:
+                yield process, client
+        finally:
+            process.terminate()
+            process.shown = process.communicate(timeout=60)[1]
+
+
 @pytest.mark.slow
 def test_the_command_serves_until_it_is_stopped(classifier, tmp_path):
     classifier.save(tmp_path / "my.audiozoo")
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    command = [sys.executable, "-m", "audiozoo", "serve", str(tmp_path / "my.audiozoo"), "--port", str(port)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            httpx = pytest.importorskip("httpx")
-            transport = httpx.HTTPTransport(retries=60)  # waits longer after each refused connection
-            with httpx.Client(transport=transport, timeout=60) as client:
-                answer = client.post(f"http://127.0.0.1:{port}/predict", files={"file": ("door.flac", sound())})
-            assert answer.json()["label"] == classifier.predict(sound()).label
-        finally:
-            process.terminate()
-        assert "serving" in process.communicate(timeout=30)[1]
+    with served(tmp_path / "my.audiozoo") as (process, client):
+        assert upload(client, sound()).json()["label"] == classifier.predict(sound()).label
+    assert "serving" in process.shown
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux divides connections between processes")
+def test_workers_count_together_and_are_replaced(classifier, tmp_path):
+    psutil = pytest.importorskip("psutil")
+    classifier.save(tmp_path / "my.audiozoo")
+
+    def workers():
+        return {one.pid: one for one in psutil.Process(process.pid).children() if "spawn_main" in " ".join(one.cmdline())}
+
+    def until(happened):
+        end = time.monotonic() + 60
+        while not happened():
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
+    with served(tmp_path / "my.audiozoo", "--workers", "2") as (process, client):
+        label = classifier.predict(sound()).label
+        for asked in range(1, 4):
+            assert upload(client, sound()).json()["label"] == label
+            assert f'requests_total{{status="200"}} {asked}.0' in client.get("/metrics").text
+        until(lambda: all(len(one.net_connections()) for one in workers().values()))
+        before = workers()
+        next(iter(before.values())).kill()
+        until(lambda: len(workers()) == 2 and workers().keys() != before.keys())
+        assert client.get("/health").status_code == 200
+    assert "with 2 workers" in process.shown
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux divides connections between processes")
+def test_workers_that_cannot_load_the_classifier_end_the_command(tmp_path):
+    with served(tmp_path / "gone.audiozoo", "--workers", "2") as (process, _):
+        process.wait(timeout=60)
+    assert "gone.audiozoo: no such file" in process.shown
+    assert process.returncode == 2

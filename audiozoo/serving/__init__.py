@@ -3,5 +3,6 @@
 from audiozoo.serving.batching import Batches
 from audiozoo.serving.limits import Limits
 from audiozoo.serving.service import create_app
+from audiozoo.serving.workers import Task, serve_workers
 
-__all__ = ["Batches", "Limits", "create_app"]
+__all__ = ["Batches", "Limits", "Task", "create_app", "serve_workers"]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _WINDOWS = (1, 2, 4, 8, 16, 32)
 
@@ -19,7 +23,9 @@ class Monitor:
         kept: Any = {"registry": self._registry}
         self._requests = Counter("audiozoo_requests", "Answered requests for predictions, by HTTP status.", ["status"], **kept)
         self.seconds = Histogram("audiozoo_request_seconds", "Time to answer a request (seconds).", buckets=_SECONDS, **kept)
-        self.waiting = Gauge("audiozoo_waiting_requests", "Requests that are answered or wait now.", **kept)
+        self.waiting = Gauge(
+            "audiozoo_waiting_requests", "Requests that are answered or wait now.", multiprocess_mode="livesum", **kept
+        )
         self._windows = Histogram(
             "audiozoo_batch_windows", "Windows of sound in a batch of the model.", buckets=_WINDOWS, **kept
         )
@@ -33,7 +39,24 @@ class Monitor:
         self._windows.observe(windows)
 
     def text(self) -> bytes:
-        """Return all measurements in the text format of Prometheus."""
-        from prometheus_client import generate_latest
+        """Return all measurements in the text format of Prometheus: of all processes, inside `shared_measurements`."""
+        from prometheus_client import CollectorRegistry, generate_latest
+        from prometheus_client.multiprocess import MultiProcessCollector
 
-        return bytes(generate_latest(self._registry))
+        registry = self._registry
+        if _SHARED in os.environ:
+            MultiProcessCollector(registry := CollectorRegistry())
+        return bytes(generate_latest(registry))
+
+
+@contextmanager
+def shared_measurements(folder: str) -> Iterator[None]:
+    """Context manager in which each process that is started keeps its measurements in a folder, where all read them.
+
+    prometheus_client decides by this variable when it is imported, so it has no effect on the process itself.
+    """
+    os.environ[_SHARED] = folder
+    try:
+        yield
+    finally:
+        del os.environ[_SHARED]
