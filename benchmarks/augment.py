@@ -191,7 +191,7 @@ def waiting(steps=60):
     import audiozoo
     from audiozoo.features import Scaler, extract
     from audiozoo.training import Examples, frontend_for, recipe_for, target_indices
-    from audiozoo.training.examples import Batches
+    from audiozoo.training.batches import Batches
 
     data = audiozoo.load_dataset("synthetic")
     frontend = frontend_for("house_cnn", data.clips)

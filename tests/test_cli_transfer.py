@@ -53,6 +53,9 @@ def test_classes_are_added_to_a_saved_classifier(audiozoo, sound_folder, tmp_pat
         (["--extend"], "needs the classifier to extend: --from FILE"),
         (["--unfreeze", "logits"], "--unfreeze is for --finetune"),
         (["--probe", "--from", "absent.audiozoo"], "absent.audiozoo: no such file"),
+        (["--probe", "--model", "yamnet", "--devices", "2"], "--devices is for the training of a network"),
+        (["--probe", "--model", "yamnet", "--checkpoints", "5"], "--checkpoints is for the training of a network"),
+        (["--devices", "several"], "devices must be 'all' or a number of devices, got 'several'"),
     ],
 )
 def test_options_that_contradict_are_refused_before_anything_is_read(audiozoo, sound_folder, tmp_path, words, reason):

@@ -28,7 +28,7 @@ from audiozoo.datasets import Clip, Dataset, load_dataset
 from audiozoo.features import LogMel, Scaler
 from audiozoo.report import markdown
 from audiozoo.training import Recipe, train
-from audiozoo.training.examples import Batches
+from audiozoo.training.batches import Batches
 
 QUICK = Recipe(epochs=15, batch_size=8, learning_rate=1e-2, validation=0.25)
 

@@ -17,7 +17,7 @@ from audiozoo.datasets.clip import Clip
 from audiozoo.datasets.unpacked import as_published
 from audiozoo.features import Scaler
 from audiozoo.training import Recipe, adapted
-from audiozoo.training.examples import Batches
+from audiozoo.training.batches import Batches
 
 SCENES = [
     *("airport", "bus", "metro", "metro_station", "park", "public_square"),

@@ -30,7 +30,8 @@ from audiozoo.datasets import Clip, hold_out, load_dataset
 from audiozoo.features import LogMel, Scaler, extract
 from audiozoo.registry import table
 from audiozoo.training import Examples, Recipe, frontend_for, held_out, run, target_indices, train
-from audiozoo.training.examples import Batches, example_weights
+from audiozoo.training.batches import Batches
+from audiozoo.training.examples import example_weights
 from audiozoo.training.optimization import optimizer as optimizer_of
 
 FRONTEND = LogMel(sample_rate=8_000, duration=0.5, n_fft=256, hop_length=128, n_mels=16)
@@ -256,7 +257,7 @@ def test_augmented_waves_of_another_length_fit_the_window_again(examples):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_batches_are_the_same_with_any_number_of_workers(examples, workers, monkeypatch):
     # Too few bytes for all waveforms, so that training reads some again.
-    monkeypatch.setattr("audiozoo.training.examples._WAVES_KEPT", 40_000)
+    monkeypatch.setattr("audiozoo.training.batches._WAVES_KEPT", 40_000)
     chain = Compose([AddNoise(), TimeStretch(), TimeShift(p=0.5)])
     made = batches_of(examples, Recipe(batch_size=4, augment_wave=chain, mix=Mixup()))
     with made.stream(0) as alone, made.stream(workers) as stream:

@@ -62,6 +62,11 @@ Unknown = Annotated[
     typer.Option(help='Answer "unknown" for unfamiliar sounds, and keep this share of the known ones, such as 0.95.'),
 ]
 
+DeviceNumber = Annotated[
+    str | None,
+    typer.Option("--devices", help="Train on several GPUs of this computer: all, or a number (on JAX and TensorFlow)."),
+]
+
 EXAMPLE = "audiozoo train sounds/ -o my.audiozoo"
 
 
@@ -76,6 +81,7 @@ def run(
     epochs: Annotated[int | None, typer.Option(help="Exact number of epochs, without a limit of time.")] = None,
     refit: Refit = None,
     checkpoints: CheckpointMinutes = None,
+    devices: DeviceNumber = None,
     weights: WeightsName = None,
     weights_file: WeightsFile = None,
     backbone_weights: BackboneWeights = None,
@@ -101,7 +107,7 @@ def run(
     other = chosen_frontend(frontend, settings or ()) if frontend else None
     check_target(output)
     kept = chosen_checkpoints(checkpoints, minutes, output)
-    limits = {"budget": chosen_budget(minutes if kept is None else 0.0, epochs), "checkpoints": kept}
+    limits = {"budget": chosen_budget(minutes if kept is None else 0.0, epochs), "checkpoints": kept, "devices": devices}
     chosen = changed_recipe(way.recipe, recipe, epochs=epochs, seed=seed, refit=refit)
     data = open_dataset(dataset, folder, table, options)
     clips, chosen = _described(data, chosen, recipe)

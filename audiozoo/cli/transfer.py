@@ -102,8 +102,8 @@ class Transfer:
         Args:
             clips: Training clips.
             recipe: Training settings; a probe takes the seed, the share for validation and the class weights from them.
-            limits: Budget, request to stop and checkpoints, for `train` and `finetune`; the others take seconds. `None` sets
-                none.
+            limits: Budget, request to stop, checkpoints and devices, for `train` and `finetune`; the others take seconds.
+                `None` sets none.
             **shared: Options that `train`, `probe` and `finetune` share, and options of the builder for `train`.
 
         Returns:
@@ -115,8 +115,9 @@ class Transfer:
         from audiozoo.training import extend, finetune, probe, train
 
         start: Any = self.origin or self.model
-        if (self.probe or self.extend) and (limits or {}).get("checkpoints"):
-            raise ValueError("--checkpoints is for the training of a network; --probe and --extend take seconds: leave it out")
+        unused = [name for name in ("checkpoints", "devices") if (limits or {}).get(name)]
+        if (self.probe or self.extend) and unused:
+            raise ValueError(f"--{unused[0]} is for the training of a network; --probe and --extend take seconds: leave it out")
         if self.wanted and "backbone_weights" in shared:
             raise ValueError("--backbone-weights is for a new network; --probe, --finetune and --from have their own weights")
         if self.extend:

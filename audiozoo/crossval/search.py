@@ -24,7 +24,7 @@ from audiozoo.training import (
     target_indices,
     train_examples,
 )
-from audiozoo.training.examples import Batches
+from audiozoo.training.batches import Batches
 
 NONE = "none"
 """Name of the training without augmentation."""

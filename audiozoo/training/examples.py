@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from threading import Event
-from typing import Any
 
 import numpy as np
 
 from audiozoo import audio
 from audiozoo.datasets import Clip, is_multilabel
-from audiozoo.features import Features, Frontend, Scaler
-from audiozoo.features.reading import load_clip, measure_clip, warm_up
+from audiozoo.features import Features, Frontend
+from audiozoo.features.reading import measure_clip
 from audiozoo.recipe import Recipe
 from audiozoo.registry import model_info
-
-# Every seed starts with one of these; otherwise an epoch's order, its clips and its mixtures would share random numbers.
-_ORDER, _CLIP, _MIX_WAVE, _MIX = 1, 2, 3, 4
-_WAVES_KEPT = 2**30  # bytes of waveforms kept between epochs; others are read again in each epoch
 
 
 def frontend_for(name: str, clips: Sequence[Clip]) -> Frontend:
@@ -163,140 +152,6 @@ def check_present(classes: Sequence[str], targets: np.ndarray, found: Features) 
 def one_hot(targets: np.ndarray, classes: int) -> np.ndarray:
     """Return targets of either form as label weights, float32 ``(clips, classes)``."""
     return targets.astype(np.float32) if targets.ndim == 2 else np.eye(classes, dtype=np.float32)[targets]
-
-
-class Batches:
-    """Batches of all epochs. The random draws for a clip depend only on the seed, the epoch and the clip.
-
-    Args:
-        examples: Clips to train on.
-        recipe: Batch size, augmentation, class weights and seed.
-        scaler: Scaler of the features.
-        frontend: Frontend that computes the features of augmented waveforms.
-        classes: Number of classes.
-        outputs: Number of outputs of the model, which all get the same targets.
-    """
-
-    def __init__(
-        self, examples: Examples, recipe: Recipe, scaler: Scaler, frontend: Frontend, classes: int, outputs: int
-    ) -> None:
-        self.examples, self.recipe, self.scaler, self.frontend, self.outputs = examples, recipe, scaler, frontend, outputs
-        self.hot = one_hot(examples.targets, classes)
-        self.weights = example_weights(examples, recipe)
-        self._kept: dict[int, np.ndarray] = {}
-        self._room = _WAVES_KEPT
-
-    @contextmanager
-    def stream(self, workers: int = 0, *, first: int = 0) -> Iterator[Iterator[tuple[Any, ...]]]:
-        """Context manager that gives an endless iterator of ``(x, y, weights)``; `y` is repeated for each output of the model.
-
-        If a batch raises an error, the ``with`` block raises that error and not the backend's replacement for it.
-
-        Args:
-            workers: Number of threads that prepare batches in advance; 0 prepares each batch on request. The number does not
-                change the batches.
-            first: Epoch of the first batch, from 0.
-        """
-        if workers and self.recipe.augments:
-            warm_up(self.frontend)
-            pool = ThreadPoolExecutor(workers)
-            batches = self._ahead(pool, 2 * workers, first)
-        else:
-            pool = None
-            batches = (self._batch(*plan) for plan in self._plans(first))
-        errors: list[Exception] = []
-        ended = Event()
-        try:
-            yield _telling(batches, errors, ended)
-        except Exception as error:
-            if errors and error is not errors[0]:
-                raise errors[0] from None
-            raise
-        finally:
-            ended.set()
-            if pool:
-                pool.shutdown(cancel_futures=True)
-
-    def _ahead(self, pool: ThreadPoolExecutor, count: int, first: int) -> Iterator[tuple[Any, ...]]:
-        plans = self._plans(first)
-        coming = deque(pool.submit(self._batch, *plan) for plan in itertools.islice(plans, count))
-        for plan in plans:
-            yield coming.popleft().result()
-            coming.append(pool.submit(self._batch, *plan))
-
-    def _plans(self, first: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield the epoch and the positions in `Examples.index` of each batch."""
-        for epoch in itertools.count(first):
-            order = np.random.default_rng([_ORDER, self.recipe.seed, epoch]).permutation(len(self.examples.index))
-            for start in range(0, len(order), self.recipe.batch_size):
-                yield epoch, order[start : start + self.recipe.batch_size]
-
-    def _batch(self, epoch: int, places: np.ndarray) -> tuple[Any, ...]:
-        assert self.examples.numbers is not None
-        recipe, rate = self.recipe, self.frontend.sample_rate
-        clips, numbers = self.examples.index[places].tolist(), self.examples.numbers[places].tolist()
-        # One generator for each clip and epoch: the draws depend neither on the batch nor on the order of the threads.
-        generators = [np.random.default_rng([_CLIP, recipe.seed, epoch, number]) for number in numbers]
-        x, y = self._inputs(clips, generators, (_MIX_WAVE, recipe.seed, epoch, *numbers))
-        if recipe.mix:
-            x, y = recipe.mix(x, y, sample_rate=rate, rng=(_MIX, recipe.seed, epoch, *numbers))
-        if change := recipe.augment_features:
-            labels = [self.examples.clips[clip].label for clip in clips]
-            each = zip(x, labels, generators, strict=True)
-            x = np.stack([change(one, sample_rate=rate, label=label, rng=rng) for one, label, rng in each])
-        x = self.scaler(x)
-        # For several outputs, TensorFlow accepts the targets as a tuple but not as a list.
-        return x, (y,) * self.outputs if self.outputs > 1 else y, self.weights[clips]
-
-    def _inputs(
-        self, clips: Sequence[int], generators: Sequence[np.random.Generator], seed: tuple[int, ...]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the features and the target of one window of each clip; augmented waveforms need new features each time."""
-        recipe, y = self.recipe, self.hot[clips]
-        if not (recipe.augment_wave or recipe.mix_wave):
-            windows = [self.examples.features.windows(clip) for clip in clips]
-            chosen = [rng.integers(one.start, one.stop) for one, rng in zip(windows, generators, strict=True)]
-            return self.examples.features.values[chosen], y
-        waves = np.stack([self._window(*one) for one in zip(clips, generators, strict=True)])
-        if recipe.mix_wave:
-            waves, y = recipe.mix_wave(waves, y, sample_rate=self.frontend.sample_rate, rng=seed)
-        return np.stack([self.frontend(wave) for wave in waves]), y
-
-    def _window(self, clip: int, rng: np.random.Generator) -> np.ndarray:
-        fit = partial(audio.fit, length=self.frontend.samples, pad=self.frontend.pad)
-        wave = fit(self._wave(clip), crop="random", rng=rng)
-        if change := self.recipe.augment_wave:
-            label = self.examples.clips[clip].label
-            channels = wave.shape[1:]
-            wave = fit(change(wave, sample_rate=self.frontend.sample_rate, label=label, rng=rng))
-            if wave.shape[1:] != channels:
-                raise ValueError(
-                    f"augment_wave must not change the channels, {channels}, which the frontend needs; got {wave.shape[1:]}; "
-                    "use Downmix(keep_channels=True) to mix channels down"
-                )
-        return wave
-
-    def _wave(self, clip: int) -> np.ndarray:
-        if clip in self._kept:
-            return self._kept[clip]
-        wave = load_clip(self.examples.clips[clip], self.frontend)
-        if wave.nbytes <= self._room:
-            self._room -= wave.nbytes
-            self._kept[clip] = wave
-        return wave
-
-
-def _telling(batches: Iterator[tuple[Any, ...]], errors: list[Exception], ended: Event) -> Iterator[tuple[Any, ...]]:
-    """Yield batches, and append an error that a batch raises to `errors`, because TensorFlow replaces it by its own.
-
-    TensorFlow also requests batches after training has ended and the workers have stopped; their errors are not appended.
-    """
-    try:
-        yield from batches
-    except Exception as error:
-        if not ended.is_set():
-            errors.append(error)
-            raise
 
 
 def example_weights(examples: Examples, recipe: Recipe) -> np.ndarray:

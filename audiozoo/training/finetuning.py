@@ -19,6 +19,7 @@ from audiozoo.layers import classify, keras
 from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
 from audiozoo.training.budget import Budget, Clock
+from audiozoo.training.devices import chosen_devices
 from audiozoo.training.embeddings import embeddings, network_of
 from audiozoo.training.examples import Examples, check_present, targets_of
 from audiozoo.training.logistic import fitted_heads
@@ -50,6 +51,7 @@ def finetune(
     workers: int = 2,
     stop: Callable[[], bool] | None = None,
     checkpoints: Checkpoints | None = None,
+    devices: str | int | None = None,
 ) -> Classifier:
     """Train a network for other classes, starting from its weights.
 
@@ -76,6 +78,7 @@ def finetune(
         workers: Number of threads that prepare augmented batches ahead, as for `train`.
         stop: Function that ends the training when it returns true, as for `train`.
         checkpoints: Folder from which an interrupted training continues, as for `train`.
+        devices: Devices that share each batch of the second stage, as for `train`.
 
     Returns:
         The classifier, with a single network (`KerasScorer`). As for `train`, the weights are those of the best epoch.
@@ -85,7 +88,7 @@ def finetune(
             clips, or a clip cannot be read.
         OSError: The weights cannot be downloaded; the message says where to put a copy.
     """
-    clock, recipe = Clock(budget, stop), recipe or FINETUNING
+    clock, recipe, shared = Clock(budget, stop), recipe or FINETUNING, chosen_devices(devices)
     origin = starting_point(start, weights=weights, weights_file=weights_file, frontend=frontend, clips=clips)
     chosen = chosen_layers(body_of(network_of(origin).model), unfreeze)
     classes = tuple(sorted({label for clip in clips for label in clip.labels})) if labels is None else tuple(labels)
@@ -97,7 +100,7 @@ def finetune(
     check_present(classes, targets[features.readable], features)
     activation = "softmax" if targets.ndim == 1 else "sigmoid"
     begin = Continued(origin, embedded, activation, len(classes), frozenset(chosen))
-    run = Run(begin, recipe, origin.frontend, classes, workers, unknown, progress, clock, checkpoints)
+    run = Run(begin, recipe, origin.frontend, classes, workers, unknown, progress, clock, checkpoints, shared)
     trained = run.fit(Examples(clips, features, targets, features.readable))
     notes = {**origin.about.notes, "finetune": {"unfreeze": unfreeze, "layers": chosen}}
     learnt = fingerprints_of(clip.path for clip in clips)

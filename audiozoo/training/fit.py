@@ -17,6 +17,7 @@ from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
 from audiozoo.registry import ModelSpec, checked_options, model_info, recipe_for, split_weights
 from audiozoo.training.budget import Budget, Clock
+from audiozoo.training.devices import Devices, chosen_devices
 from audiozoo.training.examples import Examples, check_classes, check_present, frontend_for, targets_of
 from audiozoo.training.optimization import LOSSES
 from audiozoo.training.resuming import Checkpoints
@@ -40,6 +41,7 @@ def train(
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
     checkpoints: Checkpoints | None = None,
+    devices: str | int | None = None,
     **options: Any,
 ) -> Classifier:
     """Train a model of the zoo on clips.
@@ -68,6 +70,8 @@ def train(
             far, or the weights of that step in the first epoch. `None` never ends training.
         checkpoints: Folder from which an interrupted training continues, ``Checkpoints("my.checkpoints")``: the same call gives
             the same classifier as one without interruption. Call its `remove` when the classifier is saved. `None` keeps none.
+        devices: "all", or the number of devices (GPUs if the backend has any, else processors) that share each batch, on JAX
+            and TensorFlow. The batch size stays that of the recipe, so the training is the same as on one. `None` uses one.
         **options: Options of the builder. Models with auxiliary outputs train with them.
 
     Returns:
@@ -78,7 +82,8 @@ def train(
     Raises:
         ValueError: There are fewer than two classes, a class has no clips, a clip cannot be read, or the name or an option is
             unknown. With `unknown`, there are too few held-out clips, or a class has this name. With `checkpoints`, there is a
-            budget of time, or the folder has those of another training.
+            budget of time, or the folder has those of another training. With `devices`, there are fewer, the backend is another
+            one, or the batch size is not a multiple of their number.
     """
     clock = Clock(budget, stop)
     options = checked_options(model_info(name), options)
@@ -91,18 +96,9 @@ def train(
     if strict:
         features.raise_failures()
     how: dict[str, Any] = {"weights": weights, "weights_file": weights_file, "unknown": unknown, "workers": workers}
-    classifier = train_examples(
-        name,
-        Examples(clips, features, targets, features.readable),
-        classes,
-        recipe or recipe_for(name),
-        frontend,
-        options=options,
-        progress=progress,
-        clock=clock,
-        checkpoints=checkpoints,
-        **how,
-    )
+    how |= {"options": options, "progress": progress, "checkpoints": checkpoints, "devices": chosen_devices(devices)}
+    examples = Examples(clips, features, targets, features.readable)
+    classifier = train_examples(name, examples, classes, recipe or recipe_for(name), frontend, clock=clock, **how)
     failures, learnt = tuple(features.failures.values()), fingerprints_of(clip.path for clip in clips)
     classifier.about = replace(classifier.about, failures=failures, fingerprints=learnt)
     return classifier
@@ -123,6 +119,7 @@ def train_examples(
     progress: Progress | None = None,
     clock: Clock | None = None,
     checkpoints: Checkpoints | None = None,
+    devices: Devices | None = None,
 ) -> Classifier:
     """Train on examples with features; `train` computes these first.
 
@@ -139,6 +136,7 @@ def train_examples(
         progress: Callback, see `audiozoo.progress`.
         clock: Clock that may end the training, see `train`; `None` never ends it.
         checkpoints: Folder from which an interrupted training continues, as for `train`.
+        devices: Devices that share each batch; `None` for one.
 
     Returns:
         The trained classifier.
@@ -162,7 +160,7 @@ def train_examples(
     used = {**_auxiliary(spec), **checked_options(spec, options)}
     start = Registered(spec, used, len(classes), frontend.shape, recipe.seed, weights, weights_file)
     clock = clock or Clock()
-    run = Run(start, recipe, frontend, tuple(classes), workers, unknown, progress, clock, checkpoints)
+    run = Run(start, recipe, frontend, tuple(classes), workers, unknown, progress, clock, checkpoints, devices)
     return run.fit(examples)
 
 

@@ -6,6 +6,7 @@ import gc
 import math
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,8 +24,10 @@ from audiozoo.layers import keras
 from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
 from audiozoo.registry import ModelSpec, build
+from audiozoo.training.batches import Batches
 from audiozoo.training.budget import Clock, Meter
-from audiozoo.training.examples import Batches, Examples
+from audiozoo.training.devices import Devices
+from audiozoo.training.examples import Examples
 from audiozoo.training.held_out import calibrate, validation_figures, validation_seconds
 from audiozoo.training.optimization import LOSSES, optimizer, own_dropout, precision, seed_dropout
 from audiozoo.training.resuming import Checkpoint, Checkpoints, facts_of
@@ -121,6 +124,7 @@ class Run:
         progress: Callback, see `audiozoo.progress`.
         clock: Clock that may end the training.
         checkpoints: Folder to continue from; `None` for none.
+        devices: Devices that share the batches; `None` for one.
     """
 
     start: Start
@@ -132,8 +136,15 @@ class Run:
     progress: Progress | None = None
     clock: Clock = field(default_factory=Clock)
     checkpoints: Checkpoints | None = None
+    devices: Devices | None = None
 
     def __post_init__(self) -> None:
+        if self.devices and (over := self.recipe.batch_size % len(self.devices.names)):
+            number = len(self.devices.names)
+            raise ValueError(
+                f"{number} devices need a batch_size that is a multiple of {number}, such as "
+                f"{self.recipe.batch_size - over + number}; it is {self.recipe.batch_size}"
+            )
         if self.checkpoints and self.clock.limited:
             raise ValueError(
                 "a training with a budget of time has no checkpoints, because it cannot have the same epochs a second time: "
@@ -214,6 +225,15 @@ class Run:
     def _fit_once(
         self, examples: Examples, validation: Examples | None, epochs: int, stage: str, meter: Meter | None = None
     ) -> Classifier:
+        with self.devices.scope() if self.devices else nullcontext():
+            model, classifier = self._fit_in_scope(examples, validation, epochs, stage, meter)
+        if self.recipe.mixed_precision or self.devices:
+            classifier.scorer = KerasScorer(self._plain(model, examples))
+        return classifier
+
+    def _fit_in_scope(
+        self, examples: Examples, validation: Examples | None, epochs: int, stage: str, meter: Meter | None
+    ) -> tuple[Any, Classifier]:
         scaler, steps = self.start.scaler(examples, self.recipe.standardize), self._steps(examples)
         model = self._compiled(self.start, examples, epochs)
         # Without held-out clips, these thresholds remain.
@@ -233,15 +253,14 @@ class Run:
             meter=meter,
             checkpoint=self._checkpoint(model, examples, epochs, stage),
         )
-        batches = Batches(examples, self.recipe, scaler, self.frontend, len(self.classes), len(model.outputs))
+        sizes, whole = (len(self.classes), len(model.outputs)), self.devices is not None
+        batches = Batches(examples, self.recipe, scaler, self.frontend, *sizes, whole=whole)
         if not watch.reached.finished:
             self._epochs(model, batches, watch)
         watch.restore_best()
-        if self.recipe.mixed_precision:
-            classifier.scorer = KerasScorer(self._in_full_precision(model, examples))
         classifier.history = watch.history
         classifier.about = self._about(len(examples.index), watch)
-        return classifier
+        return model, classifier
 
     def _epochs(self, model: Any, batches: Batches, watch: Watch) -> None:
         """Train the epochs that a watch has left."""
@@ -254,9 +273,9 @@ class Run:
 
         calls = {"on_train_batch_begin": batch_begin, "on_train_batch_end": watch.batch_end, "on_epoch_end": watch.epoch_end}
         # Batches have a weight for each example and an order of their own, so Keras must not shuffle them again.
-        with own_dropout(), batches.stream(self.workers, first=done) as stream:
+        with own_dropout(), batches.streams(self.workers, first=done) as begin:
             model.fit(
-                stream,
+                self.devices.feed(begin, model, self.recipe.batch_size) if self.devices else begin(),
                 steps_per_epoch=watch.steps,
                 initial_epoch=done,
                 epochs=watch.epochs,
@@ -282,7 +301,8 @@ class Run:
         }
         return self.checkpoints.stage(stage, facts_of(examples, **facts))
 
-    def _in_full_precision(self, model: Any, examples: Examples) -> Any:
+    def _plain(self, model: Any, examples: Examples) -> Any:
+        """Return a copy of a model in full precision, on one device."""
         full = self.start.model(examples)
         full.set_weights(model.get_weights())
         return full
@@ -290,6 +310,8 @@ class Run:
     def _compiled(self, start: Start, examples: Examples, epochs: int) -> Any:
         with precision(self.recipe.mixed_precision):
             model = start.model(examples)
+        if self.devices:
+            self.devices.prepare(model)
         # The first output is the classifier; auxiliary outputs follow it and have the same targets.
         auxiliaries = len(model.outputs) - 1
         loss = LOSSES[start.activation](self.recipe.label_smoothing)
