@@ -17,10 +17,13 @@ from conftest import tone
 
 import audiozoo
 from audiozoo import load_dataset
+from audiozoo.augment import Gain
+from audiozoo.augment.files import augment_files, find_sources
 from audiozoo.classifier import Classifier, Failure
 from audiozoo.cli.planning import Settings, planned
 from audiozoo.crossval import benchmark
-from audiozoo.features import LogMel, Scaler
+from audiozoo.datasets import Clip
+from audiozoo.features import LogMel, Scaler, extract
 from audiozoo.shards import read_predictions
 
 ray = pytest.importorskip("ray")
@@ -28,7 +31,7 @@ pytest.importorskip("ray.data")
 
 from ray.cluster_utils import Cluster  # noqa: E402
 
-from audiozoo.scale import RayFiles, RayJobs, cluster, connect  # noqa: E402
+from audiozoo.scale import RayFiles, RayJobs, RayPieces, cluster, connect  # noqa: E402
 
 # Ray leaves sockets and processes open, and changes its own interfaces.
 pytestmark = [
@@ -56,6 +59,7 @@ def nodes():
         started.client_address = f"ray://127.0.0.1:{port}"
         started.add_node(num_cpus=1)
         patch.setenv("RAY_ADDRESS", started.address)
+        ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the nodes cannot import this file
         yield started
         ray.shutdown()
         started.shutdown()
@@ -116,6 +120,50 @@ def test_an_ensemble_and_embeddings(nodes, classifier, sounds):
     usable = [sound for sound in sounds if "text" not in sound and "gone" not in sound]
     found = list(both.embed_many(usable, statistic="all", executor=RayFiles()))
     assert np.allclose(found, list(both.embed_many(usable, statistic="all")), atol=1e-4)
+
+
+def test_features_and_copies_equal_the_local_ones(nodes, sounds, tmp_path, monkeypatch):
+    clips = [Clip(path, ("",)) for path in sounds]
+    here, there = extract(clips, FRONTEND), extract(clips, FRONTEND, executor=RayPieces())
+    assert np.allclose(here.values, there.values, atol=1e-3)
+    assert np.array_equal(here.readable, there.readable)
+    assert here.failures == there.failures
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    written = {}
+    for place, executor in (("here", None), ("there", RayPieces())):
+        sources = find_sources([path for path in sounds if "gone" not in path], output=place)
+        copies, failures = augment_files(sources, Gain(gain_db=(-6, 6)), place, copies=2, seed=5, executor=executor)
+        assert len(copies) == 2 * (len(sources) - 1)
+        assert len(failures) == 1
+        written[place] = {copy.file: (tmp_path / place / copy.file).read_bytes() for copy in copies}
+    assert written["here"] == written["there"]
+
+
+def refuse(item):
+    if item == 40:
+        raise OSError("no space for 40")
+    return item
+
+
+def test_pieces_come_in_order_and_an_error_is_the_functions_own(nodes):
+    results = RayPieces().mapped(refuse, range(100))
+    found = []
+    with pytest.raises(OSError, match=r"^no space for 40$"):
+        found.extend(results)
+    assert found == list(range(32))
+
+
+def slow(item):
+    time.sleep(0.2)
+    return item
+
+
+def test_the_pieces_of_a_lost_node_are_done_again(nodes, passing):
+    results = RayPieces().mapped(slow, range(160))
+    found = [next(results)]
+    nodes.remove_node(passing, allow_graceful=False)
+    assert found + list(results) == list(range(160))
 
 
 def test_strict_and_wrong_arguments(nodes, classifier, sounds):

@@ -23,6 +23,7 @@ RANKS = {
     "claims": -1,  # downloads and benchmarks use them
     "progress": -1,
     "threads": -1,
+    "pieces": -1,
     "_version": 0,
     "audio": 0,
     "checkpoints": 0,

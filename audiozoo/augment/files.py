@@ -27,6 +27,7 @@ from audiozoo.augment.waveform import Gain, TimeShift
 from audiozoo.checks import require_count
 from audiozoo.config import digest, revive
 from audiozoo.files import checksum, replacing
+from audiozoo.pieces import LocalPieces, PieceExecutor
 from audiozoo.progress import Progress
 
 TABLE = "augmentation.csv"
@@ -158,6 +159,7 @@ def augment_files(
     seed: int = 0,
     jobs: int = 1,
     progress: Progress | None = None,
+    executor: PieceExecutor | None = None,
 ) -> tuple[list[Copy], list[str]]:
     """Write augmented copies of sound files, as 32-bit floating-point WAV files, which do not clip loud samples.
 
@@ -172,6 +174,7 @@ def augment_files(
         seed: Random seed.
         jobs: Number of processes; -1 starts one per core.
         progress: Callback, see `audiozoo.progress`; the stage is "copies" and a step is a source.
+        executor: Executor that writes the copies, such as `audiozoo.scale.RayPieces`; `None` uses processes.
 
     Returns:
         The copies of these sources, and one message for each source that could not be read or transformed.
@@ -181,8 +184,6 @@ def augment_files(
             contains an `augmentation.csv` that this function did not write.
         OSError: The folder cannot be written, or the transform uses a folder of recordings that does not exist.
     """
-    from joblib import Parallel, delayed
-
     require_count("copies", copies, 1)
     folder = Path(folder)
     require_waves(transform, "augment_files")
@@ -190,13 +191,11 @@ def augment_files(
     changer = partial(_Changer, transform=transform, seed=seed, recordings=_recordings_of(transform))
     there = {row.file: row for row in read_table(folder) if (folder / row.file).is_file()}
     folder.mkdir(parents=True, exist_ok=True)
-    tasks = (
-        delayed(_copy_source)(changer(source), folder, [(file, there.get(file)) for file in _copies_of(source, copies)])
-        for source in sources
-    )
+    tasks = ((changer(source), [(file, there.get(file)) for file in _copies_of(source, copies)]) for source in sources)
+    work = (executor or LocalPieces(jobs)).mapped(partial(_copy_source, folder=folder), tasks)
     rows, failures = [], []
     _write_table(folder, list(there.values()))
-    with closing(Parallel(n_jobs=jobs, return_as="generator")(tasks)) as results:
+    with closing(work) as results:
         for done, (made, failure) in enumerate(results, 1):
             rows += made
             failures += failure
@@ -255,7 +254,12 @@ class _Changer:
         return Copy(file, source.path, source.label, number, json.dumps(drawn), self.key), changed
 
 
-def _copy_source(changer: _Changer, folder: Path, files: Sequence[tuple[str, Copy | None]]) -> tuple[list[Copy], list[str]]:
+_Task = tuple[_Changer, Sequence[tuple[str, Copy | None]]]
+"""A source, and the files of its copies with what the table says of those that are there."""
+
+
+def _copy_source(task: _Task, folder: Path) -> tuple[list[Copy], list[str]]:
+    changer, files = task
     made: list[Copy] = []
     for number, (file, there) in enumerate(files):
         try:

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from audiozoo.cli.console import err, out, progress_bar, report_failures
 from audiozoo.cli.errors import keeping
+from audiozoo.cli.place import LOCAL, On, piece_executor
 
 EXAMPLE = "audiozoo augment sounds/ -o more/ --copies 5 --seed 1"
 
@@ -45,6 +46,7 @@ def files(
     copies: Annotated[int, typer.Option(min=1, help="Number of copies of each sound.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     jobs: Annotated[int, typer.Option(help="Number of processes; -1 starts one per core.")] = -1,
+    on: On = LOCAL,
 ) -> None:
     """Write augmented copies of sounds. The word `files` is optional.
 
@@ -57,7 +59,8 @@ def files(
     transform = read_transform(recipe) if recipe else GENTLE
     sources = find_sources(sounds, output=output)
     with keeping(f"finished copies are in {output}, and the same command writes the others"), progress_bar("augment") as show:
-        rows, failures = augment_files(sources, transform, output, copies=copies, seed=seed, jobs=jobs, progress=show)
+        how: dict[str, Any] = {"copies": copies, "seed": seed, "jobs": jobs, "executor": piece_executor(on)}
+        rows, failures = augment_files(sources, transform, output, progress=show, **how)
     out.print(
         f"{len(rows)} copies of {len(sources) - len(failures)} sounds in {output}, listed in {output / TABLE}", soft_wrap=True
     )

@@ -21,6 +21,7 @@ from audiozoo.cli.console import (
     report_failures,
 )
 from audiozoo.cli.errors import keeping
+from audiozoo.cli.place import LOCAL, On, piece_executor
 from audiozoo.files import check_target
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def run(
     options: DatasetOptions = None,
     jobs: Annotated[int, typer.Option(help="Number of threads; -1 is one for each core.")] = -1,
     cache: Annotated[bool, typer.Option(help=CACHE_HELP)] = True,
+    on: On = LOCAL,
 ) -> None:
     """Compute the features of many sounds in parallel. A run that was interrupted continues where it stopped.
 
@@ -67,7 +69,8 @@ def run(
         chosen = chosen.adapt(duration=_longest(data.clips, chosen.sample_rate))
     kept = "the features computed so far are in the cache, and the same command continues" if cache else "nothing was saved"
     with keeping(kept), progress_bar(frontend) as show:
-        features = extract(data.clips, chosen, hop=hop, jobs=jobs, cache=feature_cache(cache), progress=show)
+        how: dict[str, Any] = {"hop": hop, "jobs": jobs, "cache": feature_cache(cache), "executor": piece_executor(on)}
+        features = extract(data.clips, chosen, progress=show, **how)
     used = len(features.readable)
     if not used:
         features.raise_failures()

@@ -11,6 +11,7 @@ from audiozoo.threads import thread_count
 if TYPE_CHECKING:
     from audiozoo.classifier import FileExecutor
     from audiozoo.crossval.executors import Executor
+    from audiozoo.pieces import PieceExecutor
 
 LOCAL = "local"
 
@@ -22,7 +23,7 @@ On = Annotated[
         "scale.",
     ),
 ]
-"""Option that `file_executor` and `job_executor` take."""
+"""Option that `file_executor`, `piece_executor` and `job_executor` take."""
 
 
 def file_executor(on: str) -> FileExecutor | None:
@@ -38,6 +39,21 @@ def file_executor(on: str) -> FileExecutor | None:
     from audiozoo.scale import RayFiles
 
     return RayFiles(_address(on))
+
+
+def piece_executor(on: str) -> PieceExecutor | None:
+    """Return the executor for independent pieces of work; `None` for this machine.
+
+    Raises:
+        ValueError: The place has another form.
+        ImportError: Ray is not installed.
+        ConnectionError: The cluster cannot be used.
+    """
+    if on == LOCAL:
+        return None
+    from audiozoo.scale import RayPieces
+
+    return RayPieces(_address(on))
 
 
 def job_executor(on: str, executor: str, jobs: int) -> str | Executor | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from audiozoo.features.frontends import Frontend
 from audiozoo.features.identity import signature
 from audiozoo.features.packs import Features, Key, Span
 from audiozoo.features.reading import Excerpt, warm_up, windows_of
+from audiozoo.pieces import LocalPieces, PieceExecutor
 from audiozoo.progress import Progress
 
 # A killed run loses at most one chunk. Smaller chunks would give more packs, each of which keeps a file open until the end.
@@ -33,6 +34,7 @@ def extract(
     jobs: int = -1,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
+    executor: PieceExecutor | None = None,
 ) -> Features:
     """Compute the features of many clips in parallel.
 
@@ -45,6 +47,7 @@ def extract(
         cache: Cache of features. Clips in the cache are not computed again, and new clips are added to it, so a killed run
             continues where it stopped.
         progress: Callback, see `audiozoo.progress`; the stage is "features" and a step is a clip.
+        executor: Executor that computes the features, such as `audiozoo.scale.RayPieces`; `None` uses threads.
 
     Returns:
         The features. A clip that cannot be read has no windows and a message in `failures`.
@@ -61,7 +64,8 @@ def extract(
         progress("features", len(keys) - len(missing), len(keys), {})
     limits = (min(_CHUNK_CLIPS, len(missing)), _CHUNK_BYTES) if store.folder else (len(missing), math.inf)
     failures: dict[int, str] = {}
-    with closing(_computed(clips, missing, frontend, hop, jobs, progress)) as computed:
+    executor = executor or LocalPieces(jobs, threads=True)
+    with closing(_computed(clips, missing, frontend, hop, executor, progress)) as computed:
         while (chunk := _gathered(computed, failures, frontend.shape, *limits)).keys:
             positions = [int(position) for position in chunk.keys]
             for position, key in zip(positions, store.keys([clips[position] for position in positions]), strict=True):
@@ -76,26 +80,19 @@ def _computed(
     positions: Sequence[int],
     frontend: Frontend,
     hop: float | None,
-    jobs: int,
+    executor: PieceExecutor,
     progress: Progress | None,
 ) -> Generator[tuple[int, _Windows | str], None, None]:
     """Yield the position of each clip, in order, with its windows or an error message."""
     if not positions:
         return
-    from joblib import Parallel, delayed
-
     warm_up(frontend)
-    tasks = (delayed(_attempt)(clips[position], frontend, hop) for position in positions)
-    results = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(tasks)
-    try:
+    attempt = partial(_attempt, frontend=frontend, hop=hop)
+    with closing(executor.mapped(attempt, (clips[position] for position in positions))) as results:
         for done, (position, result) in enumerate(zip(positions, results, strict=True), 1 + len(clips) - len(positions)):
             yield position, result
             if progress:
                 progress("features", done, len(clips), {})
-    finally:
-        # Without this, the threads would continue after an interruption. joblib warns that it stops them.
-        with warnings.catch_warnings(action="ignore", category=UserWarning):
-            results.close()
 
 
 def _attempt(clip: Excerpt, frontend: Frontend, hop: float | None) -> _Windows | str:

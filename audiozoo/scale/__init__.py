@@ -3,5 +3,6 @@
 from audiozoo.scale.cluster import connect
 from audiozoo.scale.files import RayFiles
 from audiozoo.scale.jobs import RayJobs
+from audiozoo.scale.pieces import RayPieces
 
-__all__ = ["RayFiles", "RayJobs", "connect"]
+__all__ = ["RayFiles", "RayJobs", "RayPieces", "connect"]
