@@ -24,9 +24,9 @@ _Result = TypeVar("_Result")
 class RayFiles:
     """Executor that predicts or embeds files on a Ray cluster, for `Classifier.predict_many` and `Classifier.embed_many`.
 
-    Actors on all cores read the sounds and compute their features. Actors of their own run the models, one on each GPU, or one
-    for each node if there are no GPUs. Ray starts them again on other nodes when a node is lost. The sounds must be readable
-    under the same paths on all nodes, or be URLs.
+    Tasks on all cores read the sounds and compute their features. Actors run the models, one on each GPU, or one for each node
+    if there are no GPUs. When a node is lost, Ray repeats its tasks and starts its actors again on other nodes. The sounds must
+    be readable under the same paths on all nodes, or be URLs.
 
     Args:
         address: Address of the cluster, see `connect`.

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from audiozoo.classifier.manyfiles import What
 from audiozoo.scale.cluster import passed_on
-from audiozoo.scale.stages import Member, Reader, Scoring
+from audiozoo.scale.stages import Member, Scoring, read_files
 
 _LEAST, _MOST = 16, 128  # files in a task
-_ROWS = 32  # rows of the reader in a batch of the model
+_ROWS = 32  # rows of `read_files` in a batch of the model
 
 
 class Work(NamedTuple):
@@ -65,9 +65,7 @@ def _tables(work: Work) -> Iterator[Any]:
     cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
     tasks = _tasks(work.names, cores)
     with _options(ray):
-        read = ray.data.from_arrow(tasks).map_batches(
-            Reader, fn_constructor_args=(work.members,), batch_size=None, concurrency=min(cores, len(tasks)), num_cpus=1
-        )
+        read = ray.data.from_arrow(tasks).map_batches(read_files, fn_args=(work.members,), batch_size=None, num_cpus=1)
         scored = read.map_batches(
             Scoring,
             fn_constructor_args=(work.parcels, work.what),
@@ -79,7 +77,7 @@ def _tables(work: Work) -> Iterator[Any]:
 
 
 def _tasks(names: Sequence[bytes], cores: int) -> list[Any]:
-    """Return the tables of files that actors read one after the other."""
+    """Return the tables of files that a task reads one after the other."""
     import pyarrow
 
     each = min(max(len(names) // (8 * cores), _LEAST), _MOST)

@@ -1,4 +1,4 @@
-"""The two stages of the work on many files: actors that read sounds, and actors that run models."""
+"""The two stages of the work on many files: tasks that read sounds, and actors that run models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from audiozoo.classifier.scorers import batch_size
 from audiozoo.export import is_exported, load_exported
 from audiozoo.export.runtime import GraphScorer
 from audiozoo.features import Frontend, Scaler
-from audiozoo.features.reading import warm_up
 from audiozoo.threads import one_blas_thread
 
 _TABLE_BYTES = 8 * MIB  # windows in a table of the reader
@@ -73,42 +72,38 @@ class Parcel(NamedTuple):
             return load_exported(path) if is_exported(path) else load_classifier(path)
 
 
-class Reader:
-    """Actor that reads sounds and computes their features.
+def read_files(batch: dict[str, Any], members: Sequence[Member]) -> Iterator[Any]:
+    """Read sounds and compute their features.
 
-    Its batches have the columns `number` and `file`. It yields tables with a row for each batch of windows of a file and
-    member: the `number`, the `member`, the `windows` as bytes of float32, and the `kind` and text of an `error` that ended
-    them.
+    This is a task and not an actor: if a node is lost, any core can repeat its tasks, but an actor waits for a core of its own.
 
     Args:
+        batch: Columns `number` and `file`.
         members: Parts of each member of the classifier.
+
+    Yields:
+        Tables with a row for each batch of windows of a file and member: the `number`, the `member`, the `windows` as bytes of
+        float32, and the `kind` and text of an `error` that ended them.
     """
+    rows: list[dict[str, Any]] = []
+    size = 0
+    with one_blas_thread():
+        for row in _rows(batch, members):
+            rows.append(row)
+            size += len(row["windows"])
+            # Each table costs Ray about a millisecond, and all tables of long sounds would not fit the memory.
+            if size >= _TABLE_BYTES:
+                yield _table(rows)
+                rows, size = [], 0
+    if rows:
+        yield _table(rows)
 
-    def __init__(self, members: Sequence[Member]) -> None:
-        self._members = members
-        for member in members:
-            warm_up(member.frontend)
 
-    def __call__(self, batch: dict[str, Any]) -> Iterator[Any]:
-        """Read the files of a batch."""
-        rows: list[dict[str, Any]] = []
-        size = 0
-        with one_blas_thread():
-            for row in self._rows(batch):
-                rows.append(row)
-                size += len(row["windows"])
-                # Each table costs Ray about a millisecond, and all tables of long sounds would not fit the memory.
-                if size >= _TABLE_BYTES:
-                    yield _table(rows)
-                    rows, size = [], 0
-        if rows:
-            yield _table(rows)
-
-    def _rows(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        for number, name in zip(batch["number"], batch["file"], strict=True):
-            for place, member in enumerate(self._members):
-                for part in _parts(os.fsdecode(name), member):
-                    yield {"number": int(number), "member": place, **part}
+def _rows(batch: dict[str, Any], members: Sequence[Member]) -> Iterator[dict[str, Any]]:
+    for number, name in zip(batch["number"], batch["file"], strict=True):
+        for place, member in enumerate(members):
+            for part in _parts(os.fsdecode(name), member):
+                yield {"number": int(number), "member": place, **part}
 
 
 def _parts(path: str, member: Member) -> Iterator[dict[str, Any]]:
@@ -125,7 +120,7 @@ def _parts(path: str, member: Member) -> Iterator[dict[str, Any]]:
 
 
 class Scoring:
-    """Actor that runs the models of a classifier on the tables of `Reader`. It puts `outputs` in the place of the windows.
+    """Actor that runs the models of a classifier on the tables of `read_files`. It puts `outputs` in the place of the windows.
 
     Args:
         parcels: Reference to the list of the packed classifiers, see `audiozoo.scale.pipeline.Work`.
