@@ -14,14 +14,13 @@ values have not been tuned, and none was chosen by its score on a test fold.
 
 RECIPES = {
     "esc10": {
-        # These keep their own settings: feature_mlp, dcase2018_baseline, lstm, soundnet_cnn, soundnet_lstm.
+        # These keep their own settings: feature_mlp, dcase2018_baseline, subspectralnet, lstm, soundnet_cnn, soundnet_lstm.
         "house_cnn": {"recipe": {"mixed_precision": True}},
         "mel_cnn": {"recipe": {"mixed_precision": True}},
         # A clip has many windows of a quarter of a second: one epoch takes 20 s on one core.
         "freesound2018_baseline": {
             "recipe": {"epochs": 15, "learning_rate": 1e-3, "patience": 6, "refit": False, "mixed_precision": True}
         },
-        "subspectralnet": {"recipe": {"epochs": 100, "patience": 40, "refit": False, "mixed_precision": True}},
         "cldnn": {"recipe": {"epochs": 80, "patience": 25, "mixed_precision": True}},
         "joint_autoencoder": {"recipe": {"epochs": 60, "patience": 20, "refit": False}},
         "dcase_tutorial_cnn": {"recipe": {"epochs": 80, "patience": 25}},

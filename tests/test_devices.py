@@ -2,8 +2,10 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import keras
@@ -14,11 +16,12 @@ from audiozoo import Recipe, load_classifier
 from audiozoo.datasets import load_dataset
 from audiozoo.features import LogMel, Scaler, extract
 from audiozoo.registry import model_info
-from audiozoo.training import train
+from audiozoo.training import join_hosts, train
 from audiozoo.training.batches import Batches
 from audiozoo.training.devices import Devices, chosen_devices
 from audiozoo.training.examples import Examples, targets_of
-from audiozoo.training.run import Registered, Run
+from audiozoo.training.run import Run
+from audiozoo.training.start import Registered
 
 BACKEND = keras.backend.backend()
 SEVERAL = BACKEND in ("jax", "tensorflow")
@@ -73,7 +76,7 @@ def run(code, *arguments):
         [sys.executable, "-c", BEGIN + code, *map(str, arguments)], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+    return done.stdout.splitlines()[-1]  # gloo, with which hosts without a GPU speak, prints lines before
 
 
 @needs_several
@@ -99,6 +102,56 @@ def test_a_training_continues_on_fewer_devices_and_finetuning_takes_several(soun
         assert expected.keys() == found.keys()
         for name, values in expected.items():
             assert found[name] == pytest.approx(values, rel=1e-3), name
+
+
+HOSTS = """
+from audiozoo.training import join_hosts
+
+if sys.argv[2] != "alone":
+    join_hosts(sys.argv[3], number=int(sys.argv[2]), count=2)
+    how["checkpoints"] = Checkpoints(sys.argv[4], minutes=0)
+one = train("house_cnn", clips, Recipe(epochs=3, batch_size=4, learning_rate=1e-3, validation=0.33), **how)
+print(json.dumps({"history": one.history, "scores": [one.predict(clip.path).score for clip in clips]}))
+"""
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="only JAX trains on several hosts")
+def test_two_hosts_train_as_one(sound_folder, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda host: json.loads(run(HOSTS, sound_folder, host, address, tmp_path / "kept")), (0, 1)))
+    alone = json.loads(run(HOSTS, sound_folder, "alone"))
+    assert both[0]["history"].keys() == alone["history"].keys()
+    for found in both:
+        for name, values in alone["history"].items():
+            assert found["history"][name] == pytest.approx(values, rel=1e-3), name
+        assert found["scores"] == pytest.approx(alone["scores"], abs=1e-3)
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["training.npz"]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--host", "1/2"], "need both the address of the first one"),
+        (["--coordinator", "10.0.0.1:1234"], "need both the address of the first one"),
+        (["--coordinator", "10.0.0.1:1234", "--host", "1"], "such as 0/2, got '1'"),
+        (["--coordinator", "10.0.0.1:1234", "--host", "0/2", "--minutes", "3"], "cannot keep to --minutes together"),
+        (["--coordinator", "10.0.0.1:1234", "--host", "0/1"], "count must be a number at least 2"),
+        (["--coordinator", "10.0.0.1:1234", "--host", "2/2"], "number must be"),
+        (["--coordinator", "10.0.0.1", "--host", "0/2"], "HOST:PORT, such as"),
+    ],
+)
+def test_wrong_hosts(audiozoo, sound_folder, tmp_path, words, reason):
+    status, _, err = audiozoo("train", sound_folder, "-o", tmp_path / "my.audiozoo", *words)
+    assert (status, reason in err) == (2, True), err
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="about other backends")
+def test_hosts_need_jax():
+    with pytest.raises(ValueError, match="set KERAS_BACKEND=jax"):
+        join_hosts("10.0.0.1:1234", number=0, count=2)
 
 
 def test_a_last_batch_is_filled_and_its_loss_stays_the_same(sound_folder):

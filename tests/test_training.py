@@ -29,7 +29,7 @@ from audiozoo.augment import (
 from audiozoo.datasets import Clip, hold_out, load_dataset
 from audiozoo.features import LogMel, Scaler, extract
 from audiozoo.registry import table
-from audiozoo.training import Examples, Recipe, frontend_for, held_out, run, target_indices, train
+from audiozoo.training import Examples, Recipe, frontend_for, held_out, run, start, target_indices, train
 from audiozoo.training.batches import Batches
 from audiozoo.training.examples import example_weights
 from audiozoo.training.optimization import optimizer as optimizer_of
@@ -155,7 +155,7 @@ def test_the_rejection_level_keeps_a_share_of_the_held_out_clips(clips, refit, m
     ],
 )
 def test_a_rejection_level_that_cannot_be_found_is_refused_before_the_training(clips, changes, reason, monkeypatch):
-    monkeypatch.setattr(run, "build", None)
+    monkeypatch.setattr(start, "build", None)
     named = [
         replace(clip, labels=tuple("unknown" if "labels" in changes and x == "noise" else x for x in clip.labels))
         for clip in clips

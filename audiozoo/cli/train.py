@@ -33,6 +33,7 @@ from audiozoo.cli.console import (
     report_failures,
 )
 from audiozoo.cli.errors import keeping
+from audiozoo.cli.hosts import Coordinator, Host, joined
 from audiozoo.cli.inspect_ import checked_recipe
 from audiozoo.cli.labels import several_note, validation_text
 from audiozoo.cli.transfer import Extend, Finetune, From, Probe, Transfer, Unfreeze
@@ -82,6 +83,8 @@ def run(
     refit: Refit = None,
     checkpoints: CheckpointMinutes = None,
     devices: DeviceNumber = None,
+    coordinator: Coordinator = None,
+    host: Host = None,
     weights: WeightsName = None,
     weights_file: WeightsFile = None,
     backbone_weights: BackboneWeights = None,
@@ -107,16 +110,15 @@ def run(
     other = chosen_frontend(frontend, settings or ()) if frontend else None
     check_target(output)
     kept = chosen_checkpoints(checkpoints, minutes, output)
-    limits = {"budget": chosen_budget(minutes if kept is None else 0.0, epochs), "checkpoints": kept, "devices": devices}
+    saves, timed = joined(coordinator, host, minutes=minutes), kept is None and coordinator is None
+    limits = {"budget": chosen_budget(minutes if timed else 0.0, epochs), "checkpoints": kept, "devices": devices}
     chosen = changed_recipe(way.recipe, recipe, epochs=epochs, seed=seed, refit=refit)
     data = open_dataset(dataset, folder, table, options)
     clips, chosen = _described(data, chosen, recipe)
     how: dict[str, Any] = {"labels": data.labels, "strict": strict, "unknown": unknown, "cache": feature_cache(cache)}
-    how |= {"backbone_weights": backbone_weights} if backbone_weights else {}
-    classifier = _trained(way, clips, chosen, output, frontend=other, limits=limits, **how)
-    _finish(classifier, output)
-    if kept:
-        kept.remove()
+    start = {"backbone_weights": backbone_weights} if backbone_weights else {}
+    classifier = _trained(way, clips, chosen, output, frontend=other, limits=limits, **how, **start)
+    _finish(classifier, output, kept, saves=saves)
 
 
 def _trained(
@@ -139,8 +141,13 @@ def _trained(
         return way.run(clips, recipe, limits={**limits, "budget": limits["budget"](), "stop": stop}, **how)
 
 
-def _finish(classifier: Classifier, output: Path) -> None:
+def _finish(classifier: Classifier, output: Path, kept: Checkpoints | None, *, saves: bool) -> None:
+    if not saves:
+        out.print(f"this computer is done; the first one saves {output}", soft_wrap=True)
+        return
     classifier.save(output)
+    if kept:
+        kept.remove()
     if ending := early_end(classifier.about, len(classifier.history.get("loss", ()))):
         err.print(ending, soft_wrap=True)
     out.print(_summary(classifier, output), soft_wrap=True)

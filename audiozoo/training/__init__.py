@@ -5,6 +5,7 @@ from audiozoo.recipe import Recipe
 from audiozoo.registry import recipe_for
 from audiozoo.training.blending import fit_ensemble
 from audiozoo.training.budget import Budget, Clock
+from audiozoo.training.devices import join_hosts
 from audiozoo.training.examples import Examples, adapted, frontend_for, target_indices, target_matrix, targets_of
 from audiozoo.training.extension import extend
 from audiozoo.training.finetuning import FINETUNING, finetune
@@ -30,6 +31,7 @@ __all__ = [
     "finetune",
     "fit_ensemble",
     "frontend_for",
+    "join_hosts",
     "pooled_scores",
     "probe",
     "recipe_for",

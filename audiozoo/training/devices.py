@@ -1,13 +1,15 @@
-"""Training on several devices of one computer: each of them computes a part of every batch."""
+"""Training on several devices, of one computer or several: each of them computes a part of every batch."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from audiozoo.checks import require_count
 from audiozoo.layers import keras
 
 
@@ -19,10 +21,14 @@ class Devices:
     those of one device. On TensorFlow, all devices drop the same units, so with dropout they differ by chance.
 
     Args:
-        names: Names of the devices in the notation of the backend, two at least.
+        names: Names of the devices in the notation of the backend, two at least, those of all hosts.
+        host: Number of this process among those of `join_hosts`.
+        hosts: Number of these processes.
     """
 
     names: tuple[str, ...]
+    host: int = 0
+    hosts: int = 1
 
     @contextmanager
     def scope(self) -> Iterator[None]:
@@ -31,12 +37,15 @@ class Devices:
             with _strategy(self.names).scope():
                 yield
             return
-        before = keras.distribution.distribution()
-        keras.distribution.set_distribution(keras.distribution.DataParallel(devices=list(self.names)))
-        try:
+        # Each host has the features and takes its part of a batch from them.
+        with _distribution(keras.distribution.DataParallel(devices=list(self.names), auto_shard_dataset=False)):
             yield
-        finally:
-            keras.distribution.set_distribution(before)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Context manager in which a model is built and used on the own device of this host, inside a `scope`."""
+        with _distribution(None):
+            yield
 
     def prepare(self, model: Any) -> None:
         """Let the batch normalisation of a new model see the whole batch. On JAX it always does."""
@@ -58,7 +67,7 @@ class Devices:
             An iterator, or a dataset of TensorFlow.
         """
         if keras.backend.backend() != "tensorflow":
-            return begin()
+            return (self._part(batch) for batch in begin())
         import tensorflow as tf
 
         def like(tensor: Any) -> Any:
@@ -69,6 +78,25 @@ class Devices:
         signature = like(model.inputs[0]), y if len(y) > 1 else y[0], tf.TensorSpec((batch,), tf.float32)
         # Keras takes the first batch twice, from an iterator each.
         return tf.data.Dataset.from_generator(begin, output_signature=signature)
+
+    def _part(self, batch: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the part of a batch that is for the devices of this host."""
+        if self.hosts == 1:
+            return batch
+        x, y, weights = batch
+        each = len(x) // self.hosts
+        own = slice(self.host * each, (self.host + 1) * each)
+        return x[own], tuple(one[own] for one in y) if isinstance(y, tuple) else y[own], weights[own]
+
+
+@contextmanager
+def _distribution(chosen: Any) -> Iterator[None]:
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(chosen)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(before)
 
 
 @cache
@@ -83,7 +111,7 @@ def chosen_devices(wanted: str | int | None) -> Devices | None:
     """Return the devices to train on: GPUs if the backend has any, else processors.
 
     Args:
-        wanted: "all", or a number of devices; `None` is one.
+        wanted: "all", or a number of devices; `None` is one, or all after `join_hosts`.
 
     Returns:
         The devices; `None` for a single one, which needs nothing special.
@@ -91,6 +119,10 @@ def chosen_devices(wanted: str | int | None) -> Devices | None:
     Raises:
         ValueError: `wanted` is something else, there are fewer devices, or the backend trains on one only.
     """
+    host, hosts = _place()
+    if hosts > 1 and wanted not in (None, "all"):
+        raise ValueError(f"{hosts} hosts train on all of their devices, got devices={wanted}: leave it out")
+    wanted = "all" if hosts > 1 else wanted
     if wanted is None or str(wanted) == "1":
         return None
     if not (wanted == "all" or (str(wanted).isdecimal() and int(wanted) > 0)):
@@ -101,7 +133,45 @@ def chosen_devices(wanted: str | int | None) -> Devices | None:
     if wanted != "all" and int(wanted) > len(names):
         raise ValueError(f"there are {len(names)} devices ({', '.join(names)}), got devices={wanted}")
     used = names if wanted == "all" else names[: int(wanted)]
-    return Devices(tuple(used)) if len(used) > 1 else None
+    return Devices(tuple(used), host, hosts) if len(used) > 1 else None
+
+
+def join_hosts(address: str, *, number: int, count: int) -> None:
+    """Join the processes that train one model together on JAX, usually one on each computer.
+
+    All of them call this before anything else uses JAX, and then `train` with the same arguments: the same clips under the same
+    paths, too. Each computes its part of every batch, and all return the same classifier. If one of them ends early, the others
+    wait for it in vain.
+
+    Args:
+        address: Address of the first process, ``HOST:PORT``, which the others can reach.
+        number: Number of this process, from 0.
+        count: Number of processes.
+
+    Raises:
+        ValueError: A number is wrong, or the backend is not JAX.
+        ConnectionError: The processes did not find each other in five minutes.
+    """
+    require_count("count", count, 2)
+    require_count("number", number, 0, count - 1)
+    if not re.fullmatch(r"[^\s:]+:\d+|\[[^\s\]]+\]:\d+", address):
+        raise ValueError(f"the address of the first host is HOST:PORT, such as 10.0.0.1:1234, got {address!r}")
+    if (backend := keras.backend.backend()) != "jax":
+        raise ValueError(f"several hosts train together on JAX only, the backend is {backend}: set KERAS_BACKEND=jax")
+    try:
+        keras.distribution.initialize(address, count, number)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ConnectionError(f"{address}: the {count} hosts did not find each other ({reason})") from error
+
+
+def _place() -> tuple[int, int]:
+    """Return the number of this process and that of all processes that train together."""
+    if keras.backend.backend() != "jax":
+        return 0, 1
+    import jax
+
+    return jax.process_index(), jax.process_count()
 
 
 def _present(backend: str) -> list[str]:

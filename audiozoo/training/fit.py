@@ -21,7 +21,8 @@ from audiozoo.training.devices import Devices, chosen_devices
 from audiozoo.training.examples import Examples, check_classes, check_present, frontend_for, targets_of
 from audiozoo.training.optimization import LOSSES
 from audiozoo.training.resuming import Checkpoints
-from audiozoo.training.run import Registered, Run
+from audiozoo.training.run import Run
+from audiozoo.training.start import Registered
 
 
 def train(

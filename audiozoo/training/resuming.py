@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -70,14 +71,19 @@ class Checkpoints:
         require_number("minutes", minutes, 0, MOST_MINUTES)
         self.folder, self.minutes = Path(folder), minutes
 
-    def stage(self, name: str, facts: Mapping[str, Any]) -> Checkpoint:
+    def stage(self, name: str, facts: Mapping[str, Any], *, writes: bool = True) -> Checkpoint:
         """Return the checkpoint of a stage.
 
         Args:
             name: Name of the stage, "training" or "refitting".
             facts: All that decides the result of the stage, as plain values.
+            writes: Whether this process writes the file; of several hosts that train together, one does.
+
+        Returns:
+            The checkpoint.
         """
-        return Checkpoint(self.folder / f"{name}.npz", json.loads(json.dumps(facts)), 60 * self.minutes)
+        seconds = 60 * self.minutes if writes else math.inf
+        return Checkpoint(self.folder / f"{name}.npz", json.loads(json.dumps(facts)), seconds)
 
     def remove(self) -> None:
         """Remove the checkpoints, and the folder if nothing else is in it."""
@@ -95,7 +101,7 @@ class Checkpoint:
     Args:
         path: Path of the file.
         facts: All that decides the result of the stage, as plain values.
-        seconds: Least time between two writings (seconds).
+        seconds: Least time between two writings (seconds); if it is infinite, nothing is written.
     """
 
     def __init__(self, path: Path, facts: Mapping[str, Any], seconds: float) -> None:
@@ -108,7 +114,7 @@ class Checkpoint:
         Raises:
             OSError: The file cannot be written, for example because the disk is full.
         """
-        if not reached.finished and monotonic() - self._written < self.seconds:
+        if math.isinf(self.seconds) or (not reached.finished and monotonic() - self._written < self.seconds):
             return
         arrays: dict[str, Any] = {f"best{number}": array for number, array in enumerate(reached.best_weights or ())}
         arrays |= {f"state{number}": keras.ops.convert_to_numpy(one) for number, one in enumerate(_variables(model))}

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gc
 import math
-import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +16,10 @@ from audiozoo.classifier import Classifier, KerasScorer, TrainingFacts
 from audiozoo.classifier.calibration import check_unknown
 from audiozoo.classifier.thresholds import fallback_thresholds
 from audiozoo.datasets import hold_out, recordings_by_label
-from audiozoo.download import hub_file
-from audiozoo.features import Frontend, Scaler
+from audiozoo.features import Frontend
 from audiozoo.layers import keras
 from audiozoo.progress import Progress
 from audiozoo.recipe import Recipe
-from audiozoo.registry import ModelSpec, build
 from audiozoo.training.batches import Batches
 from audiozoo.training.budget import Clock, Meter
 from audiozoo.training.devices import Devices
@@ -31,83 +27,8 @@ from audiozoo.training.examples import Examples
 from audiozoo.training.held_out import calibrate, validation_figures, validation_seconds
 from audiozoo.training.optimization import LOSSES, optimizer, own_dropout, precision, seed_dropout
 from audiozoo.training.resuming import Checkpoint, Checkpoints, facts_of
+from audiozoo.training.start import Start
 from audiozoo.training.watch import Watch
-
-
-class Start(Protocol):
-    """Starting point of a training: a model of the registry, or a trained network."""
-
-    @property
-    def activation(self) -> str:
-        """Last step of the model, a key of `LOSSES`."""
-
-    @property
-    def facts(self) -> TrainingFacts:
-        """Facts about the model that hold before the training."""
-
-    def scaler(self, examples: Examples, per: Literal["band", "all"] | None) -> Scaler:
-        """Return the scaler of the features.
-
-        Args:
-            examples: Clips to train on.
-            per: Standardisation of the recipe, see `Scaler.fit`.
-        """
-
-    def model(self, examples: Examples) -> Any:
-        """Return a new Keras model for a training on examples, its layers marked as trainable or not."""
-
-
-@dataclass(frozen=True, eq=False)
-class Registered:
-    """Start from a model of the registry, with random or published weights.
-
-    Args:
-        spec: Registry entry of the model.
-        options: Options of its builder.
-        classes: Number of classes.
-        shape: Shape of the features.
-        seed: Random seed of the initial weights.
-        weights: Name of published weights.
-        weights_file: File of initial weights.
-    """
-
-    spec: ModelSpec
-    options: Mapping[str, Any]
-    classes: int
-    shape: tuple[int, ...]
-    seed: int
-    weights: str | None = None
-    weights_file: str | os.PathLike[str] | None = None
-
-    @property
-    def activation(self) -> str:
-        """Last step of the model."""
-        return str({"activation": "softmax", **self.spec.options, **self.options}["activation"])
-
-    @property
-    def facts(self) -> TrainingFacts:
-        """Name, options and initial weights of the model."""
-        weights = self.weights
-        if self.weights_file is not None:
-            # The folders of this computer mean nothing elsewhere; an address on the hub does.
-            weights = str(self.weights_file) if hub_file(self.weights_file) else Path(self.weights_file).name
-        return TrainingFacts(model=self.spec.name, weights=weights, options=dict(self.options))
-
-    def scaler(self, examples: Examples, per: Literal["band", "all"] | None) -> Scaler:
-        """Fit a scaler to the windows of the examples."""
-        return Scaler.fit(examples.features.values, index=examples.window_index, per=per)
-
-    def model(self, examples: Examples) -> Any:
-        """Build the model; the examples do not matter."""
-        return build(
-            self.spec.name,
-            self.classes,
-            input_shape=self.shape,
-            weights=self.weights,
-            weights_file=self.weights_file,
-            seed=self.seed,
-            **self.options,
-        )
 
 
 @dataclass(eq=False)
@@ -145,6 +66,8 @@ class Run:
                 f"{number} devices need a batch_size that is a multiple of {number}, such as "
                 f"{self.recipe.batch_size - over + number}; it is {self.recipe.batch_size}"
             )
+        if self.devices and self.devices.hosts > 1 and self.clock.limited:
+            raise ValueError("several hosts cannot keep to a budget of time together: leave the budget out")
         if self.checkpoints and self.clock.limited:
             raise ValueError(
                 "a training with a budget of time has no checkpoints, because it cannot have the same epochs a second time: "
@@ -243,7 +166,7 @@ class Run:
             meter.validation = validation_seconds(classifier, validation)
         watch = Watch(
             model,
-            partial(validation_figures, classifier, validation) if validation else None,
+            self._judge(classifier, model, examples, validation) if validation else None,
             patience=self.recipe.patience,
             epochs=epochs,
             steps=steps,
@@ -261,6 +184,25 @@ class Run:
         classifier.history = watch.history
         classifier.about = self._about(len(examples.index), watch)
         return model, classifier
+
+    def _judge(
+        self, classifier: Classifier, model: Any, examples: Examples, validation: Examples
+    ) -> Callable[[], dict[str, float]]:
+        """Return the function that measures the model in training on held-out clips."""
+        devices = self.devices
+        if devices is None or devices.hosts == 1:
+            return partial(validation_figures, classifier, validation)
+        # The outputs of a model of several hosts lie on all of them. A copy has its own.
+        with devices.alone():
+            local = self._plain(model, examples)
+            copy = replace(classifier, scorer=KerasScorer(local))
+
+        def judge() -> dict[str, float]:
+            with devices.alone():
+                local.set_weights(model.get_weights())
+                return validation_figures(copy, validation)
+
+        return judge
 
     def _epochs(self, model: Any, batches: Batches, watch: Watch) -> None:
         """Train the epochs that a watch has left."""
@@ -299,7 +241,8 @@ class Run:
             "list of classes": self.classes,
             "number of epochs": epochs,
         }
-        return self.checkpoints.stage(stage, facts_of(examples, **facts))
+        writes = self.devices is None or self.devices.host == 0
+        return self.checkpoints.stage(stage, facts_of(examples, **facts), writes=writes)
 
     def _plain(self, model: Any, examples: Examples) -> Any:
         """Return a copy of a model in full precision, on one device."""
