@@ -1,5 +1,6 @@
 """Checkpoints: an interrupted training continues, and ends as one that was never interrupted."""
 
+import json
 import os
 import signal
 import subprocess
@@ -77,6 +78,30 @@ def test_an_interrupted_training_ends_like_a_whole_one(clips, whole, tmp_path, s
     (tmp_path / "kept" / ".training-left.npz").touch()  # by a process that was killed while it wrote
     kept.remove()
     assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize("step", [2, 7, 13])
+def test_a_training_continues_within_an_epoch(clips, tmp_path, step):
+    recipe = replace(RECIPE, batch_size=4)
+    whole = trained(clips, recipe)
+    asked = []
+
+    def interrupt():
+        asked.append(1)
+        if len(asked) == step:
+            raise Interrupted
+        return False
+
+    kept = Checkpoints(tmp_path, minutes=1e-9)
+    with pytest.raises(Interrupted):
+        trained(clips, recipe, checkpoints=kept, stop=interrupt)
+    reached = json.loads(np.load(tmp_path / "training.npz")["about"].tobytes())["reached"]
+    assert reached["steps"] == {2: 2, 7: 3, 13: 1}[step]
+    again = trained(clips, recipe, checkpoints=kept)
+    for key, values in whole.history.items():
+        np.testing.assert_allclose(again.history[key], values, rtol=1e-4, err_msg=key)
+    for one, other in zip(again.scorer.model.weights, whole.scorer.model.weights, strict=True):
+        np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=1e-3, atol=1e-5, err_msg=one.path)
 
 
 def test_a_training_that_early_stopping_has_ended_is_not_repeated(clips, tmp_path):

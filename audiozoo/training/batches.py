@@ -68,15 +68,20 @@ class Batches:
             yield begin()
 
     @contextmanager
-    def streams(self, workers: int = 0, *, first: int = 0) -> Iterator[Callable[[], Iterator[tuple[Any, ...]]]]:
+    def streams(self, workers: int = 0, *, first: int = 0, skip: int = 0) -> Iterator[Callable[[], Iterator[tuple[Any, ...]]]]:
         """Context manager that gives a function, which returns the iterator of `stream` from its first batch at each call.
-
-        If a batch raises an error, the ``with`` block raises that error and not the backend's replacement for it.
 
         Args:
             workers: Number of threads that prepare batches in advance; 0 prepares each batch on request. The number does not
                 change the batches.
             first: Epoch of the first batch, from 0.
+            skip: Number of batches of that epoch to leave out.
+
+        Yields:
+            The function.
+
+        Raises:
+            Exception: A batch raised it. The ``with`` block raises this error and not the backend's replacement for it.
         """
         pool = ThreadPoolExecutor(workers) if workers and self.recipe.augments else None
         if pool:
@@ -85,8 +90,9 @@ class Batches:
         ended = Event()
 
         def begin() -> Iterator[tuple[Any, ...]]:
-            inline = (self._batch(*plan) for plan in self._plans(first))
-            return _telling(self._ahead(pool, 2 * workers, first) if pool else inline, errors, ended)
+            plans = itertools.islice(self._plans(first), skip, None)
+            inline = (self._batch(*plan) for plan in plans)
+            return _telling(self._ahead(pool, 2 * workers, plans) if pool else inline, errors, ended)
 
         try:
             yield begin
@@ -99,8 +105,9 @@ class Batches:
             if pool:
                 pool.shutdown(cancel_futures=True)
 
-    def _ahead(self, pool: ThreadPoolExecutor, count: int, first: int) -> Iterator[tuple[Any, ...]]:
-        plans = self._plans(first)
+    def _ahead(
+        self, pool: ThreadPoolExecutor, count: int, plans: Iterator[tuple[int, np.ndarray]]
+    ) -> Iterator[tuple[Any, ...]]:
         coming = deque(pool.submit(self._batch, *plan) for plan in itertools.islice(plans, count))
         for plan in plans:
             yield coming.popleft().result()

@@ -30,19 +30,20 @@ def own_dropout() -> Iterator[None]:
         yield
 
 
-def seed_dropout(seed: int, epoch: int) -> None:
-    """Make the dropout of an epoch repeatable, also in a training that starts with this epoch.
+def seed_dropout(seed: int, epoch: int, step: int) -> None:
+    """Make the dropout of a step repeatable, also in a training that starts with this step.
 
     Args:
         seed: Random seed of the training.
         epoch: Number of the epoch, from 0.
+        step: Number of the step in the epoch, from 0.
     """
     # On TensorFlow and JAX, each dropout layer has a seed of its own. On PyTorch, Keras draws from the global generator.
     if keras.backend.backend() != "torch":
         return
     import torch
 
-    torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
+    torch.manual_seed(int(np.random.SeedSequence([seed, epoch, step]).generate_state(1)[0]))
 
 
 @contextmanager

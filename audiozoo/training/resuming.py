@@ -24,19 +24,21 @@ from audiozoo.training.examples import Examples
 
 _MOST_JSON = 2**24  # bytes; the metrics of an epoch take about 100
 _WINDOWS = 64  # windows of the examples that the fingerprint covers
-_PLAIN = ("history", "best", "best_epoch", "finished")
+_PLAIN = ("history", "best", "best_epoch", "finished", "steps", "loss")
 _VERDICT = "no checkpoint of this training: remove its folder to train from the start"
 
 
 @dataclass
 class Progressed:
-    """Progress of a stage of a training at the end of an epoch, besides the state of the network.
+    """Progress of a stage of a training, besides the state of the network.
 
     Args:
         history: Metrics of the epochs.
         best: Validation metrics of the best epoch.
         best_epoch: Number of the best epoch, from 1.
         finished: Whether no epoch is left.
+        steps: Number of steps of the epoch that has begun.
+        loss: Mean loss of these steps.
         best_weights: Weights of the best epoch.
     """
 
@@ -44,6 +46,8 @@ class Progressed:
     best: dict[str, float] | None = None
     best_epoch: int | None = None
     finished: bool = False
+    steps: int = 0
+    loss: float = 0.0
     best_weights: list[np.ndarray] | None = None
 
     @property
@@ -55,13 +59,13 @@ class Progressed:
 class Checkpoints:
     """Folder for the checkpoints of one training. A training with the same settings and clips continues from them.
 
-    A checkpoint is written at the end of an epoch if the time since the last one has passed, and at the end of a stage of the
-    training. It replaces the one before it in one step, so that the folder always has a whole one. It has the weights, the
-    state of the optimiser and of the layers, the metrics so far, and the weights of the best epoch.
+    A checkpoint is written after a step if the time since the last one has passed, and at the end of a stage of the training.
+    It replaces the one before it at once, so that the folder always has a whole one. It has the weights, the state of the
+    optimiser and of the layers, the metrics so far, and the weights of the best epoch.
 
     Args:
         folder: Folder, which is created when needed.
-        minutes: Least time between two checkpoints (minutes); 0 writes one after each epoch.
+        minutes: Least time between two checkpoints (minutes); 0 writes one after each epoch, and none within it.
 
     Raises:
         ValueError: `minutes` is not a number from 0 to a year.
@@ -108,14 +112,21 @@ class Checkpoint:
         self.path, self.facts, self.seconds = path, facts, seconds
         self._written = monotonic()
 
+    @property
+    def due(self) -> bool:
+        """Whether it is time for the next one, also within an epoch."""
+        return 0 < self.seconds <= monotonic() - self._written
+
     def keep(self, model: Any, reached: Progressed) -> None:
-        """Write the state at the end of an epoch, if it is time for it or the stage has finished.
+        """Write the state, if it is time for it or the stage has finished.
 
         Raises:
             OSError: The file cannot be written, for example because the disk is full.
         """
         if math.isinf(self.seconds) or (not reached.finished and monotonic() - self._written < self.seconds):
             return
+        if keras.backend.backend() == "jax":
+            model.jax_state_sync()  # within an epoch, Keras keeps the state outside of the model
         arrays: dict[str, Any] = {f"best{number}": array for number, array in enumerate(reached.best_weights or ())}
         arrays |= {f"state{number}": keras.ops.convert_to_numpy(one) for number, one in enumerate(_variables(model))}
         text = json.dumps({"facts": self.facts, "reached": {name: getattr(reached, name) for name in _PLAIN}})

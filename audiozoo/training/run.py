@@ -170,6 +170,7 @@ class Run:
             patience=self.recipe.patience,
             epochs=epochs,
             steps=steps,
+            sizes=(steps * self.recipe.batch_size if self.devices else len(examples.index), self.recipe.batch_size),
             stage=stage,
             progress=self.progress,
             clock=self.clock,
@@ -206,21 +207,31 @@ class Run:
 
     def _epochs(self, model: Any, batches: Batches, watch: Watch) -> None:
         """Train the epochs that a watch has left."""
-        done = watch.reached.epochs
+        if watch.skipped:
+            # The rest of an epoch that had begun has fewer steps than the others.
+            self._fit(model, batches, watch, watch.reached.epochs + 1)
+        if watch.reached.epochs < watch.epochs and not model.stop_training:
+            self._fit(model, batches, watch, watch.epochs)
+
+    def _fit(self, model: Any, batches: Batches, watch: Watch, epochs: int) -> None:
+        """Train from where a watch is to a number of epochs."""
+        done, skip = watch.reached.epochs, watch.skipped
 
         def batch_begin(step: int, logs: Any = None) -> None:
             # Not at the beginning of an epoch: for its first one, PyTorch's loader then still draws a number.
-            if step == 0:
-                seed_dropout(self.recipe.seed, watch.reached.epochs)
+            seed_dropout(self.recipe.seed, watch.reached.epochs, skip + step)
 
-        calls = {"on_train_batch_begin": batch_begin, "on_train_batch_end": watch.batch_end, "on_epoch_end": watch.epoch_end}
+        def batch_end(step: int, logs: Any = None) -> None:
+            watch.batch_end(skip + step, logs)
+
+        calls = {"on_train_batch_begin": batch_begin, "on_train_batch_end": batch_end, "on_epoch_end": watch.epoch_end}
         # Batches have a weight for each example and an order of their own, so Keras must not shuffle them again.
-        with own_dropout(), batches.streams(self.workers, first=done) as begin:
+        with own_dropout(), batches.streams(self.workers, first=done, skip=skip) as begin:
             model.fit(
                 self.devices.feed(begin, model, self.recipe.batch_size) if self.devices else begin(),
-                steps_per_epoch=watch.steps,
+                steps_per_epoch=watch.steps - skip,
                 initial_epoch=done,
-                epochs=watch.epochs,
+                epochs=epochs,
                 callbacks=[keras.callbacks.LambdaCallback(**calls)],
                 shuffle=False,
                 verbose=0,

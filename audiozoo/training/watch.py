@@ -20,6 +20,7 @@ class Watch:
         patience: Number of epochs without a better validation loss after which training stops; `None` never stops early.
         epochs: Number of epochs.
         steps: Number of steps in an epoch.
+        sizes: Number of examples in an epoch, and in a batch.
         stage: Name of the stage for `progress`.
         progress: Callback, see `audiozoo.progress`.
         clock: Clock that may end the training after any step.
@@ -35,6 +36,7 @@ class Watch:
         patience: int | None,
         epochs: int,
         steps: int,
+        sizes: tuple[int, int],
         stage: str,
         progress: Progress | None,
         clock: Clock,
@@ -42,11 +44,14 @@ class Watch:
         checkpoint: Checkpoint | None = None,
     ) -> None:
         self.model, self.judge, self.patience = model, judge, patience
-        self.epochs, self.steps, self.stage = epochs, steps, stage
+        self.epochs, self.steps, self.sizes, self.stage = epochs, steps, sizes, stage
         self.progress, self.clock, self.meter, self.checkpoint = progress, clock, meter, checkpoint
         self.reached = (checkpoint.restore(model) if checkpoint else None) or Progressed()
         if self.reached.epochs:
             self._tell(stage, self.reached.epochs, epochs, {key: values[-1] for key, values in self.history.items()})
+        if not 0 <= self.reached.steps < steps:
+            raise ValueError(f"a checkpoint has {self.reached.steps} steps of an epoch of {steps}: remove its folder")
+        self.skipped, self._loss = self.reached.steps, self.reached.loss
         self.stopped: str | None = None
         self._partial = self._abandoned = False
 
@@ -70,8 +75,11 @@ class Watch:
             self.progress(stage, done, total, figures)
 
     def batch_end(self, step: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Measure a step, or stop because time is up or the user asks for it."""
+        """Measure a step, write a checkpoint, or stop because time is up or the user asks for it."""
         self._partial = step + 1 < self.steps
+        if self.checkpoint and self._partial and self.checkpoint.due:
+            self.reached.steps, self.reached.loss = step + 1, self._mean_loss(step + 1, logs or {})
+            self.checkpoint.keep(self.model, self.reached)
         if self.meter and not self.meter.measured:
             self._measure(self.meter, step, logs or {})
         # Nothing is left to stop after the last step.
@@ -98,7 +106,8 @@ class Watch:
         """
         if self._abandoned or (self._partial and self.history):
             return
-        figures = {"loss": float((logs or {})["loss"])}
+        figures = {"loss": self._mean_loss(self.steps, logs or {})}
+        self.skipped = self.reached.steps = 0
         # A loss that is not finite never recovers.
         if not math.isfinite(figures["loss"]):
             raise ValueError(
@@ -115,6 +124,13 @@ class Watch:
         if self.checkpoint and not self.stopped:
             self.reached.finished = self.model.stop_training or epoch + 1 == self.epochs
             self.checkpoint.keep(self.model, self.reached)
+
+    def _mean_loss(self, steps: int, logs: Mapping[str, Any]) -> float:
+        """Return the mean loss of the steps of this epoch, also of those before a checkpoint from which it went on."""
+        total, batch = self.sizes
+        before = self.skipped * batch
+        after = min(steps * batch, total) - before
+        return (self._loss * before + float(logs["loss"]) * after) / (before + after)
 
     def _compare(self, epoch: int, figures: dict[str, float]) -> None:
         # The epoch is chosen by loss and not by accuracy, because many epochs have the same accuracy on a few clips.
