@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from audiozoo.classifier import Classifier, Failure
 from audiozoo.cli.planning import Settings, planned
 from audiozoo.crossval import benchmark
 from audiozoo.datasets import Clip
+from audiozoo.datasets.synthetic import synthetic
 from audiozoo.features import LogMel, Scaler, extract
 from audiozoo.shards import read_predictions
 
@@ -138,6 +140,13 @@ def test_features_and_copies_equal_the_local_ones(nodes, sounds, tmp_path, monke
         assert len(failures) == 1
         written[place] = {copy.file: (tmp_path / place / copy.file).read_bytes() for copy in copies}
     assert written["here"] == written["there"]
+
+
+def test_synthetic_sounds_equal_the_local_ones(nodes, tmp_path):
+    how = {"clips_per_class": 3, "folds": 2, "duration": 0.3}
+    here, there = synthetic(**how), synthetic(tmp_path, executor=RayPieces(), **how)
+    assert [Path(clip.path).read_bytes() for clip in there.clips] == [clip.path for clip in here.clips]
+    assert [clip.labels for clip in there.clips] == [clip.labels for clip in here.clips]
 
 
 def refuse(item):

@@ -10,6 +10,7 @@ import typer
 
 from audiozoo.cli.console import err, out, progress_bar
 from audiozoo.cli.errors import keeping
+from audiozoo.cli.place import LOCAL, On, piece_executor
 
 if TYPE_CHECKING:
     from audiozoo.datasets import Found, Source
@@ -110,6 +111,7 @@ def synthesize(
     seconds: Annotated[float, typer.Option(min=0.1, max=60, help="Duration of each clip (seconds).")] = 2.0,
     rate: Annotated[int, typer.Option(min=8_000, max=192_000, help="Sample rate (Hz).")] = 22_050,
     seed: Annotated[int, typer.Option(min=0, help="Random seed; another seed gives other clips.")] = 0,
+    on: On = LOCAL,
 ) -> None:
     """Write synthetic sounds of ten classes as WAV files, to try audiozoo without a download.
 
@@ -118,5 +120,5 @@ def synthesize(
     from audiozoo.datasets import load_dataset
 
     how: dict[str, Any] = {"clips_per_class": clips, "duration": seconds, "sample_rate": rate, "seed": seed}
-    written = load_dataset("synthetic", root=to, folds=2, **how)
+    written = load_dataset("synthetic", root=to, folds=2, executor=piece_executor(on), **how)
     out.print(f"{to}: {len(written.clips):,} clips of {len(written.labels)} classes", soft_wrap=True)

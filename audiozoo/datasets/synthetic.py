@@ -6,9 +6,9 @@ wind), and every clip has background noise. The mean spectrum hardly separates t
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,7 +17,8 @@ import numpy as np
 from audiozoo.checks import unknown_name
 from audiozoo.datasets.clip import Clip
 from audiozoo.datasets.table import Dataset, register_dataset
-from audiozoo.files import replacing
+from audiozoo.datasets.wavfiles import encoded, written
+from audiozoo.pieces import PieceExecutor
 
 _LOWEST_RATE = 8_000  # Hz; the highest fundamental is 3,500 Hz
 _Gain = Callable[[np.ndarray], np.ndarray]
@@ -283,6 +284,7 @@ def synthetic(
     sample_rate: int = 22_050,
     folds: int = 5,
     seed: int = 0,
+    executor: PieceExecutor | None = None,
 ) -> Dataset:
     """Synthesise a balanced dataset of the ten classes, without a download.
 
@@ -296,6 +298,7 @@ def synthetic(
         sample_rate: Sample rate (Hz), at least 8000.
         folds: Number of folds, at least 2. The clips of each class go to the folds in turn.
         seed: Random seed, at least 0.
+        executor: Executor that synthesises the clips, such as `audiozoo.scale.RayPieces`; `None` uses this thread.
 
     Returns:
         The dataset "synthetic" of 16-bit mono WAV files, ordered by class. Each clip is a recording of its own.
@@ -307,16 +310,20 @@ def synthetic(
     _check_span(sample_rate, duration)
     _check_counts(clips_per_class, folds, seed)
 
-    def clip(label: str, number: int) -> Clip:
-        # A generator for each clip: a clip does not depend on how many others there are.
-        rng = np.random.default_rng([seed, LABELS.index(label), number])
-        wav = _encode(synthesize(label, rng=rng, sample_rate=sample_rate, duration=duration), sample_rate)
-        name = f"{label}-{number:02d}"
-        path = wav if root is None else _write(Path(root) / label / f"{name}.wav", wav)
-        return Clip(path=path, labels=(label,), fold=number % folds + 1, group=name)
-
-    clips = tuple(clip(label, number) for label in LABELS for number in range(clips_per_class))
+    make = partial(_clip, root=root, duration=duration, sample_rate=sample_rate, folds=folds, seed=seed)
+    places = [(label, number) for label in LABELS for number in range(clips_per_class)]
+    clips = tuple(executor.mapped(make, places) if executor else map(make, places))
     return Dataset(name="synthetic", clips=clips, labels=LABELS)
+
+
+def _clip(place: tuple[str, int], *, root: str | Path | None, duration: float, sample_rate: int, folds: int, seed: int) -> Clip:
+    label, number = place
+    # A generator for each clip: a clip does not depend on how many others there are.
+    rng = np.random.default_rng([seed, LABELS.index(label), number])
+    wav = encoded(synthesize(label, rng=rng, sample_rate=sample_rate, duration=duration), sample_rate)
+    name = f"{label}-{number:02d}"
+    path = wav if root is None else written(Path(root) / label / f"{name}.wav", wav)
+    return Clip(path=path, labels=(label,), fold=number % folds + 1, group=name)
 
 
 def _check_counts(clips_per_class: int, folds: int, seed: int) -> None:
@@ -328,19 +335,3 @@ def _check_counts(clips_per_class: int, folds: int, seed: int) -> None:
         )
     if seed < 0:
         raise ValueError(f"seed must not be negative, got {seed}; use 0 or more")
-
-
-def _encode(wave: np.ndarray, sample_rate: int) -> bytes:
-    import soundfile
-
-    # 16-bit PCM is the format of most datasets, and its quantisation noise is far below the background.
-    file = io.BytesIO()
-    soundfile.write(file, wave, sample_rate, format="WAV", subtype="PCM_16")
-    return file.getvalue()
-
-
-def _write(path: Path, content: bytes) -> str:
-    if not path.is_file() or path.read_bytes() != content:
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
-    return str(path)

@@ -10,7 +10,7 @@ from audiozoo.classifier.manyfiles import What
 from audiozoo.scale.cluster import passed_on
 from audiozoo.scale.stages import Member, Scoring, read_files
 
-_LEAST, _MOST = 16, 128  # files in a task
+_LEAST, _MOST = 16, 512  # files in a task; Ray lets a core wait a tenth of a second between two
 _ROWS = 32  # rows of `read_files` in a batch of the model
 
 
