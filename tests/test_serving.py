@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -287,6 +287,8 @@ def test_a_worker_keeps_to_its_share_of_the_cores(monkeypatch):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux divides connections between processes")
 def test_a_port_is_held_for_workers_alone():
     with reserved_port("127.0.0.1", 0) as port, socket.socket() as other:
+        with pytest.raises(OSError, match=f"port {port} .*in use"), reserved_port("127.0.0.1", port):
+            pass
         with pytest.raises(OSError, match="in use"):
             other.bind(("127.0.0.1", port))
         with socket.socket() as listening:
@@ -294,7 +296,7 @@ def test_a_port_is_held_for_workers_alone():
             listening.bind(("127.0.0.1", port))
             listening.listen()
             with (
-                pytest.raises(OSError, match=f"port {port} of 127.0.0.1 .*choose another --port"),
+                pytest.raises(OSError, match=f"port {port} of 127.0.0.1 .*choose another --host or --port"),
                 reserved_port("127.0.0.1", port),
             ):
                 pass
@@ -343,7 +345,12 @@ def test_workers_count_together_and_are_replaced(classifier, tmp_path):
     classifier.save(tmp_path / "my.audiozoo")
 
     def workers():
-        return {one.pid: one for one in psutil.Process(process.pid).children() if "spawn_main" in " ".join(one.cmdline())}
+        found = {}
+        for one in psutil.Process(process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # it has just ended
+                if "spawn_main" in " ".join(one.cmdline()):
+                    found[one.pid] = one
+        return found
 
     def until(happened):
         end = time.monotonic() + 60

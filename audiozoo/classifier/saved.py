@@ -74,7 +74,8 @@ def saved_card(path: str | os.PathLike[str]) -> dict[str, Any]:
         OSError: The file cannot be opened.
         ValueError: The file is not a classifier that this version reads.
     """
-    path = shipped_classifiers().get(os.fspath(path), Path(path))
+    if not Path(path).is_file():
+        path = shipped_classifiers().get(os.fspath(path), Path(path))
     with open(path, "rb") as file, refusing(path, "not a classifier that this version reads"):
         content = _card_in(file)
         (EnsembleCard if is_ensemble(content) else Card).parse(content)

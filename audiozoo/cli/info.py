@@ -27,6 +27,8 @@ def run(
     trained = name in shipped_classifiers() or Path(name).is_file()
     saved = _saved(name) if trained else {}
     if layers:
+        if trained and not saved.get("model"):
+            raise ValueError(f"{name} is not one model of the zoo, so it has no layers to show: leave --layers out")
         _print_layers(model_info(saved.get("model") or name))
         return
     card = saved or _card(model_info(name))
@@ -129,8 +131,10 @@ def _lines(value: Any) -> str:
 
 
 def _item(fact: dict[str, Any]) -> str:
-    if "licence" in fact:
+    if {"name", "classes", "licence", "url"} <= fact.keys():
         known = [f"{name} {fact[name]}" for name in ("sha256", "md5") if fact.get(name)]
         origin = [fact["url"], *([f"published at {fact['page']}"] if "page" in fact else []), *known]
         return f"{fact['name']}: {fact['classes']} classes, licence {fact['licence']}, {', '.join(origin)}"
-    return f"{fact['value']} {fact['metric']} on {fact['dataset']} ({fact['source']})"
+    if {"value", "metric", "dataset", "source"} <= fact.keys():
+        return f"{fact['value']} {fact['metric']} on {fact['dataset']} ({fact['source']})"
+    return json.dumps(fact)  # from the notes of a classifier

@@ -32,7 +32,9 @@ def run(
     port: Annotated[int, typer.Option(min=0, max=65_535, help=PORT_HELP)] = 8000,
     megabytes: Annotated[float, typer.Option("--max-megabytes", help=MEGABYTES_HELP)] = 20.0,
     seconds: Annotated[float, typer.Option("--max-seconds", help=SECONDS_HELP)] = 600.0,
-    waiting: Annotated[int, typer.Option("--max-waiting", help="Number of requests at a time; further ones get 503.")] = 64,
+    waiting: Annotated[
+        int, typer.Option("--max-waiting", help="Number of requests at a time, for each worker; further ones get 503.")
+    ] = 64,
     workers: Annotated[
         int,
         typer.Option(min=0, help="Number of server processes, each with its own model; 0 is one per core. Linux only above 1."),
@@ -64,7 +66,8 @@ def _serve_together(classifier: Path, limits: Limits, *, host: str, port: int, w
     from audiozoo.serving import Task, serve_workers
 
     def tell(port: int) -> None:
-        err.print(f"serving {classifier} at http://{host}:{port}/ with {workers} workers; Ctrl-C stops")
+        shown = f"[{host}]" if ":" in host else host
+        err.print(f"serving {classifier} at http://{shown}:{port}/ with {workers} workers; Ctrl-C stops", markup=False)
 
     with ended_by_signal():
         serve_workers(Task(str(classifier), limits, host, port, workers, quiet_backend), tell)
@@ -73,7 +76,12 @@ def _serve_together(classifier: Path, limits: Limits, *, host: str, port: int, w
 @contextmanager
 def ended_by_signal() -> Iterator[None]:
     """Context manager that ends quietly on Ctrl-C and on SIGTERM, as uvicorn does."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    # Not by way of SIGINT, which a shell lets its background jobs ignore.
+    before = signal.signal(signal.SIGTERM, end)
     try:
         yield
     except KeyboardInterrupt:

@@ -146,7 +146,8 @@ def _finish(classifier: Classifier, output: Path, kept: Checkpoints | None, *, s
         out.print(f"this computer is done; the first one saves {output}", soft_wrap=True)
         return
     classifier.save(output)
-    if kept:
+    # After Ctrl-C, the same command can go on from the last checkpoint.
+    if kept and not classifier.about.stopped:
         kept.remove()
     if ending := early_end(classifier.about, len(classifier.history.get("loss", ()))):
         err.print(ending, soft_wrap=True)

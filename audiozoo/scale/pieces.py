@@ -51,7 +51,9 @@ class RayPieces:
                 if batch:
                     running.append(task.remote(shared, batch, os.getcwd()))
                 if not batch or len(running) >= most:
-                    yield from self._results(running.popleft())
+                    results = self._results(running[0])
+                    running.popleft()
+                    yield from results
         finally:
             for one in running:
                 self._ray.cancel(one, force=True)
@@ -70,6 +72,8 @@ class RayPieces:
 
 def _done(function: Callable[[Any], Any], items: list[Any], folder: str) -> list[Any]:
     # Paths may be relative to the folder of the process that gives out the work.
-    if os.path.isdir(folder):
+    try:
         os.chdir(folder)
+    except OSError as error:
+        raise OSError(f"a node of the cluster has no folder {folder}: run the command in one that all nodes share") from error
     return [function(item) for item in items]

@@ -11,8 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import NamedTuple
@@ -40,7 +39,7 @@ class Task(NamedTuple):
 
     Args:
         classifier: Path or name of the classifier, see `load_classifier`.
-        limits: Bounds on requests of all workers together.
+        limits: Bounds on requests, for each worker: the kernel does not look at how many wait where.
         host: Address to listen on.
         port: Port to listen on.
         workers: Number of workers.
@@ -62,18 +61,19 @@ def serve_workers(task: Task, started: Callable[[int], object] = lambda port: No
 
     Args:
         task: Settings of the server; port 0 takes a free one.
-        started: Function that is told the port.
+        started: Function that is told the port when all workers can serve.
 
     Raises:
-        OSError: The port is taken, or the system cannot divide connections between processes.
-        RuntimeError: A worker ended before it could serve, so another one would end too.
+        OSError: The port is taken, the system cannot divide connections between processes, or a worker ended before it could
+            serve.
         ValueError: A worker cannot load the classifier, or the number of workers is not positive.
     """
     require_count("workers", task.workers, 1, 1024)
     with reserved_port(task.host, task.port) as port, tempfile.TemporaryDirectory() as folder, shared_measurements(folder):
-        started(port)
         team = _Team(task._replace(port=port), folder)
         try:
+            team.begin()
+            started(port)
             team.watch()
         finally:
             team.stop()
@@ -88,18 +88,20 @@ def reserved_port(host: str, port: int) -> Iterator[int]:
     """
     if not sys.platform.startswith("linux"):
         raise OSError(f"several workers on one port need Linux, this is {sys.platform}: use --workers 1")
-    family = _family(host, port)
-    # Sockets that share a port may belong to two servers, so this one, which shares nothing, must find it free.
-    with _socket(family) as probe:
+    with ExitStack() as held:
         try:
-            probe.bind((host, port))
+            family = _family(host, port)
+            # Sockets that share a port may belong to two servers, so this one, which shares nothing, must find it free.
+            with _socket(family) as probe:
+                probe.bind((host, port))
+                port = probe.getsockname()[1]
+            # Until its workers listen, another server would find it free too. A name that no file has ends with the process.
+            held.enter_context(socket.socket(socket.AF_UNIX)).bind(f"\0audiozoo-serve-{port}")
+            held.enter_context(_socket(family, shared=True)).bind((host, port))
         except OSError as error:
             raise OSError(
-                f"cannot listen on port {port} of {host} ({error}): choose another --port, or 0 for a free one"
+                f"cannot listen on port {port} of {host} ({error}): choose another --host or --port; 0 is a free port"
             ) from None
-        port = probe.getsockname()[1]
-    with _socket(family, shared=True) as held:
-        held.bind((host, port))
         yield port
 
 
@@ -120,6 +122,23 @@ class _Worker(NamedTuple):
     process: BaseProcess
     messages: Connection
 
+    def check(self) -> None:
+        """Wait until the worker can serve, or raise an error."""
+        wait([self.messages, self.process.sentinel])
+        try:
+            message = self.messages.recv() if self.messages.poll() else ""
+        except EOFError:
+            message = ""
+        if message is _READY:
+            return
+        if message:
+            raise ValueError(message)
+        self.process.join()
+        raise ChildProcessError(
+            f"a worker ended with the status {self.process.exitcode} before it could serve; -9 can mean too little memory, "
+            "then use fewer --workers"
+        )
+
 
 class _Team:
     """The workers, which it starts, replaces and stops."""
@@ -132,15 +151,21 @@ class _Team:
         # A forked process would share the locks of the threads that run here.
         context = multiprocessing.get_context("spawn")
         messages, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(self._task, place, sender), name=f"audiozoo-serve-{place}")
+        name = f"audiozoo-serve-{place}"
+        process = context.Process(target=_work, args=(self._task, place, sender), name=name, daemon=True)
         process.start()
         sender.close()
         return _Worker(process, messages)
 
-    def watch(self) -> None:
-        """Start the workers and replace those that end, until one cannot serve."""
+    def begin(self) -> None:
+        """Start the workers, and wait until all of them can serve."""
         for place in range(self._task.workers):
             self._workers.append(self._start(place))
+        for worker in self._workers:
+            worker.check()
+
+    def watch(self) -> None:
+        """Replace workers that end, for ever."""
         while True:
             ended = wait([worker.process.sentinel for worker in self._workers])
             for place, worker in enumerate(self._workers):
@@ -152,8 +177,6 @@ class _Team:
 
         worker.process.join()
         mark_process_dead(worker.process.pid, self._folder)
-        if (refusal := _refusal(worker)) is not None:
-            raise refusal
         worker.messages.close()
         time.sleep(PAUSE)
         return self._start(place)
@@ -162,43 +185,35 @@ class _Team:
         """End all workers."""
         for worker in self._workers:
             worker.process.terminate()
+        end = time.monotonic() + PATIENCE
         for worker in self._workers:
-            worker.process.join(PATIENCE)
+            worker.process.join(max(0.0, end - time.monotonic()))
             worker.process.kill()
             worker.messages.close()
 
 
-def _refusal(worker: _Worker) -> Exception | None:
-    """Return why a worker could not serve; `None` if it has served."""
-    try:
-        message = worker.messages.recv()
-    except EOFError:
-        return RuntimeError(f"a worker ended with the status {worker.process.exitcode} before it could serve")
-    return None if message is _READY else ValueError(message)
-
-
 def _work(task: Task, place: int, sender: Connection) -> None:
     """Serve in this process, one of several."""
-    # Ctrl-C reaches all processes of a terminal, and the parent ends this one.
+    # Ctrl-C reaches all processes of a terminal, and the parent ends this one while it loads; later the server heeds it too.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_to_share(place, task.workers)
     task.prepare()
     try:
+        import uvicorn
+
         from audiozoo.classifier import load_classifier
         from audiozoo.serving.service import create_app
 
-        limits = replace(task.limits, waiting=-(-task.limits.waiting // task.workers))
-        app = create_app(load_classifier(task.classifier), limits=limits)
-    except (OSError, ValueError, ImportError) as error:
-        sender.send(str(error))
+        app = create_app(load_classifier(task.classifier), limits=task.limits)
+        listening = _socket(_family(task.host, task.port), shared=True)
+        listening.bind((task.host, task.port))
+    except (OSError, ValueError, ImportError, MemoryError) as error:
+        sender.send(str(error) or type(error).__name__)
         raise SystemExit(2) from None
-    import uvicorn
-
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     threading.Thread(target=_follow_parent, args=(server,), daemon=True).start()
-    with _socket(_family(task.host, task.port), shared=True) as listening:
-        listening.bind((task.host, task.port))
-        sender.send(_READY)
+    sender.send(_READY)
+    with listening:
         server.run(sockets=[listening])
 
 

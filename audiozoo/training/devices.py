@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+import numpy as np
 
 from audiozoo.checks import require_count
 from audiozoo.layers import keras
@@ -18,7 +21,8 @@ class Devices:
     """Devices that train one model together. Each has a copy of it, and the copies stay equal.
 
     The gradients are averaged over the devices in each step, and batch normalisation sees the whole batch, so the losses are
-    those of one device. On TensorFlow, all devices drop the same units, so with dropout they differ by chance.
+    those of one device, except for a batch that is not full, which repeats clips. On TensorFlow, all devices drop the same
+    units, so with dropout the losses differ by chance.
 
     Args:
         names: Names of the devices in the notation of the backend, two at least, those of all hosts.
@@ -46,6 +50,29 @@ class Devices:
         """Context manager in which a model is built and used on the own device of this host, inside a `scope`."""
         with _distribution(None):
             yield
+
+    def agreed(self, figures: Mapping[str, float]) -> dict[str, float]:
+        """Return the figures of the first host, so that all stop at the same epoch whatever their rounding."""
+        from jax.experimental import multihost_utils
+
+        values = multihost_utils.broadcast_one_to_all(np.array(list(figures.values()), np.float32))
+        return dict(zip(figures, np.asarray(values).tolist(), strict=True))
+
+    def check_same(self, number: int) -> None:
+        """Check that all hosts train on the same clips.
+
+        Args:
+            number: Whole number below 2^31 that stands for the clips of this host.
+
+        Raises:
+            ValueError: A host has another number.
+        """
+        if self.hosts == 1:
+            return
+        from jax.experimental import multihost_utils
+
+        if len(set(np.asarray(multihost_utils.process_allgather(np.int32(number))).tolist())) > 1:
+            raise ValueError("the hosts do not train on the same clips: all need the same files, and be able to read them")
 
     def prepare(self, model: Any) -> None:
         """Let the batch normalisation of a new model see the whole batch. On JAX it always does."""
@@ -133,7 +160,18 @@ def chosen_devices(wanted: str | int | None) -> Devices | None:
     if wanted != "all" and int(wanted) > len(names):
         raise ValueError(f"there are {len(names)} devices ({', '.join(names)}), got devices={wanted}")
     used = names if wanted == "all" else names[: int(wanted)]
+    if hosts > 1:
+        _check_equal_hosts()
     return Devices(tuple(used), host, hosts) if len(used) > 1 else None
+
+
+def _check_equal_hosts() -> None:
+    import jax
+
+    counts = Counter(device.process_index for device in jax.devices())
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"host {host} has {count}" for host, count in sorted(counts.items()))
+        raise ValueError(f"all hosts need the same number of devices, but {found}: hide some with CUDA_VISIBLE_DEVICES")
 
 
 def join_hosts(address: str, *, number: int, count: int) -> None:

@@ -72,7 +72,8 @@ def train(
         checkpoints: Folder from which an interrupted training continues, ``Checkpoints("my.checkpoints")``: the same call gives
             the same classifier as one without interruption. Call its `remove` when the classifier is saved. `None` keeps none.
         devices: "all", or the number of devices (GPUs if the backend has any, else processors) that share each batch, on JAX
-            and TensorFlow. The batch size stays that of the recipe, so the training is the same as on one. `None` uses one.
+            and TensorFlow. The batch size stays that of the recipe, and the losses those of one device if all batches are full.
+            `None` uses one, or all devices after `join_hosts`.
         **options: Options of the builder. Models with auxiliary outputs train with them.
 
     Returns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import zlib
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ from audiozoo.training.devices import Devices
 from audiozoo.training.examples import Examples
 from audiozoo.training.held_out import calibrate, validation_figures, validation_seconds
 from audiozoo.training.optimization import LOSSES, optimizer, own_dropout, precision, seed_dropout
-from audiozoo.training.resuming import Checkpoint, Checkpoints, facts_of
+from audiozoo.training.resuming import Checkpoint, Checkpoints, clips_digest, facts_of
 from audiozoo.training.start import Start
 from audiozoo.training.watch import Watch
 
@@ -148,6 +149,8 @@ class Run:
     def _fit_once(
         self, examples: Examples, validation: Examples | None, epochs: int, stage: str, meter: Meter | None = None
     ) -> Classifier:
+        if self.devices:
+            self.devices.check_same(zlib.crc32(clips_digest(examples).encode()) >> 1)
         with self.devices.scope() if self.devices else nullcontext():
             model, classifier = self._fit_in_scope(examples, validation, epochs, stage, meter)
         if self.recipe.mixed_precision or self.devices:
@@ -201,7 +204,8 @@ class Run:
         def judge() -> dict[str, float]:
             with devices.alone():
                 local.set_weights(model.get_weights())
-                return validation_figures(copy, validation)
+                figures = validation_figures(copy, validation)
+            return devices.agreed(figures)
 
         return judge
 
