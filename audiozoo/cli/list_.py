@@ -135,10 +135,10 @@ def _cells(spec: ModelSpec) -> list[str]:
 
 def _shipped(patterns: Sequence[str], licences: Sequence[str], least: float, most: float) -> list[str]:
     """Return the names of the classifiers in the package that match a glob, as a whole or in their model, and the limits."""
-    names = shipped_classifiers()
-    found = [name for name in names if any(fnmatchcase(part, glob) for glob in patterns for part in (name, name.split("/")[0]))]
     from audiozoo.classifier import saved_card
 
+    names = shipped_classifiers()
+    found = [name for name in names if any(fnmatchcase(part, glob) for glob in patterns for part in (name, name.split("/")[0]))]
     cards = {name: saved_card(name) for name in found}
     return [
         name

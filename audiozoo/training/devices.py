@@ -58,20 +58,21 @@ class Devices:
         values = multihost_utils.broadcast_one_to_all(np.array(list(figures.values()), np.float32))
         return dict(zip(figures, np.asarray(values).tolist(), strict=True))
 
-    def check_same(self, number: int) -> None:
+    def check_same(self, digest: str) -> None:
         """Check that all hosts train on the same clips.
 
         Args:
-            number: Whole number below 2^31 that stands for the clips of this host.
+            digest: Hash of the clips of this host, hexadecimal.
 
         Raises:
-            ValueError: A host has another number.
+            ValueError: A host has another hash.
         """
         if self.hosts == 1:
             return
         from jax.experimental import multihost_utils
 
-        if len(set(np.asarray(multihost_utils.process_allgather(np.int32(number))).tolist())) > 1:
+        number = np.int32(int(digest[:7], 16))
+        if len(set(np.asarray(multihost_utils.process_allgather(number)).tolist())) > 1:
             raise ValueError("the hosts do not train on the same clips: all need the same files, and be able to read them")
 
     def prepare(self, model: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import math
-import zlib
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -150,7 +149,7 @@ class Run:
         self, examples: Examples, validation: Examples | None, epochs: int, stage: str, meter: Meter | None = None
     ) -> Classifier:
         if self.devices:
-            self.devices.check_same(zlib.crc32(clips_digest(examples).encode()) >> 1)
+            self.devices.check_same(clips_digest(examples))
         with self.devices.scope() if self.devices else nullcontext():
             model, classifier = self._fit_in_scope(examples, validation, epochs, stage, meter)
         if self.recipe.mixed_precision or self.devices:
@@ -161,6 +160,7 @@ class Run:
         self, examples: Examples, validation: Examples | None, epochs: int, stage: str, meter: Meter | None
     ) -> tuple[Any, Classifier]:
         scaler, steps = self.start.scaler(examples, self.recipe.standardize), self._steps(examples)
+        whole = self.devices is not None
         model = self._compiled(self.start, examples, epochs)
         # Without held-out clips, these thresholds remain.
         thresholds = fallback_thresholds(len(self.classes)) if examples.multilabel else None
@@ -173,15 +173,14 @@ class Run:
             patience=self.recipe.patience,
             epochs=epochs,
             steps=steps,
-            sizes=(steps * self.recipe.batch_size if self.devices else len(examples.index), self.recipe.batch_size),
+            sizes=(steps * self.recipe.batch_size if whole else len(examples.index), self.recipe.batch_size),
             stage=stage,
             progress=self.progress,
             clock=self.clock,
             meter=meter,
             checkpoint=self._checkpoint(model, examples, epochs, stage),
         )
-        sizes, whole = (len(self.classes), len(model.outputs)), self.devices is not None
-        batches = Batches(examples, self.recipe, scaler, self.frontend, *sizes, whole=whole)
+        batches = Batches(examples, self.recipe, scaler, self.frontend, len(self.classes), len(model.outputs), whole=whole)
         if not watch.reached.finished:
             self._epochs(model, batches, watch)
         watch.restore_best()
