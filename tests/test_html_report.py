@@ -15,6 +15,7 @@ import pytest
 from conftest import tone
 from made_rows import SAVED, made_row, made_rows
 
+from audiozoo import metrics
 from audiozoo.crossval import Energy, LabelMeasures, write_row
 from audiozoo.report import html_report, markdown_report
 from audiozoo.report.columns import columns
@@ -121,7 +122,8 @@ def test_the_calibration_error_needs_the_scores_of_all_rows():
     [with_scores], [without] = (
         data[0].models for data in (summarised(rows), summarised([rows[0], replace(rows[1], test=None)]))
     )
-    assert 0 < with_scores.calibration_error < 1
+    scores, targets = (np.concatenate([getattr(row.test, name) for row in with_scores.rows]) for name in ("scores", "classes"))
+    assert with_scores.calibration_error == metrics.expected_calibration_error(scores, targets)
     assert without.calibration_error is None
 
 

@@ -77,12 +77,14 @@ class ModelSummary:
     @cached_property
     def calibration_error(self) -> float | None:
         """Expected calibration error over all test clips; `None` if rows lack their scores, or clips have several labels."""
-        tests = [row.test for row in self.rows]
-        if isinstance(self.entry, LabelLeaderboardEntry) or not all(tests):
+        tests = [row.test for row in self.rows if row.test]
+        if isinstance(self.entry, LabelLeaderboardEntry) or len(tests) < len(self.rows):
             return None
-        scores = np.concatenate([test.scores for test in tests if test])
-        targets = np.concatenate([test.classes for test in tests if test])
-        return metrics.expected_calibration_error(scores, targets)
+        # Only the highest score counts and whether it is right: all scores of thousands of rows take gigabytes.
+        highest = np.concatenate([test.scores.max(axis=1) for test in tests])
+        wrong = np.concatenate([test.scores.argmax(axis=1) != test.classes for test in tests])
+        two = np.stack([highest, np.full_like(highest, -np.inf)], axis=1)
+        return metrics.expected_calibration_error(two, wrong.astype(int))
 
     def mean(self, metric: str) -> float:
         """Return the mean of a metric over the rows."""
