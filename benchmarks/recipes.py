@@ -14,9 +14,8 @@ values have not been tuned, and none was chosen by its score on a test fold.
 
 RECIPES = {
     "esc10": {
-        # These keep their own settings: feature_mlp, dcase2018_baseline, lstm, soundnet_cnn, soundnet_lstm.
+        # These keep their own settings: feature_mlp, dcase2018_baseline, subspectralnet, lstm, soundnet_cnn, soundnet_lstm.
         "house_cnn": {"recipe": {"mixed_precision": True}},
-        "subspectralnet": {"recipe": {"mixed_precision": True}},
         "mel_cnn": {"recipe": {"mixed_precision": True}},
         # A clip has many windows of a quarter of a second: one epoch takes 20 s on one core.
         "freesound2018_baseline": {
@@ -133,8 +132,8 @@ RECIPES = {
         # Five times as many clips: an epoch takes five times as long and has five times as many steps. Without a refit, a fold
         # takes half of the time.
         "mel_cnn": {"recipe": {"epochs": 40, "patience": 12, "refit": False, "mixed_precision": True}},
-        # Chosen on recordings held out from the training clips of fold 1 (transfer.py). All training clips learn, for a fixed
-        # number of epochs.
+        # Chosen on recordings held out from the training clips of fold 1. All training clips learn, for a fixed number
+        # of epochs.
         "yamnet:finetune": {
             "recipe": {"epochs": 15, "validation": 0.0, "mix": {"class": "Mixup"}},
             "transfer": {"unfreeze": "layer1[0-4].*"},
