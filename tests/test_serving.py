@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import numpy as np
 import pytest
@@ -315,19 +318,36 @@ def free_port():
 
 
 @contextmanager
-def served(path, *options):
+def served(path, *options, **how):
     """Run the command; give the process and a client that waits for it."""
     httpx = pytest.importorskip("httpx")
     port = free_port()
     command = [sys.executable, "-m", "audiozoo", "serve", str(path), "--port", str(port), *options]
     transport = httpx.HTTPTransport(retries=60)  # waits longer after each refused connection
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **how) as process:
         try:
             with httpx.Client(transport=transport, timeout=60, base_url=f"http://127.0.0.1:{port}") as client:
                 yield process, client
         finally:
             process.terminate()
             process.shown = process.communicate(timeout=60)[1]
+
+
+def workers_of(process):
+    psutil = pytest.importorskip("psutil")
+    found = {}
+    for one in psutil.Process(process.pid).children():
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            if "spawn_main" in " ".join(one.cmdline()):
+                found[one.pid] = one
+    return found
+
+
+def until(happened, *, every=0.2):
+    end = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(every)
 
 
 @pytest.mark.slow
@@ -341,24 +361,9 @@ def test_the_command_serves_until_it_is_stopped(classifier, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux divides connections between processes")
 def test_workers_count_together_and_are_replaced(classifier, tmp_path):
-    psutil = pytest.importorskip("psutil")
     classifier.save(tmp_path / "my.audiozoo")
-
-    def workers():
-        found = {}
-        for one in psutil.Process(process.pid).children():
-            with suppress(psutil.NoSuchProcess):  # it has just ended
-                if "spawn_main" in " ".join(one.cmdline()):
-                    found[one.pid] = one
-        return found
-
-    def until(happened):
-        end = time.monotonic() + 60
-        while not happened():
-            assert time.monotonic() < end
-            time.sleep(0.2)
-
     with served(tmp_path / "my.audiozoo", "--workers", "2") as (process, client):
+        workers = partial(workers_of, process)
         label = classifier.predict(sound()).label
         for asked in range(1, 4):
             assert upload(client, sound()).json()["label"] == label
@@ -369,6 +374,20 @@ def test_workers_count_together_and_are_replaced(classifier, tmp_path):
         until(lambda: len(workers()) == 2 and workers().keys() != before.keys())
         assert client.get("/health").status_code == 200
     assert "with 2 workers" in process.shown
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux divides connections between processes")
+@pytest.mark.parametrize("loading", [0.0, 0.5, 3.0])  # seconds
+def test_an_interrupt_while_workers_load_ends_them_quietly(classifier, tmp_path, loading):
+    classifier.save(tmp_path / "my.audiozoo")
+    with served(tmp_path / "my.audiozoo", "--workers", "2", start_new_session=True) as (process, _):
+        until(lambda: len(workers_of(process)) == 2, every=0.01)
+        time.sleep(loading)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        process.wait(timeout=60)
+    assert "Traceback" not in process.shown
     assert process.returncode == 0
 
 
