@@ -31,14 +31,14 @@ def check_target(path: str | os.PathLike[str]) -> None:
         raise ValueError(f"{path}: is not a regular file, and writing would replace it with one; name another path")
 
 
-def checksum(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file (hexadecimal).
+def checksum(path: str | os.PathLike[str], algorithm: str = "sha256") -> str:
+    """Return the checksum of a file (hexadecimal).
 
     Raises:
         OSError: The file cannot be read.
     """
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 @cache

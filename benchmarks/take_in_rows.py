@@ -17,6 +17,7 @@ from pathlib import Path
 
 from audiozoo import load_dataset
 from audiozoo.crossval import FoldJob, read_row, write_row
+from audiozoo.crossval.keeping import Conflict, keep
 
 NOTE = "not proven by the row's first key; the classes and the numbers of clips agree"
 
@@ -66,13 +67,21 @@ def with_content(path, data, *, unproven):
 
 
 def take_in(path, folder, data, *, unproven=False, code=""):
-    """Write a row into a folder under its present name, and return that path; the old file goes if it lies there too."""
+    """Write a row into a folder under its present name, and return that path; the old file goes if it lies there too.
+
+    A row of the same job with another result is kept in the subfolder `superseded`, and is reported.
+    """
     row = with_content(path, data, unproven=unproven)
     if code and not row.provenance.code:
         row = replace(row, provenance=replace(row.provenance, code=code))
     prefix = path.name.partition(f"{row.request.dataset}-")[0]  # scripts put a word before the name
     target = folder / f"{prefix}{row.request.file_name}"
-    write_row(target, row)
+    there = read_row(target) if target != path and target.exists() else None
+    if conflict := Conflict.of(there, row, folder):
+        print(conflict)
+        keep(target, row)
+    else:
+        write_row(target, row)
     if path.parent.resolve() == folder.resolve() and path.name != target.name:
         path.unlink()
     return target

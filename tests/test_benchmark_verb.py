@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from audiozoo.cli.planning import Settings, chosen_models, numbers, opened, planned, read_recipes
@@ -13,7 +14,8 @@ from audiozoo.cli.schedule import Schedule
 from audiozoo.crossval import Request, fold_jobs, read_rows
 from audiozoo.datasets import list_datasets, load_dataset
 from audiozoo.features import LogMel
-from audiozoo.registry import build, recipe_for
+from audiozoo.registry import build, model_info, recipe_for
+from audiozoo.registry.spec import arrays_checksum
 from audiozoo.training import FINETUNING, Finetune, Probe
 
 RECIPES = Path(__file__).resolve().parents[1] / "benchmarks" / "recipes.py"
@@ -122,7 +124,7 @@ def test_a_transfer_is_a_job_of_its_own(data, tmp_path):
     assert chosen_models("yamnet,yamn?t:probe,yamnet:finetune") == ["yamnet", "yamnet:probe", "yamnet:finetune"]
     tables = {"folder": {"yamnet:finetune": {"recipe": {"epochs": 2}, "transfer": {"unfreeze": "layer14.*"}}}}
     names = ["yamnet", "yamnet:probe", "yamnet:finetune"]
-    plan = planned([data], names, [1], [7], Settings(tables=tables, weights_file=tmp_path / "a.npz"))
+    plan = planned([data], names, [1], [7], Settings(tables=tables))
     scratch, probe, finetune = plan.jobs
     assert plan.models == names
     assert len({job.key for job in plan.jobs}) == 3
@@ -162,6 +164,23 @@ def test_a_transfer_has_a_row_that_is_found_again(tmp_path, sound_folder, audioz
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs" / "rows").iterdir()} == written
     assert "yamnet:probe" in (tmp_path / "runs" / "folder.md").read_text()
     audiozoo("compare", "yamnet:probe", "yamnet:finetune", "--rows", tmp_path / "runs")
+
+
+def test_a_transfer_from_other_weights_is_another_job(data, tmp_path, monkeypatch):
+    def key(file):
+        settings = Settings(weights_file=file and tmp_path / file)
+        [job] = planned([data], ["yamnet:probe"], [1], [0], settings).jobs
+        return job.key
+
+    published, other = {"layer/kernel": np.ones((2, 3), np.float32)}, {"layer/kernel": np.zeros((2, 3), np.float32)}
+    weights = replace(model_info("yamnet").weights["audioset"], converted=arrays_checksum(published))
+    monkeypatch.setitem(model_info("yamnet").weights, "audioset", weights)
+    np.savez(tmp_path / "copy.npz", **published)
+    np.savez_compressed(tmp_path / "another-copy.npz", **published)
+    np.savez(tmp_path / "other.npz", **other)
+    assert key("copy.npz") == key("another-copy.npz") == key(None) != key("other.npz")
+    with pytest.raises(FileNotFoundError, match=r"gone\.npz: no such weights file"):
+        key("gone.npz")
 
 
 def test_the_time_that_remains_follows_from_jobs_of_the_same_model(data, monkeypatch):

@@ -187,6 +187,10 @@ def test_published_weights_may_be_a_file_that_keras_saved(clean_register, tmp_pa
     path = tmp_path / "two.weights.h5"
     model.save_weights(path)
     published = PretrainedWeights("https://example.org/two.weights.h5", checksum(path), "MIT", ("a", "b"))
+    assert published.is_copy(path)
+    assert replace(published, sha256=None, md5=checksum(path, "md5")).is_copy(path)
+    assert not replace(published, sha256="0" * 64).is_copy(path)
+    assert not replace(published, sha256=None).is_copy(path), "it cannot be known"
     spec = replace(audiozoo.model_info("two_layers"), weights={"mine": published})
     monkeypatch.setitem(registry.table._SPECS, "two_layers", spec)
     again = audiozoo.build("two_layers", 2, weights="mine")

@@ -314,6 +314,23 @@ def test_rows_are_taken_in(tmp_path, capsys):
         script["take_in"](tmp_path / "synthetic-feature_mlp-fold1-0.json", old, other, unproven=True)
 
 
+def test_a_row_that_is_taken_in_replaces_no_other_result(tmp_path, capsys):
+    script = runpy.run_path(str(HERE.parent / "benchmarks" / "take_in_rows.py"))
+    [row] = benchmark(synthetic_jobs(), tmp_path / "there")
+    flipped = replace(row, test=replace(row.test, packed=pack(row.test.scores[:, ::-1])))
+    same, other = (tmp_path / name / row.request.file_name for name in ("same", "other"))
+    for path, one in ((same, row), (other, flipped)):
+        path.parent.mkdir()
+        write_row(path, one)
+    target = script["take_in"](same, tmp_path / "there", None)
+    assert not capsys.readouterr().out
+    script["take_in"](other, tmp_path / "there", None)
+    assert "the earlier row is kept in" in capsys.readouterr().out
+    assert read_row(target) == flipped
+    [kept] = (tmp_path / "there" / "superseded").iterdir()
+    assert read_row(kept) == row
+
+
 # Rows that are computed again
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ from audiozoo.config import revive
 from audiozoo.crossval.identity import Request, content_of, differing
 from audiozoo.datasets import Clip
 from audiozoo.features import Frontend
+from audiozoo.files import checksum
 from audiozoo.recipe import Recipe
-from audiozoo.registry import model_info
+from audiozoo.registry import PretrainedWeights, model_info
 from audiozoo.training import Transfer, titled, trained_options
 
 
@@ -30,8 +31,8 @@ class FoldJob:
         model: Name of the model.
         options: Options of the model's builder.
         transfer: Way to transfer the pretrained network of the model; `None` trains from random weights.
-        weights_file: Path of a copy of the published weights for the transfer; `None` downloads them once. The path is not part
-            of the request.
+        weights_file: Path of a file of weights for the transfer; `None` downloads the published ones once. The path is not part
+            of the request, but other content than the published one is.
         frontend: Frontend of the model.
         recipe: Recipe of the training.
     """
@@ -73,7 +74,14 @@ class FoldJob:
             frontend=self.frontend,
             recipe=self.recipe,
             transfer=self.transfer,
+            weights=self._weights,
         )
+
+    @property
+    def _weights(self) -> str:
+        if not (self.transfer and self.weights_file):
+            return ""
+        return _content(self.weights_file, model_info(self.model).weights[self.transfer.weights])
 
     @property
     def key(self) -> str:
@@ -84,3 +92,8 @@ class FoldJob:
     def file_name(self) -> str:
         """File name of the job's row, which ends with the key."""
         return self.request.file_name
+
+
+@cache  # all folds use the same file, which may be large
+def _content(file: Path, published: PretrainedWeights) -> str:
+    return "" if published.is_copy(file) else checksum(file)[:16]

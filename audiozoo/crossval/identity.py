@@ -43,6 +43,7 @@ class Request(Configured):
         frontend: Frontend of the model.
         recipe: Recipe of the training, with the seed.
         transfer: Way to transfer the pretrained network of the model; `None` for a training from random weights.
+        weights: Hash of the file of weights that the transfer started from; "" for the published weights.
 
     Raises:
         ValueError: `frontend` is not a Frontend, `recipe` is not a Recipe, or `transfer` is not a Transfer.
@@ -57,6 +58,7 @@ class Request(Configured):
     frontend: Frontend
     recipe: Recipe
     transfer: Transfer | None = None
+    weights: str = ""
 
     def __post_init__(self) -> None:
         if not (isinstance(self.frontend, Frontend) and isinstance(self.recipe, Recipe)):
@@ -92,6 +94,7 @@ class Request(Configured):
             "recipe": differences(self.recipe),
             # Absent and not null: rows from before transfers keep their keys.
             **({"transfer": differences(self.transfer)} if self.transfer else {}),
+            **({"weights": self.weights} if self.weights else {}),
         }
 
     @property

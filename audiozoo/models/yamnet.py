@@ -45,6 +45,7 @@ _AUDIOSET = PretrainedWeights(
     sha256="13c3308955bbfaef262f175ac9c40e47b134573a93984f009220dd7cc12a1744",
     licence="Apache-2.0",
     labels=class_names("yamnet_class_map.csv"),
+    converted="5ba40c6417a76a70dde239d6d3dc29d4cff05e427477af9f736b64a31797d885",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
@@ -9,9 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from audiozoo.bounded import read_npz
 from audiozoo.checks import refuse_unknown
 from audiozoo.download import fetch_published
 from audiozoo.features import Frontend
+from audiozoo.files import checksum
 from audiozoo.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -82,6 +87,7 @@ class PretrainedWeights:
         labels: Classes that the weights were trained on, in the order of the model's output.
         md5: Another checksum, for files whose SHA-256 is not known. Without both, the first download is trusted.
         page: Page where the authors publish the file; "" if the address says it.
+        converted: Checksum of the arrays that the file is converted into, see `arrays_checksum`; `None` if it is not.
     """
 
     url: str
@@ -90,6 +96,7 @@ class PretrainedWeights:
     labels: tuple[str, ...] = ()
     md5: str | None = None
     page: str = ""
+    converted: str | None = None
 
     @property
     def checksum(self) -> str | None:
@@ -107,6 +114,29 @@ class PretrainedWeights:
     def fetch(self) -> Path:
         """Return the path of the file in the cache; download it if it is missing, see `audiozoo.download.fetch_published`."""
         return fetch_published(self.url, expected=self.checksum)
+
+    def is_copy(self, path: Path) -> bool:
+        """Tell whether a file is a copy of this one, or a NumPy archive of the arrays that it is converted into.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file ends with .npz and is not an archive of arrays.
+        """
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such weights file")
+        if self.converted and path.suffix == ".npz":
+            return arrays_checksum(read_npz(path)) == self.converted
+        kind, _, expected = (self.checksum or "").partition(":")
+        return bool(expected) and checksum(path, kind) == expected
+
+
+def arrays_checksum(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return the SHA-256 of arrays with their names (hexadecimal), the same for every file that holds them."""
+    hashed = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        hashed.update(f"{name} {array.dtype.str} {array.shape}\n".encode() + array.tobytes())
+    return hashed.hexdigest()
 
 
 WeightsLoader = Callable[["keras.Model", PretrainedWeights | Path], None]
