@@ -112,3 +112,6 @@ def test_comparisons_and_reports_average_what_is_joined_by_a_plus(audiozoo, tmp_
     status, _, told = audiozoo("report", tmp_path, "-o", tmp_path / "r.html", "--average", "mel_cnn+hose_cnn")
     assert status == 2
     assert "did you mean 'house_cnn'" in told
+    status, _, told = audiozoo("report", tmp_path, "-o", tmp_path / "r.html", "--average", "mel_cnn")
+    assert status == 2
+    assert "got 'mel_cnn', which has an entry already" in told

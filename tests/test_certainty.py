@@ -100,3 +100,14 @@ def test_a_model_without_errors_is_not_certain():
 def test_a_draw_without_a_fold_is_no_error():
     [rows], found = certain(2.0, clips=2, folds=(1, 2))
     assert found.intervals[0][0] <= np.mean([row.score for row in rows]) <= found.intervals[0][1]
+
+
+def test_the_interval_of_a_low_mean_average_precision_holds_it(rng):
+    targets = (rng.random((1_000, 20)) < 0.02).astype(int)
+    place = np.arange(len(targets))
+    draws = RESAMPLED["map"](rng.normal(size=targets.shape) + 0.3 * targets, targets, place)(drawn_counts(1_000, 1_000)[:200])
+    low, high = interval(draws, 1_000)
+    # Clips that are drawn twice raise their own ranks, so that few draws are as low as the value.
+    assert np.mean(draws[1:] > draws[0]) > 0.8
+    assert low < draws[0] < high
+    assert (low + high) / 2 == pytest.approx(draws[0], rel=0.1)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_rows import made_row, made_rows
 
 from audiozoo import config, load_dataset, metrics, model_info
 from audiozoo.augment import FilterAugment
@@ -17,6 +18,7 @@ from audiozoo.crossval import (
     Measures,
     Request,
     benchmark,
+    distinct,
     find_row,
     fold_jobs,
     identity,
@@ -379,6 +381,16 @@ def test_another_result_of_the_same_job_is_reported(tmp_path):
     assert str(conflict.folder) in str(conflict)
     run(tmp_path, jobs, rerun="all")
     assert len(list((tmp_path / "superseded").iterdir())) == 2
+
+
+def test_copies_of_a_row_count_once():
+    rows = made_rows()
+    assert distinct([*rows, rows[2], *rows]) == rows
+    seeds = [made_row("mel_cnn", seed=seed) for seed in range(3)]
+    assert distinct(seeds) == seeds
+    other = replace(rows[0], test=replace(rows[0].test, packed=pack(rows[0].test.scores[:, ::-1])))
+    with pytest.raises(ValueError, match="fold 1, seed 0: two rows of the same job have different results"):
+        distinct([*rows, other])
 
 
 def test_rerun_is_checked(tmp_path):

@@ -38,13 +38,13 @@ def run(
         raise ValueError(f"--output must end with .html, got {output}; the Markdown file gets the same name")
     for target in (output, output.with_suffix(".md")):
         check_target(target)
-    from audiozoo.crossval import read_rows
+    from audiozoo.crossval import distinct, read_rows
     from audiozoo.report.page.document import write_page
     from audiozoo.report.page.sounds import sound_files
     from audiozoo.report.summary import summarised
     from audiozoo.report.tables import write_tables
 
-    rows = [row for each in row_folders(folder) for row in read_rows(each)]
+    rows = distinct(row for each in row_folders(folder) for row in read_rows(each))
     if not rows:
         raise ValueError(f"{folder}: no result rows there; run `audiozoo benchmark -o {folder}` first")
     rows += _averages(rows, average or [])
@@ -56,8 +56,11 @@ def run(
 
 
 def _averages(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
+    from audiozoo.crossval.averaging import CALIBRATED
     from audiozoo.report.summary import summarised
 
+    if alone := [name for name in names if "+" not in name and not name.startswith(CALIBRATED)]:
+        raise ValueError(f"--average joins models, such as A+B or 'calibrated A', got {alone[0]!r}, which has an entry already")
     listed = [{model.name: model.rows for model in data.models} for data in summarised(rows, certain=False)] if names else []
     return [row for models in listed for name in names for row in rows_of(name, models)[1]]
 

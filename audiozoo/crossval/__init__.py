@@ -14,7 +14,7 @@ from audiozoo.crossval.executors import Executor, Failure
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.identity import Request
 from audiozoo.crossval.jobs import FeatureBank, fold_jobs, milliseconds_per_clip, run_fold
-from audiozoo.crossval.keeping import Conflict
+from audiozoo.crossval.keeping import Conflict, distinct
 from audiozoo.crossval.label_measures import LabelMeasures
 from audiozoo.crossval.leaderboard import LabelLeaderboardEntry, LeaderboardEntry, leaderboard
 from audiozoo.crossval.rows import Measures, Provenance, Row, find_row, read_row, read_rows, write_row
@@ -47,6 +47,7 @@ __all__ = [
     "calibrated_rows",
     "compare",
     "compare_all",
+    "distinct",
     "domain_scores",
     "evaluate",
     "find_row",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -55,6 +57,30 @@ class Conflict:
             Both rows if their results differ, otherwise `None`.
         """
         return cls(earlier, row, folder / SUPERSEDED) if earlier and _differ(earlier, row) else None
+
+
+def distinct(rows: Iterable[Row]) -> list[Row]:
+    """Return rows without the copies that other folders hold.
+
+    Raises:
+        ValueError: Two rows of the same job have different results.
+    """
+    rows = list(rows)
+    # A key takes longer than the rest, and few rows can be copies.
+    often = Counter(map(_about, rows))
+    found: dict[Hashable, Row] = {}
+    for place, row in enumerate(rows):
+        earlier = found.setdefault(row.key if often[_about(row)] > 1 else place, row)
+        if earlier is not row and _differ(earlier, row):
+            raise ValueError(
+                f"{row.model}, fold {row.fold}, seed {row.seed}: two rows of the same job have different results, {row.metric} "
+                f"{earlier.score:.4f} and {row.score:.4f}; give the folder of one of them"
+            )
+    return list(found.values())
+
+
+def _about(row: Row) -> Hashable:
+    return row.request.dataset, row.model, row.fold, row.seed
 
 
 def usable(row: Row, rerun: Rerun) -> bool:
