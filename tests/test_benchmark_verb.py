@@ -1,14 +1,19 @@
 """The plan of `audiozoo benchmark`, its progress, and its exit status."""
 
+import io
 import json
 import runpy
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_rows import made_row
+from rich.console import Console
 
+from audiozoo.cli import console
 from audiozoo.cli.planning import Settings, chosen_models, numbers, opened, planned, read_recipes
 from audiozoo.cli.schedule import Schedule
 from audiozoo.crossval import Request, fold_jobs, read_rows
@@ -96,6 +101,7 @@ def test_models_have_settings_of_their_own(data, tmp_path):
         ("a.py", "OTHER = {}", "assigns nothing to RECIPES"),
         ("a.json", "[]", "objects in objects"),
         ("a.json", '{"esc10": {"lstm": 3}}', "objects in objects"),
+        ("a.json", '{"esc11": {"lstm": {}}}', "unknown dataset in .*did you mean 'esc10'"),
         ("a.json", '{"esc10": {"lstn": {}}}', "did you mean 'lstm'"),
         ("a.json", '{"esc10": {"soundnet": {}}}', "unknown model in .*did you mean 'soundnet_"),
         ("a.json", '{"esc10": {"lstm": {"recipes": {}}}}', "did you mean 'recipe'"),
@@ -107,6 +113,37 @@ def test_wrong_settings_are_named(tmp_path, name, text, reason):
     with pytest.raises(ValueError, match=reason) as error:
         read_recipes(tmp_path / name)
     assert name in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--set", "n_mels=3"), "--set changes the frontend that --frontend names, got --set n_mels=3 alone: add --frontend"),
+        (("--jobs", "0", "--executor", "loky"), "--jobs 0 trains in this process, without --executor loky"),
+        (("--recipes", "gone.json"), "error: gone.json: no such file or directory"),
+        (("--output", __file__), "--output must be a folder, and"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(audiozoo, tmp_path, options, told):
+    status, _, found = audiozoo("benchmark", "-o", tmp_path, "--models", "feature_mlp", *options)
+    assert (status, told in found) == (2, True), found
+
+
+def test_the_bar_of_a_narrow_terminal_shows_the_jobs_and_the_time_that_remains(data, monkeypatch):
+    jobs = planned([data], ["feature_mlp"], [1, 2], [0], Settings()).jobs
+    schedule = Schedule(jobs, 1)
+    schedule.finished(made_row("feature_mlp", dataset="folder"))
+    for width, cut in ((80, True), (140, False)):
+        shown = io.StringIO()
+        monkeypatch.setattr(console, "err", Console(file=shown, force_terminal=True, width=width))
+        with console.progress_bar(further=(schedule,)) as show:
+            show("feature_mlp 1 training 26/200", schedule.done, schedule.total, {"loss": 0.5, "val_accuracy": 0.8125})
+            time.sleep(0.3)  # the bar is drawn ten times a second
+        text = shown.getvalue()
+        assert "feature_mlp 1 training 26/200" in text
+        assert "1/2" in text
+        assert " left" in text
+        assert ("0.812" in text) is not cut
 
 
 def test_the_recipes_of_the_benchmarks_are_of_datasets_and_models_there_are(data):

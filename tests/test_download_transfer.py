@@ -1,5 +1,6 @@
 import hashlib
 import json
+import socket
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -141,6 +142,17 @@ def test_a_wrong_checksum_leaves_nothing(server, tmp_path):
     with pytest.raises(ValueError, match="does not have the checksum md5:0"):
         transfer(server.url, tmp_path / "a.zip", checksum="md5:0")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_that_nobody_serves_and_a_wrong_file_in_its_place_are_named(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(OSError, match=rf"downloaded \(no connection to {host}\); .*its checksum is md5:0$"):
+        transfer(f"http://{host}/a.zip", tmp_path / "a.zip", checksum="md5:0")
+    (tmp_path / "a.zip").write_bytes(b"something else")
+    with pytest.raises(OSError, match=r"md5:0, and the file there has another$"):
+        transfer(f"http://{host}/a.zip", tmp_path / "a.zip", checksum="md5:0")
 
 
 def test_a_false_length_is_an_error(server, tmp_path):

@@ -63,8 +63,8 @@ def test_an_archive_is_unpacked(tmp_path, make):
         ([("d/a", b"x"), ("D/b", b"x")], "differs only by case"),
         ([("n" * 256, b"x")], "more than 255 bytes"),
         ([(".", b"x")], "has no name"),
-        ([("bomb", bytes(100_001))], "exceeds the declared size"),
-        ([("a", bytes(60_000)), ("b", bytes(60_000))], "exceeds the declared size"),
+        ([("bomb", bytes(100_001))], "bytes that the files may have"),
+        ([("a", bytes(60_000)), ("b", bytes(60_000))], "bytes that the files may have"),
         ([(str(i), b"") for i in range(21)], "more than 20 members"),
     ],
 )

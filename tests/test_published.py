@@ -113,7 +113,7 @@ def test_dcase2018_names_what_was_not_unpacked(scenes, tmp_path):
 
 @pytest.mark.parametrize("name", ["dcase2018", "freesound2018", "urbansound8k"])
 def test_a_folder_without_the_table_is_refused(name, tmp_path):
-    with pytest.raises(ValueError, match="needs root="):
+    with pytest.raises(ValueError, match=r"needs root= \(--root"):
         load_dataset(name)
     with pytest.raises(FileNotFoundError, match=r"no .*\.csv.* here; root= is the folder"):
         load_dataset(name, root=tmp_path)

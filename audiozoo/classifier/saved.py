@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -55,7 +56,9 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier | Ensemble:
             return pretrained_classifier(name)
         if name in (shipped := shipped_classifiers()):
             return load_classifier(shipped[name])
-        raise FileNotFoundError(f"{path}: no such file; a classifier is saved by `audiozoo train DIR -o FILE`")
+        near = get_close_matches(name, shipped, n=1)
+        hint = f"did you mean {near[0]}, which comes with the package?" if near else "`audiozoo train DIR -o FILE` saves one"
+        raise FileNotFoundError(f"{path}: no such file, and no classifier of this name; {hint}")
     with open(path, "rb") as file, refusing(path, "not a classifier that this version reads"):
         card = _card_in(file)
         return _read_ensemble(file, card) if is_ensemble(card) else _read(file)

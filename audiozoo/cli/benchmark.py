@@ -15,10 +15,10 @@ from audiozoo.cli.console import (
     DatasetOptions,
     FrontendName,
     FrontendSettings,
-    chosen_frontend,
     err,
     feature_cache,
     list_failures,
+    other_frontend,
     out,
     progress_bar,
     quiet_backend,
@@ -94,13 +94,12 @@ def run(
     --output share the work. A row that is computed again does not overwrite the earlier one, which moves to the folder
     rows/superseded; a different result is reported.
     """
-    # Before the datasets are read, which takes longer.
-    _require_tools(energy)
+    _check(energy, jobs, executor, output)  # before the datasets are read, which takes longer
     names, tested, drawn = chosen_models(models), numbers(folds, "--folds"), numbers(seeds, "--seeds") or [0]
     changed = Settings(
         recipe=recipe,
         epochs=epochs,
-        frontend=chosen_frontend(frontend, settings or ()) if frontend else None,
+        frontend=other_frontend(frontend, settings),
         weights_file=weights_file,
         tables=read_recipes(recipes) if recipes else {},
     )
@@ -119,11 +118,15 @@ def run(
     list_failures(heading, [str(failure) for failure in failures])
 
 
-def _require_tools(energy: bool) -> None:
+def _check(energy: bool, jobs: int, executor: str, output: Path) -> None:
     from audiozoo.crossval.energy import require_codecarbon
 
     if energy:
         require_codecarbon()
+    if not jobs and executor != "processes":
+        raise ValueError(f"--jobs 0 trains in this process, without --executor {executor}: leave one of them out")
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"--output must be a folder, and {output} is a file: choose another name")
 
 
 def _announce(plan: Plan) -> None:
@@ -174,6 +177,7 @@ def _run_all(
             schedule.finished(row)
             err.print(_line(row, *alike))
     _note_origins(rows)
+    _note_energy(rows, asked=how["energy"])
     return rows, failures
 
 
@@ -204,6 +208,14 @@ def _note_origins(rows: Sequence[Row]) -> None:
     if len(backends) > 1:
         err.print(
             f"note: the rows were computed on different backends: {', '.join(sorted(map(str, backends)))}", soft_wrap=True
+        )
+
+
+def _note_energy(rows: Sequence[Row], *, asked: bool) -> None:
+    if asked and (without := sum(row.energy is None for row in rows)):
+        err.print(
+            f"note: {without} of {len(rows)} rows were there before, without energy; `--rerun all` computes them again",
+            soft_wrap=True,
         )
 
 

@@ -37,6 +37,7 @@ _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
 # No markup: file names and labels may contain brackets.
 out = Console(highlight=False, markup=False, width=_WIDTH)
 err = Console(stderr=True, highlight=False, markup=False)
+_WIDE = 110  # columns of a terminal that has room for the whole bar
 
 
 @contextmanager
@@ -56,17 +57,20 @@ def progress_bar(
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
+    from audiozoo.cli.schedule import Figures
+
+    # A bar in a log file would be noise, and two consoles on one terminal would overwrite each other.
+    console = out if among_answers and out.is_terminal else err
+    wide = console.width >= _WIDE
     columns = (
-        TextColumn("{task.description:<32}", markup=False),
-        BarColumn(30),
+        TextColumn("{task.description:<32}" if wide else "{task.description:<20}", markup=False),
+        BarColumn(30 if wide else 10),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         *((TextColumn("left"), TimeRemainingColumn()) if further is None else further),
-        TextColumn("{task.fields[figures]}", markup=False),
+        Figures(),
     )
     # Otherwise Rich would redirect standard output to the console of the bar, which is standard error.
-    # A bar in a log file would be noise.
-    console = out if among_answers and out.is_terminal else err  # two consoles on one terminal would overwrite each other
     with Bar(*columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, figures="")
 
@@ -179,6 +183,17 @@ def changed_recipe(
 def recipe_sets(file: Path | None, field: str) -> bool:
     """Return whether a recipe's JSON file has a field."""
     return file is not None and field in read_object(file, "recipe", '{"epochs": 40}')
+
+
+def other_frontend(name: str | None, settings: Sequence[str] | None) -> Frontend | None:
+    """Return the frontend that replaces those of models, see `chosen_frontend`; `None` if the user chose none.
+
+    Raises:
+        ValueError: There are settings and no frontend.
+    """
+    if settings and not name:
+        raise ValueError(f"--set changes the frontend that --frontend names, got --set {settings[0]} alone: add --frontend")
+    return chosen_frontend(name, settings or ()) if name else None
 
 
 def chosen_frontend(name: str, settings: Sequence[str] = ()) -> Frontend:

@@ -6,6 +6,7 @@ Exit status: 0 after success, 1 if some files could not be used, 2 after a user 
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -91,10 +92,17 @@ def _describe(error: BaseException, status: int, show_traceback: bool) -> None:
         err.print(text, style="bold red", soft_wrap=True)
         return
     err.print("error:", style="bold red", end=" ")
-    err.print(str(error) or type(error).__name__, soft_wrap=True)
+    err.print(_text(error) or type(error).__name__, soft_wrap=True)
     # A ValueError of a library may be about a value that audiozoo chose and not the user.
     if (library := _raised_in(error)) and not show_traceback:
         err.print(f"{library} raised this error, so it may be a bug in audiozoo: {TRACEBACK} shows where", soft_wrap=True)
+
+
+def _text(error: BaseException) -> str:
+    # Python puts the number of an error of the operating system first, and the name of the file last.
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror[:1].lower()}{error.strerror[1:]}"
+    return str(error)
 
 
 def _raised_in(error: BaseException) -> str:

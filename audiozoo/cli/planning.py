@@ -53,7 +53,11 @@ Jobs = Annotated[
     typer.Option(min=-1, help="Number of trainings at a time; -1 is one for each core. 0 trains in this process, unprotected."),
 ]
 ExecutorName = Annotated[
-    str, typer.Option(help="processes, or a backend of joblib: loky, threading, sequential or a registered one.")
+    str,
+    typer.Option(
+        help="processes, or a backend of joblib: loky, threading, sequential or a registered one. With loky, a crash "
+        "also ends the jobs beside it; with processes, only one ends."
+    ),
 ]
 WeightsFile = Annotated[Path | None, typer.Option(help="File with the published weights, for transfers without a download.")]
 """Options of ``audiozoo benchmark``."""
@@ -243,14 +247,17 @@ def read_recipes(file: Path) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
         "yamnet:finetune").
 
     Raises:
-        ValueError: The file does not have such settings, or a model or a part is unknown.
+        ValueError: The file does not have such settings, or a dataset, a model or a part is unknown.
         OSError: The file cannot be read.
     """
+    from audiozoo.datasets import list_datasets
     from audiozoo.registry import list_models
     from audiozoo.training import split_way
 
     content = _values(file)
-    for models in _objects(file, content):
+    tables = _objects(file, content)
+    refuse_unknown(f"dataset in {file}", content, list_datasets())
+    for models in tables:
         # Only the current names: an alias would be a second entry of the same model.
         refuse_unknown(f"model in {file}", [split_way(model)[0] for model in models], list_models())
         for name, parts in zip(models, _objects(file, models), strict=True):

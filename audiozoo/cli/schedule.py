@@ -1,4 +1,4 @@
-"""The bar of ``audiozoo benchmark``: the jobs done, the job that reports, and the time that remains."""
+"""Columns of progress bars: the latest figures, and the time that remains of all jobs of ``audiozoo benchmark``."""
 
 from __future__ import annotations
 
@@ -9,12 +9,24 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from rich.progress import ProgressColumn, Task
+from rich.table import Column
 from rich.text import Text
 
 if TYPE_CHECKING:
     from audiozoo.crossval import FoldJob, Row
 
 _Kind = tuple[str, str]
+
+
+class Figures(ProgressColumn):
+    """Column with the latest figures, the only one that is cut where a terminal is too narrow."""
+
+    def __init__(self) -> None:
+        super().__init__(Column())
+
+    def render(self, task: Task) -> Text:
+        """Return the figures as one line."""
+        return Text(task.fields["figures"], no_wrap=True, overflow="ellipsis")
 
 
 class Schedule(ProgressColumn):

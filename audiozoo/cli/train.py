@@ -24,10 +24,10 @@ from audiozoo.cli.console import (
     FrontendName,
     FrontendSettings,
     changed_recipe,
-    chosen_frontend,
     err,
     feature_cache,
     open_dataset,
+    other_frontend,
     out,
     quiet_backend,
     report_failures,
@@ -107,7 +107,7 @@ def run(
     second time, it stops at once and saves nothing, with exit status 130.
     """
     way = Transfer(model, probe, finetune, extend, origin, unfreeze, weights, weights_file)
-    other = chosen_frontend(frontend, settings or ()) if frontend else None
+    other = other_frontend(frontend, settings)
     check_target(output)
     kept = chosen_checkpoints(checkpoints, minutes, output)
     saves, timed = joined(coordinator, host, minutes=minutes), kept is None and coordinator is None

@@ -146,7 +146,10 @@ def _check(name: str, rows: Sequence[Row]) -> None:
         )
     counts = Counter(row.fold for row in rows)
     if len(set(counts.values())) > 1:
-        raise ValueError(f"{name} needs the same number of seeds in each fold, got {sorted(counts.values())}")
+        raise ValueError(
+            f"{name} needs the same number of seeds in each fold, got {sorted(counts.values())}; run the missing ones, or give "
+            "folders with the rows of one seed"
+        )
 
 
 def _require_same_clips(sides: Sequence[Sequence[Row]], models: tuple[str, str]) -> None:

@@ -45,7 +45,7 @@ class Failure:
     def __str__(self) -> str:
         """Name the job and the reason."""
         job = self.job
-        return f"{job.model} on {job.dataset}, fold {job.fold}, seed {job.recipe.seed}: {self.reason}"
+        return f"{job.title} on {job.dataset}, fold {job.fold}, seed {job.recipe.seed}: {self.reason}"
 
 
 Outcome = tuple[FoldJob, Row | Failure]

@@ -30,7 +30,7 @@ def find_table(
         FileNotFoundError: None of the tables exists.
     """
     if root is None:
-        raise ValueError(f"{name} needs root=, the folder with {tables[0]}")
+        raise ValueError(f"{name} needs root= (--root on the command line), the folder with {tables[0]}")
     for folder in (Path(root), *(Path(root) / folder for folder in inside)):
         for table in tables:
             if (folder / table).is_file():

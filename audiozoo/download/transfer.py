@@ -9,6 +9,7 @@ import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from audiozoo.files import naming, write_json
 from audiozoo.progress import Progress
@@ -59,8 +60,9 @@ def transfer(
         _receive(url, part, progress, known_content=checksum is not None, most_bytes=most_bytes)
     except OSError as error:
         raise OSError(
-            f"{url} could not be downloaded ({error}); run the command again to continue, or download it elsewhere and put "
-            f"it at {path}; its checksum is {checksum or 'not known'}"
+            f"{url} could not be downloaded ({_reason(error, url)}); run the command again to continue, or download it "
+            f"elsewhere and put it at {path}; its checksum is {checksum or 'not known'}"
+            + (", and the file there has another" if path.is_file() else "")
         ) from error
     if not _has(part, checksum):
         _forget(part)
@@ -68,6 +70,15 @@ def transfer(
     part.replace(path)
     _forget(part)
     return path
+
+
+def _reason(error: OSError, url: str) -> str:
+    import requests
+
+    # The text of the libraries below names their objects, and the attempts that they count.
+    if isinstance(error, requests.Timeout):
+        return f"{urlsplit(url).netloc} does not answer"
+    return f"no connection to {urlsplit(url).netloc}" if isinstance(error, requests.ConnectionError) else str(error)
 
 
 def _has(path: Path, checksum: str | None) -> bool:

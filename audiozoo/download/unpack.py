@@ -133,7 +133,7 @@ class _Writer:
             raise self._refusal(name, f"has a name of more than {_NAME} bytes")
         self._check_distinct(parts, member)
         if member.size > (left := self.most_bytes - self.done):
-            raise self._refusal(name, f"exceeds the declared size of the archive, with {left:,} bytes left")
+            raise self._refusal(name, f"exceeds the {self.most_bytes:,} bytes that the files may have, with {left:,} left")
         return "/".join(parts)
 
     def _check_distinct(self, parts: list[str], member: Member) -> None:
@@ -156,6 +156,6 @@ class _Writer:
     def _check_size(self, name: str) -> None:
         # The size that the archive states may be false, so the bytes count and not the statement.
         if self.done > self.most_bytes:
-            raise self._refusal(name, "exceeds the declared size of the archive")
+            raise self._refusal(name, f"exceeds the {self.most_bytes:,} bytes that the files may have")
         if self.done > self.plausible:
             raise self._refusal(name, f"makes the files more than {_MOST_RATIO} times as large as the archive")
