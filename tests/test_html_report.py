@@ -227,6 +227,23 @@ def test_learning_curves_are_means_over_the_trainings_that_got_so_far():
     assert {kind: d for d, kind in paths}["curve"].count("M") == 2, "a gap where no training has a value"
 
 
+def test_a_training_metric_is_dashed_and_the_text_tells_of_models_without_held_out_clips(tmp_path):
+    histories = {"mel_cnn": {"loss": [2.0, 1.0]}, "house_cnn": {"loss": [2.0, 1.0], "val_loss": [2.0, 1.5]}}
+    rows = {name: made_rows((name,), history=history) for name, history in histories.items()}
+    [data] = summarised([*rows["mel_cnn"], *rows["house_cnn"]])
+    kinds = {
+        model.name: re.findall('class="((?:fold|curve)[^"]*)"', chart)
+        for model, chart in zip(data.models, curve_charts(data.models), strict=True)
+    }
+    assert kinds == {
+        "mel_cnn": ["fold train", "fold train", "curve train"],
+        "house_cnn": ["fold", "fold", "curve train", "curve"],
+    }
+    said = "without held-out clips have no solid line"
+    assert said in html_report([*rows["mel_cnn"], *rows["house_cnn"]], tmp_path / "both.html").read_text()
+    assert said not in html_report(rows["house_cnn"], tmp_path / "held.html").read_text()
+
+
 # Sounds
 
 

@@ -15,7 +15,7 @@ from audiozoo.report.domains import domain_table
 from audiozoo.report.hardest import hardest_clips
 from audiozoo.report.page.classes import MOST_DOTS, class_charts
 from audiozoo.report.page.confusion import confusion_sections
-from audiozoo.report.page.curves import curve_charts
+from audiozoo.report.page.curves import curve_charts, held_out, shown
 from audiozoo.report.page.hard import hard_section
 from audiozoo.report.page.markup import Html, breakable, joined, tag
 from audiozoo.report.page.scatter import cost_charts
@@ -125,7 +125,7 @@ def _section(data: DatasetSummary, number: int, files: Files | None, most: int) 
         _domains(data, drawn),
         _charts("Accuracy and cost", _ABOUT_COST, cost_charts(data, drawn)),
         _charts("Classes", _about_classes(data), class_charts(data, drawn), _legend(drawn[:MOST_DOTS])),
-        _charts("Learning curves", _ABOUT_CURVES, curve_charts(drawn)),
+        _charts("Learning curves", _about_curves(drawn), curve_charts(drawn)),
         _confusion(data, drawn),
         _hardest(data, files, most),
         _block("Commands", "The commands that computed these rows.", _commands(data)),
@@ -150,10 +150,6 @@ _ABOUT_COST = (
     "Each number is a model, as in the leaderboard; up and to the left is better. The dashed line is the front: the best "
     "result to be had at each cost. The horizontal axes are logarithmic."
 )
-_ABOUT_CURVES = (
-    "Mean over the trainings of a model: the solid line is measured on held-out clips, the dashed line on training clips. "
-    "Thin lines are single trainings."
-)
 
 
 def _about_table(data: DatasetSummary) -> Html:
@@ -175,6 +171,14 @@ def _about_classes(data: DatasetSummary) -> str:
     figure = "average precision" if data.several_labels else "share of its clips that are right"
     dots = f"the dots are the best {MOST_DOTS}" if len(data.models) > MOST_DOTS else "each dot is a model"
     return f"For each class, the {figure} (%), hardest first. The bar is the mean of the models; {dots}."
+
+
+def _about_curves(models: Sequence[ModelSummary]) -> str:
+    about = "Mean over the trainings of a model: a solid line is measured on held-out clips, a dashed line on training clips."
+    drawn = [names for model in models if (names := shown(model.curves))]
+    if not all(any(map(held_out, names)) for names in drawn):
+        about += " Trainings without held-out clips have no solid line."
+    return f"{about} Thin lines are single trainings."
 
 
 def _lead(data: DatasetSummary) -> Html:

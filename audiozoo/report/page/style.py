@@ -70,6 +70,7 @@ font-size:.78rem;font-weight:600;font-variant-numeric:tabular-nums}
 .curve{stroke:var(--m);stroke-width:2;stroke-linejoin:round}
 .curve.train{stroke-dasharray:4 3;stroke-width:1.5;opacity:.8}
 .fold{stroke:var(--m);stroke-width:1;opacity:.28}
+.fold.train{stroke-dasharray:4 3}
 .span{fill:none;stroke:var(--m);stroke-width:1.5}
 .heat path,.heat rect{fill:var(--heat)}
 .heat .ground{fill:var(--wash)}
