@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from audiozoo.report.page.markup import Html, tag
+from audiozoo.report.page.markup import Html, isolated, tag
 from audiozoo.report.page.svg import Plot, Scale, compact, drawing, line
 from audiozoo.report.page.tables import COLOURS, badge
 from audiozoo.report.summary import ModelSummary
@@ -56,7 +56,7 @@ def _chart(model: ModelSummary, place: int) -> Html:
     lines += [_line(means[name], plot, _kind("curve", name)) for name in names]
     alt = f"Learning curve of {model.name}: {len(model.curves[last])} trainings of up to {epochs} epochs."
     picture = drawing(plot.frame(ticks=4), lines, width=_WIDTH, height=_HEIGHT, alt=alt, class_=f"chart m{place % COLOURS}")
-    return tag("figure", tag("h4", badge(place), tag("span", model.name, title=model.name)), picture)
+    return tag("figure", tag("h4", badge(place), tag("span", isolated(model.name), title=model.name)), picture)
 
 
 def _kind(line: str, name: str) -> str:

@@ -11,13 +11,14 @@ from pathlib import Path
 from audiozoo._version import __version__
 from audiozoo.crossval import Row
 from audiozoo.files import write_text
+from audiozoo.report.columns import deviation_text
 from audiozoo.report.domains import domain_table
 from audiozoo.report.hardest import hardest_clips
 from audiozoo.report.page.classes import MOST_DOTS, class_charts
 from audiozoo.report.page.confusion import confusion_sections
 from audiozoo.report.page.curves import curve_charts, held_out, shown
 from audiozoo.report.page.hard import hard_section
-from audiozoo.report.page.markup import Html, breakable, joined, tag
+from audiozoo.report.page.markup import Html, breakable, isolated, joined, tag
 from audiozoo.report.page.scatter import cost_charts
 from audiozoo.report.page.sounds import Files, sound_files
 from audiozoo.report.page.style import SCRIPT, STYLE
@@ -153,7 +154,7 @@ _ABOUT_COST = (
 
 
 def _about_table(data: DatasetSummary) -> Html:
-    means = "Mean ± standard deviation over the test folds (and seeds)."
+    means = deviation_text(data)
     if any(model.folds < data.folds for model in data.models):
         means += f" Models that were not tested on all {data.folds} folds come last, because folds differ in difficulty."
     interval = (
@@ -184,7 +185,7 @@ def _about_curves(models: Sequence[ModelSummary]) -> str:
 def _lead(data: DatasetSummary) -> Html:
     best = data.models[0]
     score = measured(data.metric, best.entry.score[0])
-    words = [tag("strong", best.entry.model), f" is first with {metric_name(data.metric)} {score}"]
+    words = [tag("strong", isolated(best.entry.model)), f" is first with {metric_name(data.metric)} {score}"]
     if group := data.groups[0] if data.groups else None:
         words += [f"; {len(group)} other model{'s are' if len(group) > 1 else ' is'} not told apart from it"]
     left = len(data.models) - MOST_DRAWN
