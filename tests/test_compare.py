@@ -1,6 +1,7 @@
 """Comparison of two models: McNemar's test, the paired bootstrap, Holm's correction, and the command."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,11 @@ from made_rows import made_row, made_rows
 from scipy.stats import binom
 
 from audiozoo import metrics
-from audiozoo.crossval import RESAMPLED, Measures, TestScores, compare, compare_all, leaderboard, write_row
+from audiozoo.crossval import RESAMPLED, Measures, TestScores, compare, compare_all, leaderboard, read_rows, write_row
 from audiozoo.crossval.testscores import pack
 from audiozoo.datasets import Clip
+from audiozoo.report.results import measured, metric_name
+from audiozoo.report.summary import summarised
 
 
 def skilled(name, skill, **changes):
@@ -225,6 +228,26 @@ def test_the_command_compares_two_models(audiozoo, folder):
     assert "only mel_cnn: fold 1: 1-" in text
     [found] = json.loads(audiozoo("compare", "--rows", folder, "--json")[1])
     assert found["better"] == "mel_cnn"
+
+
+def test_the_command_prints_a_metric_like_the_report(audiozoo, folder):
+    [data] = summarised(read_rows(folder / "rows"))
+    for metric in ("accuracy", "map@3"):
+        text = audiozoo("compare", "mel_cnn", "feature_mlp", "--rows", folder, "--metric", metric)[1]
+        assert f"folds 1, 2; {metric_name(metric)}" in text
+        for model in data.models:
+            assert re.search(f"  {model.name} +{re.escape(measured(metric, model.mean(metric)))}  ", text)
+        assert (" points" in text) == (metric == "accuracy")
+        assert (" %" in text.replace("95 %", "")) == (metric == "accuracy")
+    assert re.search(r"is better: \+0\.\d{3}, 95 % interval \+0\.\d{3} to \+0\.\d{3}, p", text)
+
+
+def test_the_command_counts_one_clip_in_the_singular(audiozoo, tmp_path):
+    for name, wrong in (("mel_cnn", 1), ("house_cnn", 2)):
+        row = decided([True] * (12 - wrong) + [False] * wrong)
+        write_row(tmp_path / "rows" / f"{name}.json", replace(row, request=replace(row.request, model=name)))
+    text = audiozoo("compare", "mel_cnn", "house_cnn", "--rows", tmp_path)[1]
+    assert "only mel_cnn is right on 1 clip, only house_cnn on 0;" in text
 
 
 def test_the_command_compares_all_pairs(audiozoo, folder):

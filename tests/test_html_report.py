@@ -16,7 +16,7 @@ from conftest import tone
 from made_rows import SAVED, made_row, made_rows
 
 from audiozoo import metrics
-from audiozoo.crossval import Energy, LabelMeasures, write_row
+from audiozoo.crossval import Energy, LabelMeasures, average_rows, write_row
 from audiozoo.report import html_report, markdown_report
 from audiozoo.report.columns import columns
 from audiozoo.report.hardest import hardest_clips
@@ -32,6 +32,7 @@ from audiozoo.report.tables import table
 
 SCRIPTED, PICTURED = "<script>alert(1)</script>", '"><img src=x onerror=alert(2)>'
 HOSTILE = (SCRIPTED, PICTURED, "a & 'b' | `c`", "plain")
+AVERAGED = ("yamnet:probe", "yamnet:finetune", "somebodysnetworkwithaverylongnamethatcannotbreakanywhere")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -291,11 +292,12 @@ def test_the_verb_finds_the_rows_of_a_benchmark(audiozoo, tmp_path):
 
 MEASURE = """
 const head = [...document.querySelectorAll("table.sortable th")].find((each) => each.textContent === "parameters");
+const right = document.querySelector("table.sortable tbody tr").cells[1].getBoundingClientRect().right;
 const first = () => document.querySelector("table.sortable tbody tr").textContent;
 const button = head.querySelector("button");
 button.click(); const up = first(); button.click();
 parent.postMessage("MEASURED" + JSON.stringify({
-  inner: innerWidth, scroll: document.documentElement.scrollWidth, up, down: first(),
+  inner: innerWidth, right, scroll: document.documentElement.scrollWidth, up, down: first(),
   loaded: performance.getEntriesByType("resource").map((each) => each.name).filter((name) => !name.startsWith("data:")),
 }) + "END", "*");
 """
@@ -319,6 +321,8 @@ def test_a_browser_shows_the_page_on_a_phone(tmp_path, write_sound):
     labels = (*HOSTILE, "a_very_long_name_of_a_class_" * 5, *(f"class {number}" for number in range(25)))
     command = replace(SAVED.provenance, command="audiozoo benchmark --models " + "x" * 300)
     rows = made_rows(labels=labels, clips=60, dataset=SCRIPTED + "d" * 60, provenance=command)
+    members = [made_rows((name,), labels=labels, clips=60, dataset=SCRIPTED + "d" * 60) for name in AVERAGED]
+    rows += average_rows(members)
     path = html_report(rows, tmp_path / "report.html", title=PICTURED, sounds=tmp_path / "sounds")
     document, console = browsed(path, tmp_path / "first")
     assert console == []
@@ -335,6 +339,7 @@ def test_a_browser_shows_the_page_on_a_phone(tmp_path, write_sound):
     measured = json.loads(re.search("MEASURED({.*})END", document)[1].replace("&lt;", "<").replace("&gt;", ">"))
     assert measured["loaded"] == []
     assert measured["scroll"] <= measured["inner"] == 390
+    assert measured["right"] <= 390, "the metric stands beside even a long name"
     assert "feature_mlp" in measured["up"]
     assert "mel_cnn" in measured["down"]
 

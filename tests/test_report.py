@@ -1,3 +1,4 @@
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 
 from audiozoo.crossval import LeaderboardEntry
 from audiozoo.report import cells, columns, confusion_picture, markdown, measured
+from audiozoo.report.figures import new_figure, save_figure, shortened
 
 ENTRY = LeaderboardEntry("house_cnn", 763_818, 5, (0.905, 0.042), (0.905, 0.042), 0.9512, 1_234.4, 7.25, np.eye(2), ("a", "b"))
 
@@ -37,3 +39,24 @@ def test_pictures_of_few_and_of_many_classes(tmp_path):
         )
         assert path.read_bytes()[:4] == b"\x89PNG"
     assert confusion_picture(np.eye(2), ["a", "b"], tmp_path / "a.svg").read_text().count("<svg") == 1
+
+
+@pytest.mark.parametrize("classes", [2, 4, 10])
+def test_strange_labels_give_a_picture_without_warnings(classes, tmp_path):
+    labels = ["W" * 40, "a very long name of a class " * 9, "犬の鳴き声", "$x^$", *"abcdef"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        path = confusion_picture(np.eye(classes, dtype=int), labels[:classes], tmp_path / "a.svg", title="犬")
+    assert path.exists()
+
+
+def test_a_warning_other_than_that_of_a_missing_glyph_reaches_the_user(tmp_path):
+    figure = new_figure(1, 1)
+    figure.add_subplot().set_ylabel("W" * 300, rotation=0)
+    with pytest.warns(UserWarning, match="constrained_layout not applied"):
+        save_figure(figure, tmp_path / "a.png")
+
+
+def test_a_long_label_ends_with_an_ellipsis():
+    assert shortened("dog", 3) == "dog"
+    assert shortened("a dog", 4) == "a d…"

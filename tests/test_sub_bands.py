@@ -83,3 +83,13 @@ def test_evaluate_draws_them(audiozoo, classifier, sound_folder, tmp_path):
     )
     assert status == 0, said
     assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
+
+
+def test_evaluate_refuses_sub_bands_and_bands_before_it_evaluates(audiozoo, sound_folder, tmp_path):
+    model = build("feature_mlp", 3, input_shape=(8,))
+    frontend = Statistics(of=LogMel(sample_rate=8_000, duration=0.5, n_fft=256, n_mels=4), reduce=("mean", "deviation"))
+    Classifier.from_keras(model, frontend, ("high", "low", "noise")).save(tmp_path / "a.audiozoo")
+    for option, said in (("--sub-bands", "train subspectralnet"), ("--bands", "need features (bands, frames, channels)")):
+        status, printed, error = audiozoo("evaluate", tmp_path / "a.audiozoo", sound_folder, option, tmp_path / "a.png")
+        assert (status, printed) == (2, "")
+        assert said in " ".join(error.split())

@@ -80,14 +80,18 @@ def _chosen(summary: DatasetSummary, names: Sequence[str]) -> Mapping[str, Seque
 
 
 def _print_pair(found: Comparison, *, clips: bool) -> None:
-    out.print(f"{found.clips} clips of {found.recordings} recordings, folds {', '.join(map(str, found.folds))}; {found.metric}")
-    for name, value, (low, high) in zip(found.models, found.values, found.intervals, strict=True):
-        out.print(f"  {name:<24} {100 * value:5.1f} %   95 % interval {100 * low:.1f} to {100 * high:.1f}", highlight=False)
+    from audiozoo.report.results import between, measured, metric_name
+
+    name_of = metric_name(found.metric)
+    out.print(f"{found.clips} clips of {found.recordings} recordings, folds {', '.join(map(str, found.folds))}; {name_of}")
+    for name, value, ends in zip(found.models, found.values, found.intervals, strict=True):
+        figures = f"{measured(found.metric, value):>7}   95 % interval {between(found.metric, ends)}"
+        out.print(f"  {name:<24} {figures}", highlight=False)
     out.print(_verdict(found), highlight=False, soft_wrap=True)
     if found.mcnemar_p is not None:
-        counts = (
-            f"only {found.models[0]} is right on {len(found.only[0])} clips, only {found.models[1]} on {len(found.only[1])}"
-        )
+        first, second = map(len, found.only)
+        clips_of = f"{first} clip{'' if first == 1 else 's'}"
+        counts = f"only {found.models[0]} is right on {clips_of}, only {found.models[1]} on {second}"
         # McNemar's test knows no recordings, so its p value is too small where several clips come from one.
         caution = " if clips of one recording were independent" if found.recordings < found.clips else ""
         out.print(f"McNemar's test: {counts}; {_p_text(found.mcnemar_p)}{caution}", highlight=False, soft_wrap=True)
@@ -97,22 +101,36 @@ def _print_pair(found: Comparison, *, clips: bool) -> None:
 
 
 def _verdict(found: Comparison) -> str:
-    low, high = (100 * end for end in found.difference_interval)
-    figures = f"{100 * found.difference:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, {_p_text(found.p)}"
+    difference, interval = _difference(found)
+    unit = " points" if _in_points(found.metric) else ""
+    figures = f"{difference}{unit}, 95 % interval {interval}, {_p_text(found.p)}"
     if found.better is None:
         return f"{found.models[0]} and {found.models[1]} are not told apart: {figures}"
     return f"{found.better} is better: {figures} ({found.models[0]} minus {found.models[1]})"
 
 
+def _difference(found: Comparison) -> tuple[str, str]:
+    from audiozoo.report.results import signed
+
+    low, high = (signed(found.metric, end) for end in found.difference_interval)
+    return signed(found.metric, found.difference), f"{low} to {high}"
+
+
+def _in_points(metric: str) -> bool:
+    return metric.endswith("accuracy")
+
+
 def _print_table(found: Sequence[Comparison]) -> None:
     from rich.table import Table
 
+    from audiozoo.report.results import metric_name
+
     table = Table("first", "second", "difference", "95 % interval", "p", "p, Holm", "better", box=None, header_style="bold")
     for each in found:
-        low, high = each.difference_interval
-        figures = f"{100 * each.difference:+.1f}", f"{100 * low:+.1f} to {100 * high:+.1f}", f"{each.p:.2g}"
-        table.add_row(*each.models, *figures, f"{each.corrected_p:.2g}", each.better or "not told apart")
-    out.print(f"{found[0].clips} clips of {found[0].recordings} recordings; {found[0].metric}, in points")
+        chances = f"{each.p:.2g}", f"{each.corrected_p:.2g}"
+        table.add_row(*each.models, *_difference(each), *chances, each.better or "not told apart")
+    unit = ", in points" if _in_points(found[0].metric) else ""
+    out.print(f"{found[0].clips} clips of {found[0].recordings} recordings; {metric_name(found[0].metric)}{unit}")
     out.print(table)
 
 

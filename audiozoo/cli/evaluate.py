@@ -39,7 +39,9 @@ Bands = Annotated[Path | None, typer.Option(help="Picture to write: mean and dev
 
 
 def run(
-    classifier: Annotated[Path, typer.Argument(help="Classifier saved by `audiozoo train`.")],
+    classifier: Annotated[
+        Path, typer.Argument(help="Classifier saved by `audiozoo train`, or a name from `audiozoo list --pretrained`.")
+    ],
     folder: Annotated[
         Path, typer.Argument(help="Folder with one folder of sounds for each class, or of the files in the table.")
     ],
@@ -67,10 +69,9 @@ def run(
     for target in filter(None, (picture, reliability, sub_bands, bands)):
         check_target(target)
     quiet_backend()
-    from audiozoo.classifier import load_classifier
     from audiozoo.crossval import evaluate
 
-    loaded = load_classifier(classifier)
+    loaded = _loaded(classifier, sub_bands=sub_bands, bands=bands)
     data = open_dataset(dataset, folder, table, options)
     with progress_bar("evaluating") as show:
         result = evaluate(loaded, data.test_clips, cache=feature_cache(cache), progress=show)
@@ -131,6 +132,20 @@ def _draw_bands(
         band_picture(band_statistics(frontend, clips, labels=classifier.labels, cache=cache), bands, title=title)
 
 
+def _loaded(path: Path, *, sub_bands: Path | None, bands: Path | None) -> Answering:
+    """Return a classifier, of which the pictures of bands can be drawn."""
+    from audiozoo.classifier import load_classifier
+    from audiozoo.report.bands import require_bands
+    from audiozoo.report.subbands import require_sub_bands
+
+    classifier = load_classifier(path)
+    if sub_bands:
+        require_sub_bands(_single(classifier, "--sub-bands"))
+    if bands:
+        require_bands(_single(classifier, "--bands").frontend)
+    return classifier
+
+
 def _single(classifier: Answering, option: str) -> Classifier:
     from audiozoo.classifier import Classifier
 
@@ -155,10 +170,12 @@ def _print(result: Evaluation, classifier: Answering, clips: int) -> None:
 def _print_classes(measures: Measures, labels: tuple[str, ...]) -> None:
     from rich.table import Table
 
+    from audiozoo.report import measured
+
     matrix = np.array(measures.confusion)
     out.print(
-        f"{matrix.sum()} clips: accuracy {100 * measures.accuracy:.1f} %, "
-        f"macro accuracy {100 * measures.macro_accuracy:.1f} %, MAP@3 {measures.map_at_3:.3f}"
+        f"{matrix.sum()} clips: accuracy {measured('accuracy', measures.accuracy)}, "
+        f"macro accuracy {measured('accuracy', measures.macro_accuracy)}, MAP@3 {measured('map@3', measures.map_at_3)}"
     )
     table = Table("class", "clips", "correct", "most often confused with", box=None, header_style="bold", pad_edge=False)
     for index, label in enumerate(labels):

@@ -66,11 +66,7 @@ def band_statistics(
     Raises:
         ValueError: The features have no bands, a clip has several labels or an unknown one, or no clip can be read.
     """
-    if frontend.axis is None or len(frontend.shape) != 3:
-        raise ValueError(
-            f"statistics of bands need features (bands, frames, channels), and {type(frontend).__name__} gives "
-            f"{frontend.shape}: choose a spectral frontend such as LogMel"
-        )
+    axis = require_bands(frontend)
     classes = tuple(sorted({clip.label for clip in clips}) if labels is None else labels)
     targets = target_indices(clips, classes)
     features = extract(clips, frontend, cache=cache, progress=progress)
@@ -80,7 +76,21 @@ def band_statistics(
     for clip in features.readable:
         sums.add(int(targets[clip]), features, int(clip))
     mean, deviation = sums.moments()
-    return BandStatistics(classes, frontend.axis, unit_of(frontend), mean, deviation, sums.clips, dict(features.failures))
+    return BandStatistics(classes, axis, unit_of(frontend), mean, deviation, sums.clips, dict(features.failures))
+
+
+def require_bands(frontend: Frontend) -> Axis:
+    """Return the axis of the bands of a frontend's features.
+
+    Raises:
+        ValueError: The features have no bands.
+    """
+    if frontend.axis is None or len(frontend.shape) != 3:
+        raise ValueError(
+            f"statistics of bands need features (bands, frames, channels), and {type(frontend).__name__} gives "
+            f"{frontend.shape}: choose a spectral frontend such as LogMel"
+        )
+    return frontend.axis
 
 
 class _Sums:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from audiozoo.report.results import duration, measured, metric_name
+from audiozoo.report.results import OVER_SEEDS, between, duration, measured, metric_name, over_seeds, spread
 from audiozoo.report.summary import MOST_LISTED, DatasetSummary, ModelSummary
 
 
@@ -35,6 +35,7 @@ class Column(NamedTuple):
 def columns(data: DatasetSummary) -> list[Column]:
     """Return the columns after the ranking metric and its interval; a column without any number is left out."""
     found = [
+        _seeds_column(data.metric),
         *(_metric_column(name) for name in data.models[0].rows[0].measures.METRICS if name != data.metric),
         Column(
             "ECE",
@@ -44,7 +45,7 @@ def columns(data: DatasetSummary) -> list[Column]:
         ),
         Column("parameters", lambda model: model.entry.parameters, lambda value: f"{value:,.0f}"),
         Column("ms per clip", lambda model: model.entry.ms_per_clip, lambda value: f"{value:.1f}"),
-        Column("training", lambda model: model.train_seconds, duration, about="median time to train one fold"),
+        Column("time per training", lambda model: model.train_seconds, duration, about="median over the folds and seeds"),
         _energy_column("Wh per training", "kwh_training"),
         _energy_column("Wh per 1,000 clips", "kwh_per_thousand"),
         Column("trainings", lambda model: len(model.rows), lambda value: f"{value:.0f}", "descending", "folds times seeds"),
@@ -54,6 +55,15 @@ def columns(data: DatasetSummary) -> list[Column]:
 
 def _metric_column(name: str) -> Column:
     return Column(metric_name(name), lambda model: model.mean(name), lambda value: measured(name, value), "descending")
+
+
+def _seeds_column(metric: str) -> Column:
+    return Column(
+        OVER_SEEDS,
+        lambda model: model.entry.seed_deviation,
+        lambda value: spread(metric, value),
+        about="standard deviation over the seeds of the mean over the folds",
+    )
 
 
 def _energy_column(name: str, of: str) -> Column:
@@ -68,7 +78,15 @@ def score_text(model: ModelSummary) -> str:
 
 def interval_text(model: ModelSummary) -> str:
     """Return the 95 % interval of the ranking metric; "" if it is not known."""
-    if model.interval is None:
-        return ""
-    low, high = (measured(model.entry.metric, value) for value in model.interval)
-    return f"{low.removesuffix(' %')} to {high}"
+    return "" if model.interval is None else between(model.entry.metric, model.interval)
+
+
+def deviation_text(data: DatasetSummary) -> str:
+    """Return a sentence that says what the deviations on the leaderboard are."""
+    text = "Mean ± standard deviation over the test folds"
+    if all(model.seeds == 1 for model in data.models):
+        return f"{text}."
+    text += ", each the mean over its seeds."
+    if over_seeds(model.entry for model in data.models):
+        text += f' "{OVER_SEEDS.capitalize()}" is the standard deviation over the seeds, each the mean over its folds.'
+    return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,14 @@ from audiozoo.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+LONGEST_LABEL = 32
+"""Number of characters of a label in a picture; longer ones would leave no room for what it shows."""
+
+
+def shortened(label: str, longest: int = LONGEST_LABEL) -> str:
+    """Return a label with an ellipsis instead of the characters beyond a number."""
+    return label if len(label) <= longest else label[: longest - 1] + "…"
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -34,6 +43,8 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 120)
     Raises:
         OSError: The picture cannot be written.
     """
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, warnings.catch_warnings():
+        # A label in a script that the font lacks is shown as boxes, and the user cannot change the font.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
         figure.savefig(temporary, dpi=dpi)
     return Path(path)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from audiozoo.metrics import LABEL_METRICS
-from audiozoo.report.figures import new_figure, save_figure
+from audiozoo.report.figures import new_figure, save_figure, shortened
 
 if TYPE_CHECKING:
     from audiozoo.crossval import LabelLeaderboardEntry, LeaderboardEntry
@@ -24,6 +24,11 @@ _NAMES = {
     "micro_f1": "micro F1",
     "roc_auc": "ROC-AUC",
 }
+
+_SHORT = 12  # characters of a class name that need no further room
+
+OVER_SEEDS = "over seeds"
+"""Name of the column with the standard deviation over the seeds."""
 
 
 def metric_name(metric: str) -> str:
@@ -42,6 +47,16 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"
 
 
+def _unit(metric: str) -> tuple[int, int, str]:
+    """Return the factor, the number of digits and the unit of a metric."""
+    return (100, 1, " %") if metric.endswith("accuracy") else (1, 3, "")
+
+
+def _rounded(value: float, digits: int, sign: str = "") -> str:
+    # A mean such as 0.9175 has an error in its last bits, which would decide between 91.7 and 91.8.
+    return f"{round(value, 9):{sign}.{digits}f}"
+
+
 def measured(metric: str, value: float, deviation: float | None = None) -> str:
     """Format a metric as papers do: accuracies in percent, the others as fractions, with a standard deviation if given.
 
@@ -56,24 +71,69 @@ def measured(metric: str, value: float, deviation: float | None = None) -> str:
     >>> measured("macro_accuracy", 0.597, 0.007), measured("map@3", 0.9538)
     ('59.7 ± 0.7 %', '0.954')
     """
-    scale, digits, unit = (100, 1, " %") if metric.endswith("accuracy") else (1, 3, "")
-    spread = "" if deviation is None else f" ± {scale * deviation:.{digits}f}"
-    return f"{scale * value:.{digits}f}{spread}{unit}"
+    scale, digits, unit = _unit(metric)
+    spread = "" if deviation is None else f" ± {_rounded(scale * deviation, digits)}"
+    return f"{_rounded(scale * value, digits)}{spread}{unit}"
 
 
-def columns(metric: str) -> tuple[str, ...]:
-    """Return the column names of the leaderboard; the dataset's own metric comes before the other metrics."""
-    return ("model", "parameters", *map(metric_name, shown_metrics(metric)), "training", "per clip")
+def spread(metric: str, deviation: float) -> str:
+    """Format a standard deviation of a metric.
+
+    >>> spread("accuracy", 0.0075), spread("map", 0.01)
+    ('± 0.8 %', '± 0.010')
+    """
+    return f"± {measured(metric, deviation)}"
 
 
-def cells(entry: LeaderboardEntry | LabelLeaderboardEntry) -> tuple[str, ...]:
+def between(metric: str, ends: tuple[float, float]) -> str:
+    """Format an interval of a metric.
+
+    >>> between("accuracy", (0.88, 0.94)), between("map", (0.88, 0.94))
+    ('88.0 to 94.0 %', '0.880 to 0.940')
+    """
+    low, high = (measured(metric, end) for end in ends)
+    return f"{low.removesuffix(' %')} to {high}"
+
+
+def signed(metric: str, difference: float) -> str:
+    """Format a difference with its sign: accuracies in points of a hundred, the others as fractions.
+
+    >>> signed("accuracy", 0.0125), signed("map", -0.01)
+    ('+1.2', '-0.010')
+    """
+    scale, digits, _ = _unit(metric)
+    return _rounded(scale * difference, digits, "+")
+
+
+def columns(metric: str, *, seeds: bool = False) -> tuple[str, ...]:
+    """Return the column names of the leaderboard; the dataset's own metric comes before the other metrics.
+
+    Args:
+        metric: Name of the dataset's metric.
+        seeds: Whether to have a column for the deviation over the seeds, see `over_seeds`.
+
+    Returns:
+        The names. "all trainings" is the time of the trainings of all folds and seeds together.
+    """
+    extra = (OVER_SEEDS,) if seeds else ()
+    return ("model", "parameters", *map(metric_name, shown_metrics(metric)), *extra, "all trainings", "per clip")
+
+
+def over_seeds(entries: Iterable[LeaderboardEntry | LabelLeaderboardEntry]) -> bool:
+    """Return whether the deviation over the seeds is known of any entry."""
+    return any(entry.seed_deviation is not None for entry in entries)
+
+
+def cells(entry: LeaderboardEntry | LabelLeaderboardEntry, *, seeds: bool = False) -> tuple[str, ...]:
     """Format an entry as cells for the columns of `columns`; the standard deviation is left out for a single fold."""
     values = _values(entry)
     shown = [(name, *values[name]) for name in shown_metrics(entry.metric)]
+    extra = "" if entry.seed_deviation is None else spread(entry.metric, entry.seed_deviation)
     return (
         f"{entry.model} ({entry.settings})" if entry.settings else entry.model,
         f"{entry.parameters:,}",
         *(measured(name, mean, deviation if entry.folds > 1 else None) for name, mean, deviation in shown),
+        *([extra] if seeds else []),
         f"{entry.train_seconds:.0f} s",
         f"{entry.ms_per_clip:.1f} ms",
     )
@@ -93,8 +153,9 @@ def shown_metrics(metric: str) -> tuple[str, ...]:
 
 def markdown(entries: Sequence[LeaderboardEntry] | Sequence[LabelLeaderboardEntry]) -> str:
     """Format the leaderboard as a Markdown table."""
-    names = columns(entries[0].metric)
-    lines = [names, ("---", *["---:"] * (len(names) - 1)), *map(cells, entries)]
+    seeds = over_seeds(entries)
+    names = columns(entries[0].metric, seeds=seeds)
+    lines = [names, ("---", *["---:"] * (len(names) - 1)), *(cells(entry, seeds=seeds) for entry in entries)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
@@ -111,13 +172,15 @@ def confusion_picture(matrix: np.ndarray, labels: Sequence[str], path: str | os.
         The path of the picture.
     """
     matrix = np.asarray(matrix)
-    side = 2.5 + 0.42 * len(labels)
+    names = [shortened(label) for label in labels]
+    # Without room for the names, matplotlib would draw them over the matrix.
+    side = 2.5 + 0.42 * len(labels) + 0.1 * max(0, max(map(len, names)) - _SHORT)
     figure = new_figure(side + 0.8, side)
     axes = figure.add_subplot()
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set_xticks(range(len(labels)), names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
+    axes.set_yticks(range(len(labels)), names, parse_math=False)
     axes.set(xlabel="predicted class", ylabel="true class", title=title)
     _write_counts(axes, matrix, shares)
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")

@@ -65,7 +65,7 @@ def sub_band_accuracy(
     Raises:
         ValueError: The model has no outputs of sub-bands, a clip has several labels or an unknown one, or no clip can be read.
     """
-    outputs = _required_outputs(classifier)
+    outputs = require_sub_bands(classifier)
     targets = target_indices(clips, classifier.labels)
     features = extract(clips, classifier.frontend, cache=cache, progress=progress)
     index = features.readable
@@ -83,8 +83,12 @@ def sub_band_accuracy(
     )
 
 
-def _required_outputs(classifier: Classifier) -> list[int]:
-    """Return the places of the outputs of sub-bands among all outputs of the model."""
+def require_sub_bands(classifier: Classifier) -> list[int]:
+    """Return the places of the outputs of sub-bands among all outputs of the model.
+
+    Raises:
+        ValueError: The model has no outputs of sub-bands.
+    """
     found = sub_band_outputs(classifier)
     if not found:
         scorer = classifier.scorer

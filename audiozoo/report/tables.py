@@ -9,7 +9,7 @@ from pathlib import Path
 
 from audiozoo.crossval import LeaderboardEntry, Row
 from audiozoo.files import write_text
-from audiozoo.report.columns import columns, interval_text, score_text
+from audiozoo.report.columns import columns, deviation_text, interval_text, score_text
 from audiozoo.report.domains import domain_table
 from audiozoo.report.hardest import hardest_clips
 from audiozoo.report.pairs import confused_pairs
@@ -89,8 +89,9 @@ def _leaderboard(data: DatasetSummary) -> str:
     ]
     # A column without any text, such as the intervals of rows without scores, is left out.
     filled = [place for place in range(len(head)) if any(line[place] for line in lines)]
-    left = f"\nThe best {MOST_LISTED} of {len(data.models)} models.\n" if len(data.models) > MOST_LISTED else ""
-    return table([head[place] for place in filled], ([line[place] for place in filled] for line in lines), words=2) + left
+    left = f" The best {MOST_LISTED} of {len(data.models)} models." if len(data.models) > MOST_LISTED else ""
+    listing = table([head[place] for place in filled], ([line[place] for place in filled] for line in lines), words=2)
+    return f"{listing}\n{deviation_text(data)} The time per training is the median over the folds and seeds.{left}\n"
 
 
 def _domains(data: DatasetSummary) -> list[str]:

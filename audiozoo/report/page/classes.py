@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from audiozoo.report.figures import shortened
 from audiozoo.report.page.markup import Html, tag
 from audiozoo.report.page.svg import Scale, drawing, text
 from audiozoo.report.page.tables import COLOURS
@@ -70,8 +71,3 @@ def _row(label: str, values: np.ndarray, mean: float, scale: Scale, middle: floa
         text(shortened(label, _LONGEST), _LEFT - 8, middle + 4, anchor="end", class_="label"),
         dots,
     )
-
-
-def shortened(label: str, longest: int) -> str:
-    """Return a label with an ellipsis instead of the characters beyond a number."""
-    return label if len(label) <= longest else label[: longest - 1] + "…"

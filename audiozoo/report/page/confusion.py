@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from audiozoo.crossval import LeaderboardEntry
-from audiozoo.report.page.classes import shortened
-from audiozoo.report.page.markup import Html, breakable, tag
+from audiozoo.report.figures import shortened
+from audiozoo.report.page.markup import Html, breakable, isolated, tag
 from audiozoo.report.page.svg import drawing, text
 from audiozoo.report.page.tables import badge
 from audiozoo.report.pairs import Pair, confused_pairs
@@ -55,7 +55,8 @@ def _listed(pairs: Sequence[Pair]) -> Html:
     if not pairs:
         return tag("p", "No clip was confused.")
     lines = [
-        tag("li", tag("span", f"{one.true} → {one.predicted}"), tag("span", f"{one.clips} of {one.total}")) for one in pairs
+        tag("li", tag("span", isolated(one.true), " → ", isolated(one.predicted)), tag("span", f"{one.clips} of {one.total}"))
+        for one in pairs
     ]
     return tag("div", tag("h4", "Most confused: true → predicted"), tag("ol", lines, class_="pairs"))
 

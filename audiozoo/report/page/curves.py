@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from audiozoo.report.page.markup import Html, tag
+from audiozoo.report.page.markup import Html, isolated, tag
 from audiozoo.report.page.svg import Plot, Scale, compact, drawing, line
 from audiozoo.report.page.tables import COLOURS, badge
 from audiozoo.report.summary import ModelSummary
@@ -37,6 +37,11 @@ def shown(curves: Mapping[str, Sequence[Sequence[float]]]) -> tuple[str, ...]:
     return ()
 
 
+def held_out(name: str) -> bool:
+    """Return whether a curve is measured on held-out clips."""
+    return name.startswith("val_")
+
+
 def _chart(model: ModelSummary, place: int) -> Html:
     names = shown(model.curves)
     metric = names[0].removeprefix("val_")
@@ -47,11 +52,15 @@ def _chart(model: ModelSummary, place: int) -> Html:
     written = compact if metric == "loss" else (lambda value: f"{100 * value:g} %")
     plot = Plot(Scale(1, max(epochs, 2), _LEFT, _RIGHT), scale, lambda value: f"{value:g}", written, "epoch →", f"↑ {metric}")
     last = names[-1]
-    lines = [_line(curve, plot, "fold") for curve in model.curves[last]] if len(model.curves[last]) > 1 else []
-    lines += [_line(means[name], plot, "curve" if name == last else "curve train") for name in names]
+    lines = [_line(curve, plot, _kind("fold", last)) for curve in model.curves[last]] if len(model.curves[last]) > 1 else []
+    lines += [_line(means[name], plot, _kind("curve", name)) for name in names]
     alt = f"Learning curve of {model.name}: {len(model.curves[last])} trainings of up to {epochs} epochs."
     picture = drawing(plot.frame(ticks=4), lines, width=_WIDTH, height=_HEIGHT, alt=alt, class_=f"chart m{place % COLOURS}")
-    return tag("figure", tag("h4", badge(place), tag("span", model.name, title=model.name)), picture)
+    return tag("figure", tag("h4", badge(place), tag("span", isolated(model.name), title=model.name)), picture)
+
+
+def _kind(line: str, name: str) -> str:
+    return line if held_out(name) else f"{line} train"
 
 
 def _mean(curves: Sequence[Sequence[float]]) -> np.ndarray:

@@ -11,13 +11,14 @@ from pathlib import Path
 from audiozoo._version import __version__
 from audiozoo.crossval import Row
 from audiozoo.files import write_text
+from audiozoo.report.columns import deviation_text
 from audiozoo.report.domains import domain_table
 from audiozoo.report.hardest import hardest_clips
 from audiozoo.report.page.classes import MOST_DOTS, class_charts
 from audiozoo.report.page.confusion import confusion_sections
-from audiozoo.report.page.curves import curve_charts
+from audiozoo.report.page.curves import curve_charts, held_out, shown
 from audiozoo.report.page.hard import hard_section
-from audiozoo.report.page.markup import Html, breakable, joined, tag
+from audiozoo.report.page.markup import Html, breakable, isolated, joined, tag
 from audiozoo.report.page.scatter import cost_charts
 from audiozoo.report.page.sounds import Files, sound_files
 from audiozoo.report.page.style import SCRIPT, STYLE
@@ -125,7 +126,7 @@ def _section(data: DatasetSummary, number: int, files: Files | None, most: int) 
         _domains(data, drawn),
         _charts("Accuracy and cost", _ABOUT_COST, cost_charts(data, drawn)),
         _charts("Classes", _about_classes(data), class_charts(data, drawn), _legend(drawn[:MOST_DOTS])),
-        _charts("Learning curves", _ABOUT_CURVES, curve_charts(drawn)),
+        _charts("Learning curves", _about_curves(drawn), curve_charts(drawn)),
         _confusion(data, drawn),
         _hardest(data, files, most),
         _block("Commands", "The commands that computed these rows.", _commands(data)),
@@ -150,14 +151,10 @@ _ABOUT_COST = (
     "Each number is a model, as in the leaderboard; up and to the left is better. The dashed line is the front: the best "
     "result to be had at each cost. The horizontal axes are logarithmic."
 )
-_ABOUT_CURVES = (
-    "Mean over the trainings of a model: the solid line is measured on held-out clips, the dashed line on training clips. "
-    "Thin lines are single trainings."
-)
 
 
 def _about_table(data: DatasetSummary) -> Html:
-    means = "Mean ± standard deviation over the test folds (and seeds)."
+    means = deviation_text(data)
     if any(model.folds < data.folds for model in data.models):
         means += f" Models that were not tested on all {data.folds} folds come last, because folds differ in difficulty."
     interval = (
@@ -177,10 +174,18 @@ def _about_classes(data: DatasetSummary) -> str:
     return f"For each class, the {figure} (%), hardest first. The bar is the mean of the models; {dots}."
 
 
+def _about_curves(models: Sequence[ModelSummary]) -> str:
+    about = "Mean over the trainings of a model: a solid line is measured on held-out clips, a dashed line on training clips."
+    drawn = [names for model in models if (names := shown(model.curves))]
+    if not all(any(map(held_out, names)) for names in drawn):
+        about += " Trainings without held-out clips have no solid line."
+    return f"{about} Thin lines are single trainings."
+
+
 def _lead(data: DatasetSummary) -> Html:
     best = data.models[0]
     score = measured(data.metric, best.entry.score[0])
-    words = [tag("strong", best.entry.model), f" is first with {metric_name(data.metric)} {score}"]
+    words = [tag("strong", isolated(best.entry.model)), f" is first with {metric_name(data.metric)} {score}"]
     if group := data.groups[0] if data.groups else None:
         words += [f"; {len(group)} other model{'s are' if len(group) > 1 else ' is'} not told apart from it"]
     left = len(data.models) - MOST_DRAWN

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audiozoo.report.hardest import HardClip
-from audiozoo.report.page.markup import Html, tag
+from audiozoo.report.page.markup import Html, isolated, tag
 from audiozoo.report.page.sounds import Files, located, player
 
 LICENCES = {
@@ -43,8 +43,8 @@ def _card(clip: HardClip, files: Files) -> Html:
     return tag(
         "div",
         heard or missing,
-        tag("p", tag("strong", clip.label), f", most often taken for {clip.taken_for}"),
-        tag("p", f"Wrong for {clip.share}. ", tag("code", clip.name), class_="soft"),
+        tag("p", tag("strong", isolated(clip.label)), ", most often taken for ", isolated(clip.taken_for)),
+        tag("p", f"Wrong for {clip.share}. ", tag("code", isolated(clip.name)), class_="soft"),
         class_="sound",
     )
 

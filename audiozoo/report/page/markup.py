@@ -64,8 +64,17 @@ def number(value: Any) -> str:
 
 
 def breakable(name: str) -> Html:
-    """Return a name that may break after its underscores, which keeps columns narrow."""
-    return joined(*([part, tag("wbr")] for part in re.split("(?<=_)", name)))
+    """Return a name that may break after its underscores and plus signs, which keeps columns narrow."""
+    return isolated(*([part, tag("wbr")] for part in re.split("(?<=[_+])", name)))
+
+
+def isolated(*name: Any) -> Html:
+    """Return a name whose direction of writing does not reach its neighbours.
+
+    >>> isolated("a < b")
+    '<bdi>a &lt; b</bdi>'
+    """
+    return tag("bdi", *name)
 
 
 def data_uri(content: bytes, kind: str) -> str:

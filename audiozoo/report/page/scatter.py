@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from audiozoo.report.page.markup import Html, tag
+from audiozoo.report.page.markup import Html, breakable, joined, tag
 from audiozoo.report.page.svg import Plot, Scale, compact, drawing, text
 from audiozoo.report.page.tables import COLOURS
 from audiozoo.report.results import metric_name
@@ -84,7 +84,7 @@ def _chart(data: DatasetSummary, models: Sequence[ModelSummary], cost: Cost, poi
         f"↑ {metric_name(data.metric)}",
     )
     front = [points[place] for place in pareto_front([(point.cost, point.score) for point in points])]
-    best = ", ".join(models[point.place].entry.model for point in front)
+    best = [models[point.place].entry.model for point in front]
     drawn = drawing(
         plot.frame(),
         tag("path", d=_steps(front, plot), class_="front"),
@@ -92,9 +92,13 @@ def _chart(data: DatasetSummary, models: Sequence[ModelSummary], cost: Cost, poi
         [_dot(point, models[point.place], plot) for point in reversed(points)],
         width=_WIDTH,
         height=_HEIGHT,
-        alt=f"{metric_name(data.metric)} against {cost.name} of {len(points)} models. On the front: {best}.",
+        alt=f"{metric_name(data.metric)} against {cost.name} of {len(points)} models. On the front: {', '.join(best)}.",
     )
-    return tag("figure", drawn, tag("figcaption", "On the front: ", tag("strong", best)))
+    return tag("figure", drawn, tag("figcaption", "On the front: ", tag("strong", _listed(best))))
+
+
+def _listed(names: Sequence[str]) -> list[Html]:
+    return [joined(", " if place else None, breakable(name)) for place, name in enumerate(names)]
 
 
 def _steps(front: Sequence[_Point], plot: Plot) -> str:

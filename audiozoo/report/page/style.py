@@ -9,7 +9,7 @@ STYLE = """
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;scroll-behavior:smooth}
 body{margin:0 auto;max-width:1160px;padding:2.5rem 1.25rem 4rem;background:var(--paper);color:var(--ink);
-overflow-wrap:break-word;
+overflow-wrap:anywhere;
 font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,"DejaVu Sans",sans-serif}
 h1{font-size:1.9rem;line-height:1.2;margin:0 0 .4rem;letter-spacing:-.015em}
 h2{font-size:1.5rem;line-height:1.25;margin:4rem 0 .5rem;padding-top:1.2rem;border-top:2px solid var(--ink)}
@@ -33,7 +33,7 @@ code{font:.86em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono
 @media (max-width:760px){.pair{grid-template-columns:minmax(0,1fr)}body{padding-top:1.5rem}h2{margin-top:3rem}}
 .box{overflow-x:auto;margin:.9rem 0;border:1px solid var(--rule);border-radius:8px}
 .plain{overflow-x:auto}
-table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}
+table{overflow-wrap:break-word;border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}
 th,td{padding:.5rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule);vertical-align:middle}
 tbody tr:last-child td{border-bottom:0}
 th{font-weight:600;background:var(--wash);vertical-align:bottom;white-space:normal;line-height:1.3}
@@ -44,7 +44,7 @@ th[aria-sort=descending] button::after{content:"\\2193"}
 th button:focus-visible,a:focus-visible,summary:focus-visible,.box:focus-visible{
 outline:2px solid var(--heat);outline-offset:2px}
 th.word,td.word{text-align:left}
-td.model{text-align:left;white-space:normal;min-width:11.5rem;max-width:19rem;line-height:1.3}
+td.model{overflow-wrap:anywhere;text-align:left;white-space:normal;min-width:11.5rem;max-width:19rem;line-height:1.3}
 td.badges{white-space:normal;min-width:7rem;line-height:1}
 td.badges .badge{margin:1px 2px 1px 0;width:1.35rem;height:1.35rem;font-size:.7rem}
 td.model .name{display:flex;gap:.5rem;align-items:center;font-weight:600}
@@ -70,6 +70,7 @@ font-size:.78rem;font-weight:600;font-variant-numeric:tabular-nums}
 .curve{stroke:var(--m);stroke-width:2;stroke-linejoin:round}
 .curve.train{stroke-dasharray:4 3;stroke-width:1.5;opacity:.8}
 .fold{stroke:var(--m);stroke-width:1;opacity:.28}
+.fold.train{stroke-dasharray:4 3}
 .span{fill:none;stroke:var(--m);stroke-width:1.5}
 .heat path,.heat rect{fill:var(--heat)}
 .heat .ground{fill:var(--wash)}
@@ -81,6 +82,7 @@ details{border-top:1px solid var(--rule);padding:.55rem 0}
 summary{cursor:pointer;font-weight:600;font-size:.95rem}
 .line{display:inline-flex;align-items:center;gap:.5rem;max-width:calc(100% - 1.5rem);vertical-align:middle}
 .line .soft{flex:none}
+.line>span{min-width:0}
 .legend{display:flex;flex-wrap:wrap;gap:.4rem 1.3rem;max-width:none;font-size:.88rem;font-weight:600}
 summary .soft{font-weight:400}
 .sound{border:1px solid var(--rule);border-radius:8px;padding:.8rem;background:var(--wash)}
