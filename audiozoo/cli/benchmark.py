@@ -240,16 +240,18 @@ def _finish(rows: Sequence[Row], data: Dataset, output: Path) -> None:
     from audiozoo.files import write_text
     from audiozoo.report import cells, columns, markdown, measured
     from audiozoo.report.page.document import TITLE, write_page
+    from audiozoo.report.results import over_seeds
     from audiozoo.report.summary import summarised
 
     entries = leaderboard(rows)
     best, seeds = entries[0], len({row.seed for row in rows})
     tested = f"folds tested: {len({row.fold for row in rows})}" + (f", seeds: {seeds}" if seeds > 1 else "")
     table = Table(title=f"{data.name}, {tested}")
-    for index, column in enumerate(columns(best.metric)):
+    several = over_seeds(entries)
+    for index, column in enumerate(columns(best.metric, seeds=several)):
         table.add_column(column, justify="right" if index else "left")
     for entry in entries:
-        table.add_row(*cells(entry))
+        table.add_row(*cells(entry, seeds=several))
     out.print(table)
     summaries = summarised(rows)
     _print_domains(summaries[0])
