@@ -24,6 +24,7 @@ RANKS = {
     "progress": -1,
     "threads": -1,
     "pieces": -1,
+    "processes": -1,
     "_version": 0,
     "audio": 0,
     "checkpoints": 0,

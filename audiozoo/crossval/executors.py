@@ -185,7 +185,7 @@ _followed: set[int] = set()
 
 
 def _settled(work: Work, job: FoldJob, parent: int) -> tuple[str, Row | Failure]:
-    from audiozoo.crossval.processes import end_with
+    from audiozoo.processes import end_with
 
     if os.getppid() == parent and parent not in _followed:  # not in this process, and not on a cluster
         _followed.add(parent)

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,10 +14,10 @@ from multiprocessing.connection import Connection, wait
 from audiozoo.crossval.executors import Failure, Outcome, ProgressOf, Work, attempted, sendable
 from audiozoo.crossval.foldjob import FoldJob
 from audiozoo.crossval.rows import Row
+from audiozoo.processes import end_with, ignore_interrupts, limited_to, without_interrupts
 from audiozoo.threads import thread_count
 
 _STEP = 0.2  # seconds between two reports of a worker
-_POLL = 0.5  # seconds between two looks at the parent
 _PATIENCE = 2.0  # seconds for a process to end before it is killed
 
 
@@ -89,17 +88,6 @@ def shared_by(workers: int) -> dict[str, str]:
     return {} if workers == 1 else limited_to(max(1, thread_count(-1) // workers))
 
 
-def limited_to(threads: int) -> dict[str, str]:
-    """Return the environment variables with which a process uses some cores, and shares the memory of a GPU."""
-    pools = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMBA", "TF_NUM_INTRAOP", "TF_NUM_INTEROP")
-    names = [f"{pool}_THREADS" if pool.startswith(("TF", "VECLIB")) else f"{pool}_NUM_THREADS" for pool in pools]
-    # LOKY_MAX_CPU_COUNT limits joblib, which reads the sounds. The backends would otherwise take the whole memory of a GPU.
-    return dict.fromkeys((*names, "LOKY_MAX_CPU_COUNT"), str(threads)) | {
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-    }
-
-
 class _Worker:
     """A process that runs jobs in turn.
 
@@ -113,7 +101,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, there = context.Pipe()
         self.process = context.Process(target=_serve, args=(there, os.getpid(), work), name="audiozoo-job", daemon=True)
-        with _without_interrupts(), _environment(variables):
+        with without_interrupts(), _environment(variables):
             self.process.start()
         there.close()  # otherwise the end of the process would not be the end of the stream
         self.job: FoldJob | None = None
@@ -168,22 +156,9 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Let the processes that the block starts ignore Ctrl-C from their first moment; this process notices it afterwards."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _serve(connection: Connection, parent: int, work: Work) -> None:
     """Run jobs until the other end of the connection is closed, or one fails."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes; the parent decides
+    ignore_interrupts()  # the parent decides
     end_with(parent)
     with suppress(EOFError, OSError):
         while True:
@@ -209,17 +184,3 @@ class _Report:
         if (now := time.monotonic()) - self._sent >= _STEP:
             self._sent = now
             self._connection.send((stage, done, total, {name: float(value) for name, value in figures.items()}))
-
-
-def end_with(parent: int) -> None:
-    """Start a thread that ends this process soon after its parent, even if the parent is killed."""
-    threading.Thread(target=_watch, args=(parent,), name="audiozoo-parent", daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    if os.name == "posix":
-        while os.getppid() == parent:  # an orphan gets another parent
-            time.sleep(_POLL)
-    elif process := multiprocessing.parent_process():
-        process.join()
-    os._exit(1)

@@ -10,8 +10,8 @@ from typing import Any
 from audiozoo.checks import require_count
 from audiozoo.crossval.executors import Failure, Outcome, ProgressOf, Work, attempted, sendable
 from audiozoo.crossval.foldjob import FoldJob
-from audiozoo.crossval.processes import limited_to
 from audiozoo.crossval.rows import Row
+from audiozoo.processes import limited_to
 from audiozoo.scale.cluster import HERE, connect, passed_on
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable
 from itertools import islice
 from typing import Any, TypeVar
 
-from audiozoo.crossval.processes import limited_to
+from audiozoo.processes import limited_to
 from audiozoo.scale.cluster import HERE, connect, passed_on
 
 _Item = TypeVar("_Item")

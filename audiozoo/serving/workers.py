@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import socket
 import sys
 import tempfile
@@ -12,12 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
 from audiozoo.checks import require_count
+from audiozoo.processes import ignore_interrupts, without_interrupts
 from audiozoo.serving.limits import Limits
 from audiozoo.serving.monitoring import shared_measurements
 from audiozoo.threads import thread_count
@@ -154,7 +153,7 @@ class _Team:
         messages, sender = context.Pipe(duplex=False)
         name = f"audiozoo-serve-{place}"
         process = context.Process(target=_work, args=(self._task, place, sender), name=name, daemon=True)
-        with _interrupts_blocked():
+        with without_interrupts():
             process.start()
         sender.close()
         return _Worker(process, messages)
@@ -194,23 +193,9 @@ class _Team:
             worker.messages.close()
 
 
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Context manager whose new processes do not heed Ctrl-C before they say so: it reaches all processes of a terminal."""
-    # The first process of this kind starts the tracker, which lets signals through afterwards.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _work(task: Task, place: int, sender: Connection) -> None:
     """Serve in this process, one of several."""
-    # The parent ends this process while it loads; later the server heeds Ctrl-C too.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    ignore_interrupts()  # the parent ends this process while it loads; later the server heeds them
     keep_to_share(place, task.workers)
     task.prepare()
     try:
