@@ -27,7 +27,7 @@ def limited_to(threads: int) -> dict[str, str]:
 
 @contextmanager
 def without_interrupts() -> Iterator[None]:
-    """Context manager whose new processes do not heed Ctrl-C, which a terminal sends to all processes.
+    """Start processes in this block that ignore Ctrl-C, which a terminal sends to all processes.
 
     This process notices it after the block. The new processes call `ignore_interrupts` before anything else.
     """

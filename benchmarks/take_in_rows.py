@@ -17,7 +17,7 @@ from pathlib import Path
 
 from audiozoo import load_dataset
 from audiozoo.crossval import FoldJob, read_row, write_row
-from audiozoo.crossval.keeping import Conflict, keep
+from audiozoo.crossval.keeping import Conflict, supersede
 
 NOTE = "not proven by the row's first key; the classes and the numbers of clips agree"
 
@@ -79,9 +79,8 @@ def take_in(path, folder, data, *, unproven=False, code=""):
     there = read_row(target) if target != path and target.exists() else None
     if conflict := Conflict.of(there, row, folder):
         print(conflict)
-        keep(target, row)
-    else:
-        write_row(target, row)
+        supersede(target, there)
+    write_row(target, row)
     if path.parent.resolve() == folder.resolve() and path.name != target.name:
         path.unlink()
     return target

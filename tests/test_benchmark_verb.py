@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import runpy
 import shutil
 import time
@@ -119,31 +120,36 @@ def test_wrong_settings_are_named(tmp_path, name, text, reason):
     ("options", "told"),
     [
         (("--set", "n_mels=3"), "--set changes the frontend that --frontend names, got --set n_mels=3 alone: add --frontend"),
+        (("--weights-file", "a.npz"), "--weights-file is for transfers such as yamnet:probe, and --models has none"),
+        (("--on", "ray", "--executor", "loky"), "--on ray gives the trainings to a cluster, without --executor loky"),
         (("--jobs", "0", "--executor", "loky"), "--jobs 0 trains in this process, without --executor loky"),
-        (("--recipes", "gone.json"), "error: gone.json: no such file or directory"),
+        (("--recipes", "gone.json"), "error: gone.json: No such file or directory"),
         (("--output", __file__), "--output must be a folder, and"),
     ],
 )
-def test_options_that_would_do_nothing_are_refused(audiozoo, tmp_path, options, told):
+def test_options_that_cannot_work_are_refused(audiozoo, tmp_path, options, told):
     status, _, found = audiozoo("benchmark", "-o", tmp_path, "--models", "feature_mlp", *options)
     assert (status, told in found) == (2, True), found
 
 
-def test_the_bar_of_a_narrow_terminal_shows_the_jobs_and_the_time_that_remains(data, monkeypatch):
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_the_bar_shows_the_jobs_and_the_time_that_remains_on_one_line(data, monkeypatch, width):
     jobs = planned([data], ["feature_mlp"], [1, 2], [0], Settings()).jobs
     schedule = Schedule(jobs, 1)
-    schedule.finished(made_row("feature_mlp", dataset="folder"))
-    for width, cut in ((80, True), (140, False)):
-        shown = io.StringIO()
-        monkeypatch.setattr(console, "err", Console(file=shown, force_terminal=True, width=width))
-        with console.progress_bar(further=(schedule,)) as show:
-            show("feature_mlp 1 training 26/200", schedule.done, schedule.total, {"loss": 0.5, "val_accuracy": 0.8125})
-            time.sleep(0.3)  # the bar is drawn ten times a second
-        text = shown.getvalue()
-        assert "feature_mlp 1 training 26/200" in text
-        assert "1/2" in text
-        assert " left" in text
-        assert ("0.812" in text) is not cut
+    schedule.finished(made_row("feature_mlp", dataset="folder", train_seconds=3_000.0))
+    shown = io.StringIO()
+    monkeypatch.setattr(console, "err", Console(file=shown, force_terminal=True, width=width))
+    with console.progress_bar(further=(schedule,)) as show:
+        show(
+            "cnn_multichannel_attention 1 training 26/200", schedule.done, schedule.total, {"loss": 0.5, "val_accuracy": 0.8125}
+        )
+        time.sleep(0.3)  # the bar is drawn ten times a second
+    [drawn, *_] = [
+        line for line in re.split(r"[\r\n]", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.getvalue())) if "1/2" in line
+    ]
+    assert drawn.startswith("cnn_multichannel_attention 1 tr")
+    assert "50:00 left" in drawn
+    assert ("val_accuracy 0.812" in drawn) is (width > 120)
 
 
 def test_the_recipes_of_the_benchmarks_are_of_datasets_and_models_there_are(data):
@@ -216,7 +222,7 @@ def test_a_transfer_from_other_weights_is_another_job(data, tmp_path, monkeypatc
     np.savez_compressed(tmp_path / "another-copy.npz", **published)
     np.savez(tmp_path / "other.npz", **other)
     assert key("copy.npz") == key("another-copy.npz") == key(None) != key("other.npz")
-    with pytest.raises(FileNotFoundError, match=r"gone\.npz: no such weights file"):
+    with pytest.raises(FileNotFoundError, match=r"gone\.npz: no such file of weights; without one"):
         key("gone.npz")
 
 

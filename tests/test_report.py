@@ -1,3 +1,4 @@
+import math
 import warnings
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 from audiozoo.crossval import LeaderboardEntry
 from audiozoo.report import cells, columns, confusion_picture, markdown, measured
 from audiozoo.report.figures import new_figure, save_figure, shortened
+from audiozoo.report.results import signed
 
 ENTRY = LeaderboardEntry("house_cnn", 763_818, 5, (0.905, 0.042), (0.905, 0.042), 0.9512, 1_234.4, 7.25, np.eye(2), ("a", "b"))
 
@@ -46,7 +48,7 @@ def test_strange_labels_give_a_picture_without_warnings(classes, tmp_path):
     labels = ["W" * 40, "a very long name of a class " * 9, "犬の鳴き声", "$x^$", *"abcdef"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        path = confusion_picture(np.eye(classes, dtype=int), labels[:classes], tmp_path / "a.svg", title="犬")
+        path = confusion_picture(np.eye(classes, dtype=int), labels[:classes], tmp_path / "a.svg", title="犬 in cost $x^$ y")
     assert path.exists()
 
 
@@ -55,6 +57,20 @@ def test_a_warning_other_than_that_of_a_missing_glyph_reaches_the_user(tmp_path)
     figure.add_subplot().set_ylabel("W" * 300, rotation=0)
     with pytest.warns(UserWarning, match="constrained_layout not applied"):
         save_figure(figure, tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.9175, "91.8 %"), (0.9125, "91.2 %"), (0.2345, "23.4 %"), (0.7645, "76.4 %"), (0.6925, "69.2 %"), (math.nan, "nan %")],
+)
+def test_a_value_in_the_middle_is_rounded_to_the_even_digit_whatever_its_last_bits(value, shown):
+    assert measured("accuracy", value) == shown
+    if value > 0:
+        assert measured("accuracy", np.nextafter(value, 0)) == measured("accuracy", np.nextafter(value, 1)) == shown
+
+
+def test_a_difference_below_the_last_digit_has_no_minus():
+    assert (signed("accuracy", -1e-6), signed("accuracy", 0.0123), signed("map", -0.0123)) == ("+0.0", "+1.2", "-0.012")
 
 
 def test_a_long_label_ends_with_an_ellipsis():

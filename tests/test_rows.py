@@ -331,6 +331,11 @@ def test_a_row_that_is_taken_in_replaces_no_other_result(tmp_path, capsys):
     assert read_row(target) == flipped
     [kept] = (tmp_path / "there" / "superseded").iterdir()
     assert read_row(kept) == row
+    beside = target.with_name(target.name.replace(row.key, "0" * 16))
+    write_row(beside, row)
+    script["take_in"](beside, tmp_path / "there", None)
+    assert (read_row(target), beside.exists()) == (row, False)
+    assert len(list((tmp_path / "there" / "superseded").iterdir())) == 2
 
 
 # Rows that are computed again
@@ -383,11 +388,21 @@ def test_another_result_of_the_same_job_is_reported(tmp_path):
     assert len(list((tmp_path / "superseded").iterdir())) == 2
 
 
+def test_a_transfer_from_other_weights_is_an_entry_of_its_own():
+    rows = made_rows(("mel_cnn",))
+    others = [replace(row, request=replace(row.request, weights="abcd")) for row in rows]
+    assert sorted(entry.settings for entry in leaderboard([*rows, *others])) == ["", "weights_file=abcd"]
+
+
 def test_copies_of_a_row_count_once():
-    rows = made_rows()
-    assert distinct([*rows, rows[2], *rows]) == rows
-    seeds = [made_row("mel_cnn", seed=seed) for seed in range(3)]
-    assert distinct(seeds) == seeds
+    first = made_row("mel_cnn", dataset="esc10")
+    rows = [replace(row, request=replace(row.request, content="0" * 16)) for row in (*made_rows(), made_row("mel_cnn", seed=1))]
+    poor = replace(rows[0], test=None)
+    assert distinct([poor, *rows, rows[2], *rows]) == rows
+    unknown = made_rows()
+    assert distinct([*unknown, *unknown]) == [*unknown, *unknown], "of clips that are not known, no row is a copy"
+    strange = replace(rows[0], request=replace(first.request, model="my_own_model", content="0" * 16))
+    assert len(distinct([strange, replace(strange, request=replace(strange.request, fold=2)), strange])) == 2
     other = replace(rows[0], test=replace(rows[0].test, packed=pack(rows[0].test.scores[:, ::-1])))
     with pytest.raises(ValueError, match="fold 1, seed 0: two rows of the same job have different results"):
         distinct([*rows, other])

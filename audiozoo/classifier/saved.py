@@ -56,8 +56,8 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier | Ensemble:
             return pretrained_classifier(name)
         if name in (shipped := shipped_classifiers()):
             return load_classifier(shipped[name])
-        near = get_close_matches(name, shipped, n=1)
-        hint = f"did you mean {near[0]}, which comes with the package?" if near else "`audiozoo train DIR -o FILE` saves one"
+        near = get_close_matches(name, [*shipped, *list_models(pretrained=True)], n=1)
+        hint = f"did you mean {near[0]}?" if near else "`audiozoo train DIR -o FILE` saves one"
         raise FileNotFoundError(f"{path}: no such file, and no classifier of this name; {hint}")
     with open(path, "rb") as file, refusing(path, "not a classifier that this version reads"):
         card = _card_in(file)

@@ -94,8 +94,9 @@ def run(
     --output share the work. A row that is computed again does not overwrite the earlier one, which moves to the folder
     rows/superseded; a different result is reported.
     """
-    _check(energy, jobs, executor, output)  # before the datasets are read, which takes longer
     names, tested, drawn = chosen_models(models), numbers(folds, "--folds"), numbers(seeds, "--seeds") or [0]
+    _check(energy, output, weights_file, names)  # before the datasets are read, which takes longer
+    _check_place(jobs, executor, on)
     changed = Settings(
         recipe=recipe,
         epochs=epochs,
@@ -118,15 +119,26 @@ def run(
     list_failures(heading, [str(failure) for failure in failures])
 
 
-def _check(energy: bool, jobs: int, executor: str, output: Path) -> None:
+def _check(energy: bool, output: Path, weights_file: Path | None, models: Sequence[str]) -> None:
     from audiozoo.crossval.energy import require_codecarbon
 
     if energy:
         require_codecarbon()
-    if not jobs and executor != "processes":
-        raise ValueError(f"--jobs 0 trains in this process, without --executor {executor}: leave one of them out")
     if output.exists() and not output.is_dir():
         raise ValueError(f"--output must be a folder, and {output} is a file: choose another name")
+    if weights_file and not any(":" in model for model in models):
+        raise ValueError(
+            f"--weights-file is for transfers such as yamnet:probe, and --models has none: leave {weights_file} out"
+        )
+
+
+def _check_place(jobs: int, executor: str, on: str) -> None:
+    if executor == "processes":
+        return
+    if on != LOCAL:
+        raise ValueError(f"--on {on} gives the trainings to a cluster, without --executor {executor}: leave one of them out")
+    if not jobs:
+        raise ValueError(f"--jobs 0 trains in this process, without --executor {executor}: leave one of them out")
 
 
 def _announce(plan: Plan) -> None:
@@ -214,7 +226,7 @@ def _note_origins(rows: Sequence[Row]) -> None:
 def _note_energy(rows: Sequence[Row], *, asked: bool) -> None:
     if asked and (without := sum(row.energy is None for row in rows)):
         err.print(
-            f"note: {without} of {len(rows)} rows were there before, without energy; `--rerun all` computes them again",
+            f"note: {without} of {len(rows)} rows have no energy; if they were there before, `--rerun all` computes them again",
             soft_wrap=True,
         )
 

@@ -43,11 +43,11 @@ def run(
     The intervals come from a bootstrap over recordings. For each pair, the command prints the difference, its 95 % interval and
     its p value, with Holm's correction for several pairs, and for two models the p value of McNemar's test.
     """
-    from audiozoo.crossval import compare_all, read_rows
+    from audiozoo.crossval import compare_all, distinct, read_rows
     from audiozoo.report.summary import summarised
 
     given = rows or [Path("runs")]
-    known = [row for one in given for folder in row_folders(one) for row in read_rows(folder)]
+    known = distinct(row for one in given for folder in row_folders(one) for row in read_rows(folder))
     if not known:
         raise ValueError(f"{', '.join(map(str, given))}: no result rows there; run `audiozoo benchmark -o {given[0]}` first")
     chosen = _chosen(_dataset(summarised(known, certain=False), dataset), models or [])

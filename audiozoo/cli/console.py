@@ -37,7 +37,7 @@ _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
 # No markup: file names and labels may contain brackets.
 out = Console(highlight=False, markup=False, width=_WIDTH)
 err = Console(stderr=True, highlight=False, markup=False)
-_WIDE = 110  # columns of a terminal that has room for the whole bar
+_WIDE, _ROOM = 110, 75  # columns of a terminal that has room for the whole progress bar, and for a short one
 
 
 @contextmanager
@@ -56,18 +56,20 @@ def progress_bar(
     """
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
+    from rich.table import Column
 
     from audiozoo.cli.schedule import Figures
 
     # A bar in a log file would be noise, and two consoles on one terminal would overwrite each other.
     console = out if among_answers and out.is_terminal else err
-    wide = console.width >= _WIDE
+    wide, whole = console.width >= _WIDE, Column(no_wrap=True)
+    name = Column(no_wrap=True, overflow="ellipsis", max_width=32)
     columns = (
-        TextColumn("{task.description:<32}" if wide else "{task.description:<20}", markup=False),
-        BarColumn(30 if wide else 10),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        *((TextColumn("left"), TimeRemainingColumn()) if further is None else further),
+        TextColumn("{task.description:<32}" if wide else "{task.description}", markup=False, table_column=name),
+        *([BarColumn(30 if wide else 10)] if console.width >= _ROOM else []),
+        MofNCompleteColumn(table_column=whole),
+        *([TimeElapsedColumn(table_column=whole)] if wide else []),
+        *((TextColumn("left"), TimeRemainingColumn(table_column=whole)) if further is None else further),
         Figures(),
     )
     # Otherwise Rich would redirect standard output to the console of the bar, which is standard error.
@@ -192,7 +194,10 @@ def other_frontend(name: str | None, settings: Sequence[str] | None) -> Frontend
         ValueError: There are settings and no frontend.
     """
     if settings and not name:
-        raise ValueError(f"--set changes the frontend that --frontend names, got --set {settings[0]} alone: add --frontend")
+        raise ValueError(
+            f"--set changes the frontend that --frontend names, got --set {settings[0]} alone: add --frontend NAME; "
+            "the name of a model stands for its own frontend"
+        )
     return chosen_frontend(name, settings or ()) if name else None
 
 

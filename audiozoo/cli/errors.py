@@ -99,9 +99,10 @@ def _describe(error: BaseException, status: int, show_traceback: bool) -> None:
 
 
 def _text(error: BaseException) -> str:
-    # Python puts the number of an error of the operating system first, and the name of the file last.
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{os.fsdecode(error.filename)}: {error.strerror[:1].lower()}{error.strerror[1:]}"
+    # Python puts the number of an error of the operating system first, and the names of the files last.
+    if isinstance(error, OSError) and isinstance(error.filename, str | bytes | os.PathLike) and error.strerror:
+        names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name]
+        return f"{' -> '.join(names)}: {error.strerror}"
     return str(error)
 
 

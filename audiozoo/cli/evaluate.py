@@ -133,7 +133,7 @@ def _draw_bands(
 
 
 def _loaded(path: Path, *, sub_bands: Path | None, bands: Path | None) -> Answering:
-    """Return a classifier, of which the pictures of bands can be drawn."""
+    """Load a classifier, and check that the pictures of bands can be drawn of it."""
     from audiozoo.classifier import load_classifier
     from audiozoo.report.bands import require_bands
     from audiozoo.report.subbands import require_sub_bands

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-from audiozoo.checks import unknown_name
 from audiozoo.cli.console import out, quiet_backend
 from audiozoo.registry import TASKS, ModelSpec, PretrainedWeights, build, model_info, shipped_classifiers
 
@@ -26,8 +25,8 @@ def run(
 ) -> None:
     """Show a model: paper, frontend, options, recipe, published weights and scores; or the card of a saved classifier."""
     trained = name in shipped_classifiers() or Path(name).is_file()
-    if "/" in name and not trained:
-        raise unknown_name("classifier", name, shipped_classifiers())
+    if not trained and (name.endswith(".audiozoo") or set(name) & set("/\\")):
+        raise FileNotFoundError(f"{name}: no such file; the package has the classifiers {', '.join(shipped_classifiers())}")
     saved = _saved(name) if trained else {}
     if layers:
         if trained and not saved.get("model"):

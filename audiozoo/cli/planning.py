@@ -55,11 +55,14 @@ Jobs = Annotated[
 ExecutorName = Annotated[
     str,
     typer.Option(
-        help="processes, or a backend of joblib: loky, threading, sequential or a registered one. With loky, a crash "
-        "also ends the jobs beside it; with processes, only one ends."
+        help="processes, or a backend of joblib: loky, threading, sequential or a registered one. A crash ends all "
+        "running jobs with loky, and one job with processes."
     ),
 ]
-WeightsFile = Annotated[Path | None, typer.Option(help="File with the published weights, for transfers without a download.")]
+WeightsFile = Annotated[
+    Path | None,
+    typer.Option(help="File of weights for transfers, instead of the published ones; only a copy of these is the same job."),
+]
 """Options of ``audiozoo benchmark``."""
 
 

@@ -59,10 +59,11 @@ def _averages(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
     from audiozoo.crossval.averaging import CALIBRATED
     from audiozoo.report.summary import summarised
 
+    listed = [{model.name: model.rows for model in data.models} for data in summarised(rows, certain=False)] if names else []
+    found = [row for models in listed for name in names for row in rows_of(name, models)[1]]
     if alone := [name for name in names if "+" not in name and not name.startswith(CALIBRATED)]:
         raise ValueError(f"--average joins models, such as A+B or 'calibrated A', got {alone[0]!r}, which has an entry already")
-    listed = [{model.name: model.rows for model in data.models} for data in summarised(rows, certain=False)] if names else []
-    return [row for models in listed for name in names for row in rows_of(name, models)[1]]
+    return found
 
 
 def row_folders(folder: Path) -> list[Path]:

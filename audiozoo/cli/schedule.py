@@ -40,7 +40,7 @@ class Schedule(ProgressColumn):
     """
 
     def __init__(self, jobs: Sequence[FoldJob], workers: int) -> None:
-        super().__init__()
+        super().__init__(Column(no_wrap=True))
         self.done, self.total, self.workers = 0, len(jobs), max(1, workers)
         self._waiting = [_kind(job) for job in jobs]
         self._running: dict[str, tuple[_Kind, float]] = {}

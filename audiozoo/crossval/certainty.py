@@ -203,7 +203,7 @@ def drawn_counts(recordings: int, clips: int) -> np.ndarray:
 
 
 def interval(means: np.ndarray, recordings: int, *, lowest: float = 0.0) -> tuple[float, float]:
-    """Return the 95 % interval of a metric, by the percentiles of its draws, without their bias.
+    """Return the 95 % interval of a metric. Its ends are percentiles of the draws, minus their bias.
 
     A positive clip that is drawn twice raises its own precision, so that mean average precision is higher in a draw than in the
     sample. The mean of this difference is subtracted (Efron and Tibshirani, An Introduction to the Bootstrap, 1993).
@@ -219,7 +219,8 @@ def interval(means: np.ndarray, recordings: int, *, lowest: float = 0.0) -> tupl
     Returns:
         Lower and upper end.
     """
-    unbiased = means[1:] - (np.nanmean(means[1:]) - means[0])
+    bias = np.nanmean(means[1:]) - means[0]
+    unbiased = means[1:] - np.nan_to_num(bias)
     low, high = np.clip(np.nanpercentile(unbiased, (50 * LEVEL, 100 - 50 * LEVEL)), lowest, 1.0)
     if high - low < 1e-9:
         margin = (1 - lowest) * (1 - (LEVEL / 2) ** (1 / recordings))

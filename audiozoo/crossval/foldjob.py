@@ -10,6 +10,7 @@ from typing import Any
 from audiozoo.config import revive
 from audiozoo.crossval.identity import Request, content_of, differing
 from audiozoo.datasets import Clip
+from audiozoo.download import local_path
 from audiozoo.features import Frontend
 from audiozoo.files import checksum
 from audiozoo.recipe import Recipe
@@ -81,7 +82,7 @@ class FoldJob:
     def _weights(self) -> str:
         if not (self.transfer and self.weights_file):
             return ""
-        return _content(self.weights_file, model_info(self.model).weights[self.transfer.weights])
+        return _content(local_path(self.weights_file), model_info(self.model).weights[self.transfer.weights])
 
     @property
     def key(self) -> str:

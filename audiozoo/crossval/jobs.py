@@ -191,7 +191,8 @@ def fold_jobs(
         recipe: Recipe of the training; `None` uses the model's own after the dataset's protocol.
         frontend: Frontend, which is adapted to the clips; `None` uses the model's own.
         transfer: Way to transfer the pretrained network of the model; `None` trains from random weights.
-        weights_file: Path of a copy of the published weights; `None` downloads them once.
+        weights_file: Path of a file of weights; `None` downloads the published ones once. Only a copy of these gives the same
+            jobs.
         **options: Options of the model's builder.
 
     Returns:

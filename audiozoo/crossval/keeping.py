@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from audiozoo.crossval.rows import Row, read_row, write_row
+from audiozoo.crossval.variants import variant
 from audiozoo.files import replacing
 
 Rerun = Literal["missing", "stale", "all"]
@@ -60,27 +61,35 @@ class Conflict:
 
 
 def distinct(rows: Iterable[Row]) -> list[Row]:
-    """Return rows without the copies that other folders hold.
+    """Return rows without the copies that other folders hold; of two copies, one with the scores of its clips stays.
 
     Raises:
         ValueError: Two rows of the same job have different results.
     """
     rows = list(rows)
-    # A key takes longer than the rest, and few rows can be copies.
     often = Counter(map(_about, rows))
     found: dict[Hashable, Row] = {}
     for place, row in enumerate(rows):
-        earlier = found.setdefault(row.key if often[_about(row)] > 1 else place, row)
-        if earlier is not row and _differ(earlier, row):
+        question = (_question(row) if often[_about(row)] > 1 else None) or place
+        if (earlier := found.setdefault(question, row)) is row:
+            continue
+        if _differ(earlier, row):
             raise ValueError(
                 f"{row.model}, fold {row.fold}, seed {row.seed}: two rows of the same job have different results, {row.metric} "
-                f"{earlier.score:.4f} and {row.score:.4f}; give the folder of one of them"
+                f"{earlier.score:.4f} and {row.score:.4f}; delete one of them, or give the folder of the other"
             )
+        if row.test and not earlier.test:
+            found[question] = row
     return list(found.values())
 
 
 def _about(row: Row) -> Hashable:
     return row.request.dataset, row.model, row.fold, row.seed
+
+
+def _question(row: Row) -> Hashable:
+    """Return what a row answers, or `None` if its clips are not known; a key would need a registered model."""
+    return (_about(row), row.request.content, variant(row)) if row.request.content else None
 
 
 def usable(row: Row, rerun: Rerun) -> bool:
@@ -97,7 +106,7 @@ def keep(path: Path, row: Row) -> None:
     named = {one: read_row(one) for one in _of_the_same_job(path, row)}
     earlier = {one: before for one, before in named.items() if before.key == row.key}
     for one, before in earlier.items():
-        _copy(one, before.provenance.code or "unknown")
+        supersede(one, before)
     write_row(path, row)
     for one in earlier:
         if one != path:
@@ -110,8 +119,13 @@ def _of_the_same_job(path: Path, row: Row) -> list[Path]:
     return sorted(path.parent.glob(f"{start}-*.json"))
 
 
-def _copy(path: Path, code: str) -> None:
-    folder = path.parent / SUPERSEDED
+def supersede(path: Path, row: Row) -> None:
+    """Copy the file of a row into the subfolder of earlier rows, under a name that none has there.
+
+    Raises:
+        OSError: The copy cannot be written.
+    """
+    folder, code = path.parent / SUPERSEDED, row.provenance.code or "unknown"
     folder.mkdir(exist_ok=True)
     number, target = 1, folder / f"{path.stem}-{code}.json"
     while target.exists():

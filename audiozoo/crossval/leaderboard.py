@@ -94,7 +94,7 @@ class LabelLeaderboardEntry:
 def leaderboard(rows: Iterable[Row]) -> list[LeaderboardEntry] | list[LabelLeaderboardEntry]:
     """Summarise rows by model, sorted by the dataset's metric, best first.
 
-    Rows of one model with different options, frontends or recipes are different entries; seeds and folds are not.
+    Rows of one model with other options, frontends, recipes or initial weights are different entries; seeds and folds are not.
 
     Raises:
         ValueError: Some rows have one label for each clip and others several, so they cannot be ranked together.

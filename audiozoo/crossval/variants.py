@@ -1,4 +1,4 @@
-"""Variants of a model: rows with the same options, frontend and recipe, whatever their folds and seeds."""
+"""Variants of a model: rows with the same options, frontend, recipe and initial weights, whatever their folds and seeds."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ def variant(row: Row) -> str:
     """Return a text that rows share if they differ in fold and seed only."""
     # The key of a request would do as well, but takes ten times as long, and a report may have 10,000 rows.
     request = row.request
-    return repr(
-        (row.model, sorted(request.options.items()), request.frontend, replace(request.recipe, seed=0), request.transfer)
-    )
+    start = request.transfer, request.weights
+    return repr((row.model, sorted(request.options.items()), request.frontend, replace(request.recipe, seed=0), *start))
 
 
 def settings_apart(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -38,6 +37,8 @@ def _settings(row: Row) -> dict[str, Any]:
     recipe = differences(replace(request.recipe, seed=0))
     # The way itself is in the title of the model.
     transfer = {name: value for name, value in differences(request.transfer or {}).items() if name != "class"}
+    if request.weights:
+        transfer["weights_file"] = request.weights
     return {**request.options, **transfer, **_flat("", recipe), **_flat("frontend", differences(request.frontend))}
 
 

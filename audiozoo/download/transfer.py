@@ -73,12 +73,17 @@ def transfer(
 
 
 def _reason(error: OSError, url: str) -> str:
+    """Return the reason of a failed transfer, without the objects and attempts that the libraries below name."""
     import requests
 
-    # The text of the libraries below names their objects, and the attempts that they count.
-    if isinstance(error, requests.Timeout):
-        return f"{urlsplit(url).netloc} does not answer"
-    return f"no connection to {urlsplit(url).netloc}" if isinstance(error, requests.ConnectionError) else str(error)
+    host = urlsplit(url).hostname
+    kinds = {
+        requests.exceptions.ProxyError: f"the proxy to {host} does not answer",
+        requests.exceptions.SSLError: f"the certificate of {host} is not trusted",
+        requests.Timeout: f"{host} does not answer",
+        requests.ConnectionError: f"{host} cannot be reached, or broke the connection",
+    }
+    return next((text for kind, text in kinds.items() if isinstance(error, kind)), str(error))
 
 
 def _has(path: Path, checksum: str | None) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from audiozoo.bounded import read_npz
+from audiozoo.bounded import read_npz, refusing
 from audiozoo.checks import refuse_unknown
 from audiozoo.download import fetch_published
 from audiozoo.features import Frontend
@@ -116,16 +116,19 @@ class PretrainedWeights:
         return fetch_published(self.url, expected=self.checksum)
 
     def is_copy(self, path: Path) -> bool:
-        """Tell whether a file is a copy of this one, or a NumPy archive of the arrays that it is converted into.
+        """Tell whether a file is known to be a copy of this one, or a NumPy archive of the arrays that it is converted into.
+
+        Without a published checksum, no copy is known.
 
         Raises:
             FileNotFoundError: There is no such file.
             ValueError: The file ends with .npz and is not an archive of arrays.
         """
-        if not path.exists():
-            raise FileNotFoundError(f"{path}: no such weights file")
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file of weights; without one, the published weights are downloaded")
         if self.converted and path.suffix == ".npz":
-            return arrays_checksum(read_npz(path)) == self.converted
+            with refusing(path, "not a file of weights"):
+                return arrays_checksum(read_npz(path)) == self.converted
         kind, _, expected = (self.checksum or "").partition(":")
         return bool(expected) and checksum(path, kind) == expected
 

@@ -43,6 +43,10 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 120)
     Raises:
         OSError: The picture cannot be written.
     """
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # names of classes and folders may contain "$"
     with replacing(path) as temporary, warnings.catch_warnings():
         # A label in a script that the font lacks is shown as boxes, and the user cannot change the font.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +55,11 @@ def _unit(metric: str) -> tuple[int, int, str]:
 
 
 def _rounded(value: float, digits: int, sign: str = "") -> str:
+    if not math.isfinite(value):
+        return f"{value:{sign}}"
     # A mean such as 0.9175 has an error in its last bits, which would decide between 91.7 and 91.8.
-    return f"{round(value, 9):{sign}.{digits}f}"
+    exact = round(Decimal(repr(round(float(value), 9))), digits)
+    return f"{exact + 0:{sign}.{digits}f}"  # the sum has no minus before zero
 
 
 def measured(metric: str, value: float, deviation: float | None = None) -> str:
@@ -72,8 +77,8 @@ def measured(metric: str, value: float, deviation: float | None = None) -> str:
     ('59.7 ± 0.7 %', '0.954')
     """
     scale, digits, unit = _unit(metric)
-    spread = "" if deviation is None else f" ± {_rounded(scale * deviation, digits)}"
-    return f"{_rounded(scale * value, digits)}{spread}{unit}"
+    around = "" if deviation is None else f" ± {_rounded(scale * deviation, digits)}"
+    return f"{_rounded(scale * value, digits)}{around}{unit}"
 
 
 def spread(metric: str, deviation: float) -> str:
@@ -179,8 +184,8 @@ def confusion_picture(matrix: np.ndarray, labels: Sequence[str], path: str | os.
     axes = figure.add_subplot()
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(labels)), names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
-    axes.set_yticks(range(len(labels)), names, parse_math=False)
+    axes.set_xticks(range(len(labels)), names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(labels)), names)
     axes.set(xlabel="predicted class", ylabel="true class", title=title)
     _write_counts(axes, matrix, shares)
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")

@@ -144,7 +144,7 @@ class DatasetSummary:
 def summarised(rows: Iterable[Row], *, certain: bool = True) -> list[DatasetSummary]:
     """Summarise rows by dataset and model.
 
-    Rows of one model with different options, frontends or recipes are different entries; seeds and folds are not.
+    Rows of one model with other options, frontends, recipes or initial weights are different entries; seeds and folds are not.
 
     Args:
         rows: Rows of any datasets and models.
