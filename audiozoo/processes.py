@@ -29,7 +29,7 @@ def limited_to(threads: int) -> dict[str, str]:
 def without_interrupts() -> Iterator[None]:
     """Start processes in this block that ignore Ctrl-C, which a terminal sends to all processes.
 
-    This process notices it after the block. The new processes call `ignore_interrupts` before anything else.
+    This thread notices it after the block. The new processes call `ignore_interrupts` before anything else.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
