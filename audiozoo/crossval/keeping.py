@@ -76,7 +76,7 @@ def distinct(rows: Iterable[Row]) -> list[Row]:
         if _differ(earlier, row):
             raise ValueError(
                 f"{row.model}, fold {row.fold}, seed {row.seed}: two rows of the same job have different results, {row.metric} "
-                f"{earlier.score:.4f} and {row.score:.4f}; delete one of them, or give the folder of the other"
+                f"{earlier.score:.4f} and {row.score:.4f}; delete one of them, or name a folder that has only one"
             )
         if row.test and not earlier.test:
             found[question] = row
