@@ -18,8 +18,8 @@ RECIPES = {
         "house_cnn": {"recipe": {"mixed_precision": True}},
         "subspectralnet": {"recipe": {"mixed_precision": True}},
         "mel_cnn": {"recipe": {"mixed_precision": True}},
-        # Its small initial weights take some epochs to grow, in which the loss stays as it is. With 15 epochs, its loss on held-out
-        # clips was still falling; with a learning rate of 1e-3, the loss of one fold never began to fall.
+        # Its small initial weights take some epochs to grow, in which the loss stays as it is. With 15 epochs, its loss on
+        # held-out clips was still falling; with a learning rate of 1e-3, the loss of one fold never began to fall.
         "freesound2018_baseline": {
             "recipe": {"epochs": 80, "learning_rate": 5e-4, "patience": 30, "refit": False, "mixed_precision": True}
         },
