@@ -325,7 +325,8 @@ def test_the_example_of_subspectralnet_runs(scenes, capsys):
 def test_the_script_of_freesound2018(run, tags, tmp_path):
     root, _ = tags()
     run("freesound2018", root, *QUICK, "-o", tmp_path / "r", "--option", "usage=private", "--option", "unverified_weight=0.5")
-    assert (tmp_path / "r" / "freesound2018.md").read_text().startswith("| model | parameters | MAP@3 | accuracy | all trainings |")
+    table = (tmp_path / "r" / "freesound2018.md").read_text()
+    assert table.startswith("| model | parameters | MAP@3 | accuracy | all trainings |")
     [row] = read_rows(tmp_path / "r" / "rows")
     assert (row.metric, row.test_clips) == ("map@3", 32)
     measures = replace(row.measures, map_at_3=row.measures.map_at_3 + 0.1, accuracy=max(0.0, row.measures.accuracy - 0.01))
