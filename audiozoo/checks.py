@@ -24,9 +24,18 @@ def unknown_name(what: str, name: object, known: Iterable[str]) -> ValueError:
     unknown model 'house_cn'; did you mean 'house_cnn'?
     """
     known = sorted(known)
-    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"choose from {', '.join(known) or 'none'}"
+    hint = suggestion(name, known) or f"choose from {', '.join(known) or 'none'}"
     return ValueError(f"unknown {what} {name!r}; {hint}")
+
+
+def suggestion(name: object, known: Iterable[str]) -> str:
+    """Return a question with the closest known names, or "" if none is close.
+
+    >>> suggestion("house_cn", ["house_cnn", "feature_mlp"])
+    "did you mean 'house_cnn'?"
+    """
+    near = difflib.get_close_matches(str(name), sorted(known), n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def refuse_unknown(what: str, names: Iterable[str], known: Iterable[str]) -> None:

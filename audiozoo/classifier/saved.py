@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from audiozoo.bounded import MIB, BoundedZip, parse_json, read_npz, refusing
-from audiozoo.checks import unknown_name
+from audiozoo.checks import suggestion, unknown_name
 from audiozoo.classifier.card import LARGEST_DEPTH, MOST_CARD_BYTES, Card
 from audiozoo.classifier.classifier import Classifier
 from audiozoo.classifier.ensemble import Ensemble
@@ -56,8 +55,7 @@ def load_classifier(path: str | os.PathLike[str]) -> Classifier | Ensemble:
             return pretrained_classifier(name)
         if name in (shipped := shipped_classifiers()):
             return load_classifier(shipped[name])
-        near = get_close_matches(name, [*shipped, *list_models(pretrained=True)], n=1)
-        hint = f"did you mean {near[0]}?" if near else "`audiozoo train DIR -o FILE` saves one"
+        hint = suggestion(name, [*shipped, *list_models(pretrained=True)]) or "`audiozoo train DIR -o FILE` saves one"
         raise FileNotFoundError(f"{path}: no such file, and no classifier of this name; {hint}")
     with open(path, "rb") as file, refusing(path, "not a classifier that this version reads"):
         card = _card_in(file)

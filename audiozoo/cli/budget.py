@@ -12,10 +12,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import ProgressColumn, Task
+from rich.progress import Task
 from rich.text import Text
 
 from audiozoo.cli.console import err, progress_bar
+from audiozoo.cli.schedule import WholeColumn
 
 if TYPE_CHECKING:
     from audiozoo.classifier import TrainingFacts
@@ -90,7 +91,7 @@ def chosen_budget(minutes: float | None, epochs: int | None) -> Callable[[], Bud
     return lambda: replace(chosen, spent=monotonic() - began) if chosen.minutes else None
 
 
-class _TimeLeft(ProgressColumn):
+class _TimeLeft(WholeColumn):
     """Column that counts down to the expected end of the whole training."""
 
     end: float | None = None

@@ -101,8 +101,10 @@ def _print_pair(found: Comparison, *, clips: bool) -> None:
 
 
 def _verdict(found: Comparison) -> str:
+    from audiozoo.report.results import in_percent
+
     difference, interval = _difference(found)
-    unit = " points" if _in_points(found.metric) else ""
+    unit = " points" if in_percent(found.metric) else ""
     figures = f"{difference}{unit}, 95 % interval {interval}, {_p_text(found.p)}"
     if found.better is None:
         return f"{found.models[0]} and {found.models[1]} are not told apart: {figures}"
@@ -116,20 +118,16 @@ def _difference(found: Comparison) -> tuple[str, str]:
     return signed(found.metric, found.difference), f"{low} to {high}"
 
 
-def _in_points(metric: str) -> bool:
-    return metric.endswith("accuracy")
-
-
 def _print_table(found: Sequence[Comparison]) -> None:
     from rich.table import Table
 
-    from audiozoo.report.results import metric_name
+    from audiozoo.report.results import in_percent, metric_name
 
     table = Table("first", "second", "difference", "95 % interval", "p", "p, Holm", "better", box=None, header_style="bold")
     for each in found:
         chances = f"{each.p:.2g}", f"{each.corrected_p:.2g}"
         table.add_row(*each.models, *_difference(each), *chances, each.better or "not told apart")
-    unit = ", in points" if _in_points(found[0].metric) else ""
+    unit = ", in points" if in_percent(found[0].metric) else ""
     out.print(f"{found[0].clips} clips of {found[0].recordings} recordings; {metric_name(found[0].metric)}{unit}")
     out.print(table)
 

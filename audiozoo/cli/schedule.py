@@ -29,7 +29,14 @@ class Figures(ProgressColumn):
         return Text(task.fields["figures"], no_wrap=True, overflow="ellipsis")
 
 
-class Schedule(ProgressColumn):
+class WholeColumn(ProgressColumn):
+    """Column that is not cut, however narrow the terminal is."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True))
+
+
+class Schedule(WholeColumn):
     """Column with the time that remains, estimated from the finished jobs of the same dataset and model.
 
     A model without a finished job is expected to take as long as the mean of the other models.
@@ -40,7 +47,7 @@ class Schedule(ProgressColumn):
     """
 
     def __init__(self, jobs: Sequence[FoldJob], workers: int) -> None:
-        super().__init__(Column(no_wrap=True))
+        super().__init__()
         self.done, self.total, self.workers = 0, len(jobs), max(1, workers)
         self._waiting = [_kind(job) for job in jobs]
         self._running: dict[str, tuple[_Kind, float]] = {}

@@ -49,9 +49,14 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"
 
 
+def in_percent(metric: str) -> bool:
+    """Return whether papers give a metric in percent, and its differences in points; the others are fractions."""
+    return metric.endswith("accuracy")
+
+
 def _unit(metric: str) -> tuple[int, int, str]:
     """Return the factor, the number of digits and the unit of a metric."""
-    return (100, 1, " %") if metric.endswith("accuracy") else (1, 3, "")
+    return (100, 1, " %") if in_percent(metric) else (1, 3, "")
 
 
 def _rounded(value: float, digits: int, sign: str = "") -> str:

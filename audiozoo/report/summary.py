@@ -15,6 +15,7 @@ from audiozoo.crossval import DomainScore, LabelLeaderboardEntry, LeaderboardEnt
 from audiozoo.crossval.certainty import certainty
 from audiozoo.crossval.leaderboard import entry_of
 from audiozoo.crossval.variants import settings_apart, settings_text, variant
+from audiozoo.report.figures import shortened
 
 MOST_LISTED = 200
 """Number of models in the tables of a dataset; the charts show fewer."""
@@ -200,7 +201,7 @@ def _names(rows: Sequence[Row]) -> list[tuple[str, str]]:
 def _short(model: str, settings: Mapping[str, Any]) -> str:
     # Fields of nested values, such as each transform of an augmentation, would hide the others.
     text = settings_text({name: value for name, value in settings.items() if name.count(".") <= name.startswith("frontend.")})
-    return f"{model} ({text if len(text) <= _SHOWN else text[: _SHOWN - 1] + '…'})" if text else model
+    return f"{model} ({shortened(text, _SHOWN)})" if text else model
 
 
 def _numbered(names: Sequence[str], place: int) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from audiozoo.report.page.markup import Html, breakable, joined, tag
 from audiozoo.report.page.svg import Plot, Scale, compact, drawing, text
 from audiozoo.report.page.tables import COLOURS
-from audiozoo.report.results import metric_name
+from audiozoo.report.results import in_percent, metric_name
 from audiozoo.report.summary import DatasetSummary, ModelSummary
 
 _WIDTH, _HEIGHT = 360, 290
@@ -74,7 +74,7 @@ def cost_charts(data: DatasetSummary, models: Sequence[ModelSummary]) -> list[Ht
 
 
 def _chart(data: DatasetSummary, models: Sequence[ModelSummary], cost: Cost, points: Sequence[_Point]) -> Html:
-    percent = data.metric.endswith("accuracy")
+    percent = in_percent(data.metric)
     plot = Plot(
         Scale.around([point.cost for point in points], _LEFT + 6, _RIGHT, log=True),
         Scale.around([point.score for point in points], _BOTTOM, _TOP, room=0.1),
