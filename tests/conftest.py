@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -47,6 +48,13 @@ def esc50_root():
     if not root.is_dir():
         pytest.skip(f"the real ESC-50 is not at {root}; set AUDIOZOO_SHARED to the folder that has data/ESC-50")
     return root
+
+
+def wait_for(happened, seconds=60, *, every=0.02):
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, f"it did not happen in {seconds} s"
+        time.sleep(every)
 
 
 def tone(hertz, seconds, rate, level=0.5):

@@ -13,7 +13,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from conftest import write_sound_folder
+from conftest import wait_for, write_sound_folder
 from joblib import parallel
 from joblib._parallel_backends import SequentialBackend
 
@@ -344,12 +344,6 @@ def test_the_processes_end_with_their_parent(trained, tmp_path, sent):
     assert (tmp_path / "rows" / ".claims").exists() == (sent == signal.SIGKILL)
     jobs = fold_jobs(load_dataset("synthetic", clips_per_class=5), "feature_mlp", recipe=ONCE)
     assert len(list(benchmark(jobs[:1], tmp_path / "rows", executor=Quick(trained[1])))) == 1
-
-
-def wait_for(holds, seconds=60):
-    end = time.monotonic() + seconds
-    while not holds() and time.monotonic() < end:
-        time.sleep(0.02)
 
 
 @pytest.mark.slow

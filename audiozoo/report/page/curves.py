@@ -15,6 +15,9 @@ _WIDTH, _HEIGHT = 320, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 312, 22, 148
 _POINTS = 120  # points of a line; more cannot be seen
 
+MOST_LINES = 40
+"""Number of single trainings in the chart of a model; the mean is over all."""
+
 
 def curve_charts(models: Sequence[ModelSummary]) -> list[Html]:
     """Draw the learning curves of each model whose rows have a history.
@@ -52,7 +55,8 @@ def _chart(model: ModelSummary, place: int) -> Html:
     written = compact if metric == "loss" else (lambda value: f"{100 * value:g} %")
     plot = Plot(Scale(1, max(epochs, 2), _LEFT, _RIGHT), scale, lambda value: f"{value:g}", written, "epoch →", f"↑ {metric}")
     last = names[-1]
-    lines = [_line(curve, plot, _kind("fold", last)) for curve in model.curves[last]] if len(model.curves[last]) > 1 else []
+    single = model.curves[last][:MOST_LINES] if len(model.curves[last]) > 1 else []
+    lines = [_line(curve, plot, _kind("fold", last)) for curve in single]
     lines += [_line(means[name], plot, _kind("curve", name)) for name in names]
     alt = f"Learning curve of {model.name}: {len(model.curves[last])} trainings of up to {epochs} epochs."
     picture = drawing(plot.frame(ticks=4), lines, width=_WIDTH, height=_HEIGHT, alt=alt, class_=f"chart m{place % COLOURS}")

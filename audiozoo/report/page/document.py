@@ -16,7 +16,7 @@ from audiozoo.report.domains import domain_table
 from audiozoo.report.hardest import hardest_clips
 from audiozoo.report.page.classes import MOST_DOTS, class_charts
 from audiozoo.report.page.confusion import confusion_sections
-from audiozoo.report.page.curves import curve_charts, held_out, shown
+from audiozoo.report.page.curves import MOST_LINES, curve_charts, held_out, shown
 from audiozoo.report.page.hard import hard_section
 from audiozoo.report.page.markup import Html, breakable, isolated, joined, tag
 from audiozoo.report.page.scatter import cost_charts
@@ -179,7 +179,8 @@ def _about_curves(models: Sequence[ModelSummary]) -> str:
     drawn = [names for model in models if (names := shown(model.curves))]
     if not all(any(map(held_out, names)) for names in drawn):
         about += " Trainings without held-out clips have no solid line."
-    return f"{about} Thin lines are single trainings."
+    many = any(len(model.curves[names[-1]]) > MOST_LINES for model in models if (names := shown(model.curves)))
+    return f"{about} Thin lines are single trainings{f', the first {MOST_LINES} of each model' if many else ''}."
 
 
 def _lead(data: DatasetSummary) -> Html:
