@@ -16,8 +16,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from audiozoo.crossval import read_rows
-from audiozoo.crossval.rows import write_row
+from audiozoo.crossval import read_rows, write_row
 
 RESULTS = Path(__file__).parent / "results"
 

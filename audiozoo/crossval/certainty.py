@@ -127,9 +127,9 @@ def _defined_mean(values: np.ndarray, axis: int) -> np.ndarray:
 
 def _mean(values: np.ndarray, place: np.ndarray, column: np.ndarray) -> _Sums:
     """Return the function that averages values over the drawn clips: over those of each column, then over the columns."""
-    columns, cell = int(column.max()) + 1, (int(place.max()) + 1) * (int(column.max()) + 1)
-    flat = place * columns + column
-    both = np.hstack([np.bincount(flat, weights, cell).reshape(-1, columns) for weights in (values, None)])
+    columns = int(column.max()) + 1
+    cell, cells = place * columns + column, (int(place.max()) + 1) * columns
+    both = np.hstack([np.bincount(cell, weights, cells).reshape(-1, columns) for weights in (values, None)])
 
     def drawn(counts: np.ndarray) -> np.ndarray:
         above, below = np.split(counts @ both, 2, axis=1)

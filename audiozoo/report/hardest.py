@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from audiozoo.crossval import TestScores
-from audiozoo.report.summary import DatasetSummary, ModelSummary
+from audiozoo.report.summary import DatasetSummary
 
 
 class HardClip(NamedTuple):
@@ -48,15 +48,11 @@ def hardest_clips(data: DatasetSummary, *, most: int = 12) -> list[HardClip]:
     """
     if data.several_labels:
         return []
-    names = sorted({name for model in data.models for test in _tests(model) for name in test.clips})
-    tally = _Tally(names, data.labels)
-    for model in filter(_tests, data.models):
-        tally.add(model)
+    tested = [tests for model in data.models if (tests := [row.test for row in model.rows if row.test])]
+    tally = _Tally(sorted({name for tests in tested for test in tests for name in test.clips}), data.labels)
+    for tests in tested:
+        tally.add(tests)
     return tally.hardest(most)
-
-
-def _tests(model: ModelSummary) -> list[TestScores]:
-    return [row.test for row in model.rows if row.test]
 
 
 def _answers(test: TestScores) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -75,8 +71,8 @@ class _Tally:
         self.taken = np.zeros((len(names), len(labels)))
         self.target = np.zeros(len(names), int)
 
-    def add(self, model: ModelSummary) -> None:
-        tests = _tests(model)
+    def add(self, tests: Sequence[TestScores]) -> None:
+        """Add the tests of a model, at least one."""
         places = np.array([self.place[name] for test in tests for name in test.clips], int)
         chosen, targets, given = (np.concatenate(each) for each in zip(*map(_answers, tests), strict=True))
         missed = chosen != targets

@@ -176,10 +176,10 @@ def _about_classes(data: DatasetSummary) -> str:
 
 def _about_curves(models: Sequence[ModelSummary]) -> str:
     about = "Mean over the trainings of a model: a solid line is measured on held-out clips, a dashed line on training clips."
-    drawn = [names for model in models if (names := shown(model.curves))]
-    if not all(any(map(held_out, names)) for names in drawn):
+    drawn = [(names, model.curves) for model in models if (names := shown(model.curves))]
+    if not all(any(map(held_out, names)) for names, _ in drawn):
         about += " Trainings without held-out clips have no solid line."
-    many = any(len(model.curves[names[-1]]) > MOST_LINES for model in models if (names := shown(model.curves)))
+    many = any(len(curves[names[-1]]) > MOST_LINES for names, curves in drawn)
     return f"{about} Thin lines are single trainings{f', the first {MOST_LINES} of each model' if many else ''}."
 
 
